@@ -1,0 +1,58 @@
+"""Segment medical images by example, with pretrained networks, or without labels at all.
+
+The names below are the public Python API. They are imported on first use, so that importing the
+package (which napari does at every start) loads neither torch nor the networks.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_medseg.engine.by_example import segment_by_example
+    from napari_medseg.engine.results import Progress, Provenance, Segmentation
+    from napari_medseg.engine.support import SupportExample, SupportSet
+    from napari_medseg.io.geometry import Geometry
+    from napari_medseg.zoo.cards import ModelCard
+    from napari_medseg.zoo.registry import list_models
+
+_HOME = {
+    "Geometry": "io.geometry",
+    "ModelCard": "zoo.cards",
+    "Progress": "engine.results",
+    "Provenance": "engine.results",
+    "Segmentation": "engine.results",
+    "SupportExample": "engine.support",
+    "SupportSet": "engine.support",
+    "list_models": "zoo.registry",
+    "segment_by_example": "engine.by_example",
+}
+
+__all__ = [
+    "Geometry",
+    "ModelCard",
+    "Progress",
+    "Provenance",
+    "Segmentation",
+    "SupportExample",
+    "SupportSet",
+    "list_models",
+    "segment_by_example",
+]
+
+try:
+    __version__ = version("napari-medseg")
+except PackageNotFoundError:  # a source tree that was never installed
+    __version__ = "0+unknown"
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,1 @@
+"""What the app can do to arrays: numpy in, a Segmentation out. No Qt, no napari."""

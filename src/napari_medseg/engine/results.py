@@ -1,0 +1,89 @@
+"""What methods give back, and what they say while they work."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a job is.
+
+    Parameters
+    ----------
+    done, total : int
+        Finished and expected steps; ``0 <= done <= total``.
+    message : str
+        What is going on, in words for the user.
+    preview : object, optional
+        What can be shown already; each job documents its own.
+    """
+
+    done: int
+    total: int
+    message: str = ""
+    preview: Any = None
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What made these voxels.
+
+    Parameters
+    ----------
+    method : str
+        ``"by-example"``, ``"segment"``, ``"cluster"``, ...
+    model : str
+        Name of the model in the zoo, or of the algorithm.
+    weights_sha256 : str
+        Hash of the weight file; empty where a method has no weights.
+    parameters : mapping
+        Everything else that decides the result; values JSON can hold.
+    software : str
+        Package and version.
+    created : str
+        Time in UTC, ISO 8601.
+    """
+
+    method: str
+    model: str = ""
+    weights_sha256: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    software: str = ""
+    created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give the fields as a dictionary that JSON can hold."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """Labels for an image, and how sure the method is of them.
+
+    Parameters
+    ----------
+    labels : ndarray of unsigned integers, shape (H, W) or (Z, H, W)
+        Class index per pixel; 0 is background.
+    probabilities : ndarray of float32, shape (C, H, W) or (C, Z, H, W), optional
+        Probability of each class of ``class_names`` but the background, in [0, 1], at the resolution of the image.
+    class_names : tuple of str
+        Names of classes 1, 2, ...; index 0 of the tuple is ``"background"``.
+    provenance : Provenance
+        What made it.
+    """
+
+    labels: NDArray[np.unsignedinteger]
+    probabilities: NDArray[np.float32] | None
+    class_names: tuple[str, ...]
+    provenance: Provenance
+
+
+Job = Generator[Progress, None, Segmentation]
+"""A long job: yields `Progress`, returns a `Segmentation`; closing it cancels it."""

@@ -1,0 +1,1 @@
+"""What lives while a person works: support set, proposal, edits. No QWidget."""

@@ -1,0 +1,1 @@
+"""The docks, one per file."""

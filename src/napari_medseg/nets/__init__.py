@@ -1,0 +1,1 @@
+"""The networks as published: torch only, tensors in, tensors out."""

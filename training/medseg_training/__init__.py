@@ -1,0 +1,1 @@
+"""Fitting the networks of napari-medseg: data, tasks, augmentation, losses, the trainer."""

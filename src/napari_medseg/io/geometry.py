@@ -16,7 +16,7 @@ class Geometry:
     origin : tuple of float
         Position of the first sample's centre, in `units`.
     direction : tuple of tuple of float
-        Orthonormal rows-by-columns matrix; column ``i`` is the direction in space of array axis ``i``.
+        Orthonormal matrix; column ``i`` is the direction in space of array axis ``i``.
     units : str
         ``"mm"``, ``"um"`` or ``"pixel"``.
     """
@@ -34,7 +34,9 @@ class Geometry:
             identity = tuple(tuple(float(i == j) for j in range(n)) for i in range(n))
             object.__setattr__(self, "direction", identity)
         if any(not s > 0 for s in self.spacing):
-            raise ValueError(f"The spacing must be positive in every direction; got {self.spacing}.")
+            raise ValueError(
+                f"The spacing must be positive in every direction; got {self.spacing}."
+            )
 
     @property
     def ndim(self) -> int:

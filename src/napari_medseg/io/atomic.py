@@ -1,0 +1,271 @@
+"""Saving so that a file is either the old one or the new one, whole, never half of either.
+
+Everything is first written beside its target under a hidden name, forced to the disk, read back,
+and only then given its name. A power cut, a full disk or a killed process leaves at worst a hidden
+file, which `sweep_stale` removes later.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+COMPOUND_SUFFIXES = (".nii.gz", ".ome.tif", ".ome.tiff", ".tar.gz")
+STALE_AFTER_SECONDS = 3600.0
+_LONGEST_NAME = 255  # bytes; the limit of every file system in common use
+_HIDDEN = re.compile(r"^\.(?P<name>.+)\.[0-9a-f]{8}\.(?P<kind>tmp|old)(?P<suffix>(\.\w+)*)$")
+
+
+class SaveError(OSError):
+    """A file could not be saved; the message is one sentence that says why and what to do."""
+
+
+def split_suffix(name: str) -> tuple[str, str]:
+    """Give the stem and the suffix of a file name, ``.nii.gz`` and ``.ome.tif`` in one piece."""
+    for suffix in COMPOUND_SUFFIXES:
+        if name.lower().endswith(suffix) and len(name) > len(suffix):
+            return name[: -len(suffix)], name[-len(suffix) :]
+    return os.path.splitext(name)
+
+
+def atomic_write(
+    path: str | os.PathLike[str],
+    write: Callable[[Path], object],
+    verify: Callable[[Path], object] | None = None,
+) -> Path:
+    """Write a file completely or not at all, replacing one of that name.
+
+    Parameters
+    ----------
+    path : path-like
+        Where the file shall be. A symbolic link is followed, so that it stays a link.
+    write : callable
+        Called with a temporary path in the same folder, with the suffix of `path`; writes the file.
+    verify : callable, optional
+        Called with the temporary path after writing; reads the file back and raises where it is not
+        what was meant.
+
+    Returns
+    -------
+    Path
+        Where the file is now.
+
+    Raises
+    ------
+    SaveError
+        With one sentence, where the folder is missing or read-only, the disk is full, or the file
+        does not read back. What was at `path` is then untouched and no stray file is left.
+    """
+    target = Path(os.path.realpath(path))
+    _check_folder(target)
+    if target.is_dir():
+        raise SaveError(f"{target} is a folder; give the name of a file.")
+    stem, suffix = split_suffix(target.name)
+    temporary = target.with_name(_hidden_name(stem, "tmp", suffix))
+    try:
+        write(temporary)
+        _sync_file(temporary)
+        _verify(temporary, target, verify)
+        if target.exists():
+            shutil.copymode(target, temporary)
+        os.replace(temporary, target)
+    except OSError as error:
+        raise _explained(error, target) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+    _sync_folder(target.parent)
+    return target
+
+
+def atomic_folder(
+    path: str | os.PathLike[str],
+    write: Callable[[Path], object],
+    verify: Callable[[Path], object] | None = None,
+    *,
+    may_replace: Callable[[Path], bool] | None = None,
+) -> Path:
+    """Write a folder completely or not at all.
+
+    Parameters
+    ----------
+    path : path-like
+        Where the folder shall be.
+    write : callable
+        Called with an empty temporary folder beside `path`; fills it.
+    verify : callable, optional
+        Called with the filled folder; raises where it is not what was meant.
+    may_replace : callable, optional
+        Called with `path` where that is a folder with something in it; says whether all of it may
+        go. Without it only an empty folder is replaced, so that a slip in a file dialog cannot
+        delete somebody's documents.
+
+    Returns
+    -------
+    Path
+        Where the folder is now.
+
+    Raises
+    ------
+    SaveError
+        As `atomic_write`, and where the folder there may not be replaced; it is then untouched.
+    """
+    target = Path(os.path.realpath(path))
+    _check_folder(target)
+    sweep_stale(target.parent)
+    if target.exists() and not target.is_dir():
+        raise SaveError(f"{target} is a file; give the name of a folder.")
+    if target.is_dir() and any(target.iterdir()) and not (may_replace and may_replace(target)):
+        raise SaveError(f"The folder {target} holds other things; choose a new or an empty folder.")
+    temporary = target.with_name(_hidden_name(target.name, "tmp"))
+    try:
+        temporary.mkdir()
+        write(temporary)
+        _sync_tree(temporary)
+        _verify(temporary, target, verify)
+        _swap_folders(temporary, target)
+    except OSError as error:
+        raise _explained(error, target) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    _sync_folder(target.parent)
+    return target
+
+
+def sweep_stale(
+    folder: str | os.PathLike[str], older_than: float = STALE_AFTER_SECONDS
+) -> list[Path]:
+    """Clean up what a killed process left in a folder.
+
+    Hidden temporary files and folders of this module go when they are older than `older_than`
+    seconds (a younger one may belong to a program that is saving right now). A folder whose
+    replacement was cut off between its two renames gets its name back.
+
+    Parameters
+    ----------
+    folder : path-like
+        Folder to clean; a missing one is no error. Folders inside are not entered.
+    older_than : float
+        Age in seconds.
+
+    Returns
+    -------
+    list of Path
+        What was removed.
+    """
+    removed = []
+    for entry in _hidden_entries(Path(folder)):
+        found = _HIDDEN.match(entry.name)
+        if found is None:
+            continue
+        with suppress(OSError):
+            original = entry.with_name(found["name"] + found["suffix"])
+            if found["kind"] == "old" and not original.exists():
+                entry.rename(original)
+            elif time.time() - entry.stat().st_mtime > older_than:
+                _remove(entry)
+                removed.append(entry)
+    return removed
+
+
+def _hidden_entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(entry for entry in folder.iterdir() if entry.name.startswith("."))
+    except OSError:
+        return []
+
+
+def _remove(entry: Path) -> None:
+    if entry.is_dir() and not entry.is_symlink():
+        shutil.rmtree(entry)
+    else:
+        entry.unlink()
+
+
+def _hidden_name(stem: str, kind: str, suffix: str = "") -> str:
+    tail = f".{secrets.token_hex(4)}.{kind}{suffix}"
+    room = _LONGEST_NAME - len(tail.encode()) - 1
+    return f".{stem.encode()[:room].decode(errors='ignore')}{tail}"
+
+
+def _swap_folders(new: Path, target: Path) -> None:
+    """Put `new` where `target` is; put `target` back if that fails."""
+    if not target.exists():
+        new.rename(target)
+        return
+    old = target.with_name(_hidden_name(target.name, "old"))
+    target.rename(old)
+    try:
+        new.rename(target)
+    except OSError:
+        old.rename(target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _verify(temporary: Path, target: Path, verify: Callable[[Path], object] | None) -> None:
+    if verify is None:
+        return
+    try:
+        verify(temporary)
+    except Exception as error:
+        reason = str(error).replace(temporary.name, target.name)
+        raise SaveError(
+            f"{target.name} was not saved, because it did not read back as it was written: {reason}"
+        ) from error
+
+
+def _check_folder(target: Path) -> None:
+    if not target.parent.is_dir():
+        raise SaveError(
+            f"{target.name} was not saved: the folder {target.parent} does not exist; create it or "
+            "choose another one."
+        )
+
+
+def _explained(error: OSError, target: Path) -> SaveError:
+    """Turn what the system says into a sentence for the person who saves."""
+    if isinstance(error, SaveError):
+        return error
+    folder = target.parent
+    reasons = {
+        errno.ENOSPC: f"the disk is full; free some space in {folder} or choose another disk.",
+        errno.EDQUOT: f"your quota is used up; free some space in {folder} or choose another disk.",
+        errno.EROFS: f"{folder} is read-only; choose another folder.",
+        errno.EACCES: f"you may not write in {folder}; choose another folder.",
+        errno.EPERM: f"you may not write in {folder}; choose another folder.",
+        errno.ENAMETOOLONG: "its name is too long; choose a shorter one.",
+    }
+    reason = reasons.get(error.errno or 0, error.strerror or str(error))
+    explained = SaveError(f"{target.name} was not saved: {reason}")
+    explained.errno = error.errno
+    return explained
+
+
+def _sync_file(path: Path) -> None:
+    with path.open("r+b") as stream:
+        os.fsync(stream.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Force the names in a folder to the disk, where the system can open a folder."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _sync_tree(folder: Path) -> None:
+    for root, _, files in os.walk(folder, topdown=False):
+        for name in files:
+            _sync_file(Path(root, name))
+        _sync_folder(Path(root))

@@ -9,11 +9,20 @@ from importlib import import_module
 from typing import Any
 
 _HOME = {
+    "ConDSeg": "condseg",
+    "ConDSegStage1": "condseg",
+    "ContrastDrivenFeatureAggregation": "cdfa",
     "CrossBlock": "universeg",
     "CrossConv2d": "universeg",
     "DeformableConv2d": "deform_conv",
     "InceptionLargeKernelAttention": "s3net",
+    "PyramidVisionTransformer": "pvt",
+    "ResNet": "resnet",
     "S3Net": "s3net",
+    "SemanticInformationDecoupling": "condseg_parts",
+    "SizeAwareDecoder": "condseg_parts",
+    "SwinUNet": "swin_unet",
+    "UNet": "unet",
     "UniverSeg": "universeg",
 }
 

@@ -1,0 +1,149 @@
+"""The encoders of ConDSeg and how published ImageNet checkpoints load into them.
+
+A ResNet without its last stage is published under the keys `layer0` to `layer3`, PVT v2 whole
+under `backbone`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Literal, cast, get_args
+
+from torch import Tensor, nn
+
+from napari_medseg.nets.pvt import PyramidVisionTransformer, rename_timm_keys
+from napari_medseg.nets.resnet import ResNet, ResNetDepth
+
+Backbone = Literal["resnet18", "resnet34", "resnet50", "pvt_v2_b2"]
+_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+
+
+class ConDSegEncoder(nn.Module):
+    """Base of the nets that start with one of ConDSeg's backbones.
+
+    Parameters
+    ----------
+    backbone
+        "resnet18", "resnet34", "resnet50" or "pvt_v2_b2"; the last two are published.
+
+    Attributes
+    ----------
+    channels
+        Channels of the four levels.
+    factors
+        How much smaller than the image the four levels are.
+
+    Raises
+    ------
+    ValueError
+        If the backbone is another one.
+    """
+
+    def __init__(self, backbone: Backbone = "resnet50") -> None:
+        if backbone not in get_args(Backbone):
+            raise ValueError(
+                f"ConDSeg has the backbones {', '.join(get_args(Backbone))}, not {backbone!r}."
+            )
+        super().__init__()
+        self.backbone_name = backbone
+        self.factors: tuple[int, int, int, int]
+        self.channels: tuple[int, ...]
+        if backbone == "pvt_v2_b2":
+            self.backbone = PyramidVisionTransformer()
+            self.channels, self.factors = self.backbone.channels, (4, 8, 16, 32)
+            return
+        resnet = ResNet(cast(ResNetDepth, int(backbone.removeprefix("resnet"))))
+        self.layer0 = nn.Sequential(resnet.conv1, resnet.bn1, resnet.relu)
+        self.layer1 = nn.Sequential(resnet.maxpool, resnet.layer1)
+        self.layer2 = resnet.layer2
+        self.layer3 = resnet.layer3
+        self.channels, self.factors = resnet.channels[:4], (2, 4, 8, 16)
+
+    def encode(self, x: Tensor) -> list[Tensor]:
+        """Give the four levels of features of images (B, 3, H, W), finest first.
+
+        Raises
+        ------
+        ValueError
+            If the images do not have 3 channels of floating-point numbers, or if their height or
+            width is no multiple of 16 (ResNet) or 32 (PVT v2).
+        """
+        self._check(x)
+        if self.backbone_name == "pvt_v2_b2":
+            levels: list[Tensor] = self.backbone(x)
+            return levels
+        levels = []
+        for layer in (self.layer0, self.layer1, self.layer2, self.layer3):
+            x = layer(x)
+            levels.append(x)
+        return levels
+
+    def _check(self, x: Tensor) -> None:
+        if x.dim() != 4 or x.shape[1] != 3 or not x.is_floating_point():
+            raise ValueError(
+                "ConDSeg takes floating-point images of shape (batch, 3, height, width), "
+                f"not {x.dtype} of shape {tuple(x.shape)}."
+            )
+        height, width = x.shape[2:]
+        multiple = self.factors[-1]
+        if height % multiple or width % multiple or not height or not width:
+            raise ValueError(
+                f"ConDSeg with {self.backbone_name} takes a height and width that are multiples "
+                f"of {multiple}, not {height} and {width}: resize or pad the image."
+            )
+
+    def load_backbone(self, state: Mapping[str, Tensor], *, statistics: bool = True) -> None:
+        """Load the encoder's weights alone; everything else stays as it is.
+
+        Parameters
+        ----------
+        state
+            State dict of torchvision's ResNet, of the published or timm's PVT v2, of
+            `ConDSegStage1` or of `ConDSeg`, for the same backbone. Other layers in it (such as a
+            classification head) are left out.
+        statistics
+            Load BatchNorm's running statistics too. The published second stage of training takes
+            only the parameters from the first and keeps ImageNet's statistics: `False` does that.
+
+        Raises
+        ------
+        ValueError
+            If weights of the encoder are missing or have another shape.
+        """
+        given = _encoder_keys(state)
+        wanted = {key: t for key, t in self.state_dict().items() if key.startswith(_PREFIXES)}
+        if not statistics:
+            wanted = {key: t for key, t in wanted.items() if not key.endswith(_STATISTICS)}
+        # Checkpoints older than torch 0.4.1, torchvision's among them, do not count batches.
+        wrong = [
+            key
+            for key, tensor in wanted.items()
+            if not key.endswith("num_batches_tracked")
+            and (key not in given or given[key].shape != tensor.shape)
+        ]
+        if wrong:
+            raise ValueError(
+                f"This checkpoint is not one of {self.backbone_name}: {len(wrong)} of its "
+                f"{len(wanted)} tensors are missing or have another shape, the first {wrong[0]!r}."
+            )
+        found = {key: given[key] for key in wanted if key in given}
+        self.load_state_dict(found, strict=False)
+
+
+_PREFIXES = ("layer0.", "layer1.", "layer2.", "layer3.", "backbone.")
+
+
+def _encoder_keys(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Rename the keys of any checkpoint of a backbone to those it has inside ConDSeg."""
+    if "layer0.0.weight" in state or any(key.startswith("backbone.") for key in state):
+        return dict(state)
+    if any(key.startswith(("patch_embed", "stages.")) for key in state):
+        return {f"backbone.{key}": tensor for key, tensor in rename_timm_keys(state).items()}
+    renamed = {}
+    for key, tensor in state.items():
+        key = re.sub(r"^conv1\.", "layer0.0.", key)
+        key = re.sub(r"^bn1\.", "layer0.1.", key)
+        key = re.sub(r"^layer1\.(\d)", r"layer1.1.\1", key)
+        renamed[key] = tensor
+    return renamed

@@ -1,0 +1,34 @@
+"""What reading says when it cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class ReadError(OSError, ValueError):
+    """A file could not be read; the message is one sentence that says why and what to do."""
+
+
+def guarded(file: Path, read: Callable[[], T]) -> T:
+    """Call `read` and turn whatever a decoder raises into one sentence about the file.
+
+    Raises
+    ------
+    ReadError
+        Where `read` raised anything but a lack of memory.
+    """
+    try:
+        return read()
+    except (ReadError, MemoryError):
+        raise
+    except PermissionError as error:
+        raise ReadError(f"You may not read {file.name}; ask its owner for the right to.") from error
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ReadError(
+            f"{file.name} cannot be read, it is damaged or not what its name says ({reason})."
+        ) from error

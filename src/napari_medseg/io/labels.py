@@ -1,0 +1,224 @@
+"""Label maps in files: written, read back and compared before they get their name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_medseg.io.atomic import atomic_write, split_suffix
+from napari_medseg.io.errors import ReadError, guarded
+from napari_medseg.io.geometry import Geometry
+from napari_medseg.io.images import NIFTI_SUFFIXES, TIFF_SUFFIXES, checked_suffix
+from napari_medseg.io.notes import HasDict, make_note
+
+WRITTEN_SUFFIXES = (".png", *TIFF_SUFFIXES, *NIFTI_SUFFIXES)
+READ_SUFFIXES = (*WRITTEN_SUFFIXES, ".bmp")
+_MOST_CLASSES_IN_PNG = 255
+_HIGHEST_IN_TIFF = 2**32 - 1
+
+
+@dataclass(frozen=True)
+class LabelFile:
+    """A label map as it was in its file.
+
+    Parameters
+    ----------
+    labels : ndarray of unsigned integers, shape (H, W) or (Z, H, W)
+        Class index per pixel; 0 is background.
+    geometry : Geometry
+        Of the axes of `labels`.
+    class_names : tuple of str
+        Name of each index from 0 on; empty where the file names none.
+    provenance : mapping
+        What made the labels; empty where the file does not say.
+    name : str
+        File name without its suffix.
+    """
+
+    labels: NDArray[np.unsignedinteger]
+    geometry: Geometry
+    class_names: tuple[str, ...] = ()
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    name: str = ""
+
+
+def exact_labels(labels: ArrayLike) -> NDArray[np.unsignedinteger]:
+    """Give labels in the smallest unsigned integer type that holds them exactly.
+
+    Raises
+    ------
+    ValueError
+        With one sentence, for negative, fractional or not finite values.
+    """
+    array = np.asarray(labels)
+    if array.dtype == bool:
+        return array.astype(np.uint8)
+    if array.dtype.kind not in "iuf":
+        raise ValueError(f"Labels must be whole numbers; these are of type {array.dtype}.")
+    if array.dtype.kind == "f" and not (np.isfinite(array) & (array == np.rint(array))).all():
+        raise ValueError("Labels must be whole numbers; these hold fractions, NaN or infinity.")
+    if array.size and array.min() < 0:
+        raise ValueError(f"Labels must not be negative; the lowest here is {array.min():.0f}.")
+    return array.astype(np.min_scalar_type(int(array.max(initial=0))))
+
+
+def write_labels(
+    path: str | os.PathLike[str],
+    labels: ArrayLike,
+    geometry: Geometry | None = None,
+    provenance: HasDict | Mapping[str, Any] | None = None,
+    class_names: Sequence[str] | None = None,
+) -> Path:
+    """Write a label map as PNG, OME-TIFF or NIfTI, by the suffix of the path.
+
+    The file is read back and compared, voxels and spacing, before it gets its name. Class names and
+    provenance travel in the file: as text in a PNG, in the OME description, in a NIfTI extension.
+
+    Parameters
+    ----------
+    path : path-like
+        ``.png`` (one plane, classes up to 255, with a palette), ``.tif``, ``.tiff``, ``.ome.tif``,
+        ``.ome.tiff``, ``.nii`` or ``.nii.gz`` (a plane becomes a volume of one plane).
+    labels : array-like of integers, shape (H, W) or (Z, H, W)
+        Class index per pixel; stored in the smallest unsigned type that holds it exactly.
+    geometry : Geometry, optional
+        Of the image they belong to; one pixel per unit where it is left out.
+    provenance : object with ``as_dict``, or mapping, optional
+        What made the labels.
+    class_names : sequence of str, optional
+        Name of each index from 0 on.
+
+    Returns
+    -------
+    Path
+        Where the file is.
+
+    Raises
+    ------
+    ValueError
+        With one sentence, where the labels cannot go into such a file; it says what can hold them.
+    SaveError
+        Where the file could not be saved; what was there before is untouched.
+    """
+    exact = exact_labels(labels)
+    if exact.ndim not in (2, 3) or not exact.size:
+        raise ValueError(f"Labels must be a plane or a volume; these have the shape {exact.shape}.")
+    where = geometry or Geometry(spacing=(1.0,) * exact.ndim)
+    if where.ndim != exact.ndim:
+        raise ValueError(f"The geometry has {where.ndim} axes, the labels have {exact.ndim}.")
+    note = make_note(where, provenance, class_names)
+    write = _writer(Path(path).name, exact, where, note)
+    return atomic_write(path, write, partial(_compare, labels=exact, geometry=where))
+
+
+def read_labels(path: str | os.PathLike[str]) -> LabelFile:
+    """Read a label map from PNG, BMP, TIFF or NIfTI.
+
+    A palette image gives its indices; a picture of 1 bit, or of 0 and 255 only, is one class; a
+    grey picture stored as colour is read as grey.
+
+    Raises
+    ------
+    ReadError
+        With one sentence, where the file is no label map or cannot be read.
+    """
+    file = Path(path)
+    read = _label_reader(checked_suffix(file, READ_SUFFIXES))
+    array, geometry, note = guarded(file, lambda: read(file))
+    if array.ndim > geometry.ndim:
+        array = _one_channel(file, array)
+    try:
+        labels = exact_labels(array)
+    except ValueError as error:
+        raise ReadError(f"{file.name} is no label map. {error}") from error
+    if not note and labels.max(initial=0) == 255 and np.isin(labels, (0, 255)).all():
+        labels = labels // np.uint8(255)
+    return LabelFile(
+        labels,
+        geometry,
+        tuple(str(name) for name in note.get("class_names", ())),
+        note.get("provenance", {}),
+        split_suffix(file.name)[0],
+    )
+
+
+def _writer(
+    name: str, labels: NDArray[Any], geometry: Geometry, note: str
+) -> Callable[[Path], None]:
+    """Give what writes these labels into a file of that name.
+
+    Raises
+    ------
+    ValueError
+        Where such a file cannot hold them.
+    """
+    suffix = split_suffix(name)[1].lower()
+    highest = int(labels.max())
+    if suffix == ".png":
+        from napari_medseg.io.photos import write_indexed_png
+
+        if labels.ndim != 2:
+            raise ValueError("A PNG holds one plane; save the volume as NIfTI or OME-TIFF.")
+        if highest > _MOST_CLASSES_IN_PNG:
+            raise ValueError(
+                f"A PNG label map holds 255 classes, this one goes up to {highest}; save it as "
+                "OME-TIFF or NIfTI."
+            )
+        return partial(write_indexed_png, labels=labels, note=note)
+    if suffix in TIFF_SUFFIXES:
+        from napari_medseg.io.tiff import write_tiff_labels
+
+        if highest > _HIGHEST_IN_TIFF:
+            raise ValueError(
+                f"OME-TIFF holds labels up to {_HIGHEST_IN_TIFF}, these go up to {highest}; "
+                "save them as NIfTI."
+            )
+        return partial(write_tiff_labels, labels=labels, geometry=geometry, note=note)
+    if suffix in NIFTI_SUFFIXES:
+        from napari_medseg.io.nifti import write_nifti_labels
+
+        return partial(write_nifti_labels, labels=labels, geometry=geometry, note=note)
+    raise ValueError(
+        f"Labels cannot be saved as {name}; end the name with {', '.join(WRITTEN_SUFFIXES)}."
+    )
+
+
+def _label_reader(suffix: str) -> Callable[[Path], tuple[NDArray[Any], Geometry, dict[str, Any]]]:
+    if suffix in NIFTI_SUFFIXES:
+        from napari_medseg.io.nifti import read_nifti_labels
+
+        return read_nifti_labels
+    if suffix in TIFF_SUFFIXES:
+        from napari_medseg.io.tiff import read_tiff_labels
+
+        return read_tiff_labels
+    from napari_medseg.io.photos import read_indices
+
+    return read_indices
+
+
+def _one_channel(file: Path, colours: NDArray[Any]) -> NDArray[Any]:
+    if not (colours[..., :3] == colours[..., :1]).all():
+        raise ReadError(
+            f"{file.name} is a colour picture and no label map; save the masks as an indexed PNG, "
+            "the number of the class in each pixel."
+        )
+    return colours[..., 0]
+
+
+def _compare(path: Path, labels: NDArray[Any], geometry: Geometry) -> None:
+    """Raise where a file does not hold these labels at this spacing."""
+    found = read_labels(path)
+    same_shape = found.labels.shape[-labels.ndim :] == labels.shape
+    if not same_shape or not np.array_equal(found.labels.reshape(labels.shape), labels):
+        raise ValueError("the labels in the file differ from those that were to be saved.")
+    spacing = found.geometry.spacing[-labels.ndim :]
+    if not np.allclose(spacing, geometry.spacing, rtol=1e-6, atol=0.0):
+        raise ValueError(f"the spacing in the file is {spacing}, not {geometry.spacing}.")

@@ -1,0 +1,58 @@
+"""Our own entry in the text of a file: what pixels alone cannot say.
+
+The entry is JSON under the key ``"medseg"``: the exact geometry, the class names, the provenance.
+It lies in the OME description of a TIFF, in a text chunk of a PNG and in an extension of a NIfTI
+header.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+from napari_medseg.io.geometry import Geometry
+
+NOTE_KEY = "medseg"
+
+
+@runtime_checkable
+class HasDict(Protocol):
+    """What can give its fields as a dictionary that JSON can hold, as a provenance does."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give the fields."""
+
+
+def make_note(
+    geometry: Geometry,
+    provenance: HasDict | Mapping[str, Any] | None = None,
+    class_names: Sequence[str] | None = None,
+) -> str:
+    """Give the entry as ASCII text."""
+    note: dict[str, Any] = {"geometry": geometry.as_dict()}
+    if class_names:
+        note["class_names"] = list(class_names)
+    if provenance is not None:
+        fields = provenance.as_dict() if isinstance(provenance, HasDict) else dict(provenance)
+        note["provenance"] = fields
+    return json.dumps({NOTE_KEY: note})
+
+
+def parse_note(text: str | None) -> dict[str, Any]:
+    """Give the fields of an entry; none where the text is not ours."""
+    try:
+        found = json.loads(text or "{}")
+    except json.JSONDecodeError:
+        return {}
+    note = found.get(NOTE_KEY, {}) if isinstance(found, dict) else {}
+    return note if isinstance(note, dict) else {}
+
+
+def noted_geometry(note: Mapping[str, Any], ndim: int) -> Geometry | None:
+    """Give the geometry an entry holds; None where it holds none of so many axes."""
+    try:
+        geometry = Geometry.from_dict(note["geometry"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    return geometry if geometry.ndim == ndim else None

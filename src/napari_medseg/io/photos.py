@@ -1,0 +1,74 @@
+"""PNG, JPEG and BMP files: single planes, grey or colour, and label maps as indexed PNG."""
+
+from __future__ import annotations
+
+import colorsys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+from PIL.PngImagePlugin import PngInfo
+
+from napari_medseg.io.geometry import Geometry
+from napari_medseg.io.notes import NOTE_KEY, noted_geometry, parse_note
+
+_GOLDEN_RATIO = 0.618033988749895  # steps of it keep neighbouring hues far apart
+
+
+def read_photo(file: Path) -> tuple[NDArray[Any], Geometry, bool]:
+    """Give pixels (H, W[, 3|4]), a geometry in pixels, and whether they are in colour."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        with Image.open(file) as opened:
+            opened.load()
+            data, rgb = pixels(ImageOps.exif_transpose(opened))
+    return data, Geometry(spacing=(1.0, 1.0)), rgb
+
+
+def pixels(image: Image.Image) -> tuple[NDArray[Any], bool]:
+    """Give the pixels of an open picture by the rules of `read_image`, and whether in colour."""
+    if image.mode == "1":
+        return np.asarray(image, dtype=np.uint8) * np.uint8(255), False
+    if image.mode in ("P", "PA"):
+        image = image.convert("RGBA" if "transparency" in image.info else "RGB")
+        colours = np.asarray(image)
+        is_grey = image.mode == "RGB" and bool((colours == colours[..., :1]).all())
+        return (colours[..., 0].copy(), False) if is_grey else (colours, True)
+    if image.mode in ("LA", "La"):
+        image = image.getchannel(0)
+    elif image.mode in ("CMYK", "YCbCr", "LAB", "HSV", "RGBX"):
+        image = image.convert("RGB")
+    elif image.mode == "RGBa":
+        image = image.convert("RGBA")
+    data = np.asarray(image)
+    return data.astype(data.dtype.newbyteorder("="), copy=False), data.ndim == 3
+
+
+def read_indices(file: Path) -> tuple[NDArray[Any], Geometry, dict[str, Any]]:
+    """Give a label map (H, W) or coloured pixels (H, W, 3|4), its geometry and our entry.
+
+    A palette picture gives its indices.
+    """
+    with Image.open(file) as image:
+        image.load()
+        note = parse_note(image.info.get(NOTE_KEY))
+        array = np.asarray(image) if image.mode == "P" else pixels(image)[0]
+    return array, noted_geometry(note, 2) or Geometry(spacing=(1.0, 1.0)), note
+
+
+def write_indexed_png(path: Path, labels: NDArray[np.uint8], note: str) -> None:
+    """Write labels (H, W) as a PNG that shows each class in a colour of its own."""
+    image = Image.fromarray(labels)
+    image.putpalette(_palette())
+    text = PngInfo()
+    text.add_text(NOTE_KEY, note)
+    image.save(path, pnginfo=text, optimize=True)
+
+
+def _palette() -> list[int]:
+    colours = [(0.0, 0.0, 0.0)]
+    colours += [colorsys.hsv_to_rgb(n * _GOLDEN_RATIO % 1.0, 0.75, 0.95) for n in range(255)]
+    return [round(255 * channel) for colour in colours for channel in colour]

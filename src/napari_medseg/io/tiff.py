@@ -1,0 +1,263 @@
+"""TIFF files: planes and stacks, grey or colour, and the spacing that three traditions write."""
+
+from __future__ import annotations
+
+import logging
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+from napari_medseg.io.errors import ReadError
+from napari_medseg.io.geometry import Geometry
+from napari_medseg.io.notes import noted_geometry, parse_note
+
+# Resolutions that printers and photo programs write without having measured anything.
+_PRINT_DPI = frozenset({72.0, 96.0, 100.0, 150.0, 200.0, 240.0, 300.0, 600.0, 1200.0})
+_INCH, _CENTIMETRE = 2, 3
+_IN_MM = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "inch": 25.4, "in": 25.4, '"': 25.4}
+_IN_UM = {"um": 1.0, "µm": 1.0, "μm": 1.0, "micron": 1.0, "micrometer": 1.0, "microns": 1.0} | {
+    "nm": 1e-3,
+    "å": 1e-4,
+    "pm": 1e-6,
+}
+Pixels = tuple[NDArray[Any], bool]  # in the app's axis order; whether the last axis is colour
+
+
+def read_tiff(file: Path) -> tuple[NDArray[Any], Geometry, bool]:
+    """Give pixels, geometry and whether they are in colour.
+
+    One leading axis of more than one sample is the stack, whatever the file calls it; several of
+    them, and several channels that are no RGB, are refused. The first resolution of a pyramid is
+    read.
+
+    Raises
+    ------
+    ReadError
+        With one sentence, where the file holds no single plane or stack.
+    """
+    with _complaints() as complaints, tifffile.TiffFile(file) as tiff:
+        data, rgb = _decode(tiff, file)
+        if complaints:
+            raise ReadError(f"{file.name} is cut off; get the file again from where it came.")
+        if data.ndim - rgb == 2 and noted_geometry(tiff_note(tiff), 3):
+            data = data[None]  # a volume of one plane stays a volume
+        return data, tiff_geometry(tiff, data.ndim - rgb), rgb
+
+
+def read_tiff_labels(file: Path) -> tuple[NDArray[Any], Geometry, dict[str, Any]]:
+    """Give the label map of a TIFF, its geometry and our entry in it."""
+    data, geometry, _ = read_tiff(file)
+    with tifffile.TiffFile(file) as tiff:
+        note = tiff_note(tiff)
+    return data, geometry, note
+
+
+def write_tiff_labels(
+    path: Path, labels: NDArray[np.unsignedinteger], geometry: Geometry, note: str
+) -> None:
+    """Write labels (H, W) or (Z, H, W) as OME-TIFF, with the spacing in the resolution tags too."""
+    axes = "ZYX"[-labels.ndim :]
+    metadata: dict[str, Any] = {"axes": axes, "Description": note}
+    options: dict[str, Any] = {}
+    if geometry.units != "pixel":
+        for axis, size in zip(axes, geometry.spacing, strict=True):
+            metadata[f"PhysicalSize{axis}"] = size
+            metadata[f"PhysicalSize{axis}Unit"] = {"um": "µm"}.get(geometry.units, geometry.units)
+        per_cm = 10.0 if geometry.units == "mm" else 10_000.0
+        options["resolution"] = (per_cm / geometry.spacing[-1], per_cm / geometry.spacing[-2])
+        options["resolutionunit"] = "CENTIMETER"
+    tifffile.imwrite(
+        path,
+        labels,
+        ome=True,
+        photometric="minisblack",
+        compression="zlib",
+        metadata=metadata,
+        **options,
+    )
+
+
+def tiff_note(tiff: tifffile.TiffFile) -> dict[str, Any]:
+    """Give our own entry in the description of an open TIFF; empty where there is none."""
+    root = _ome_root(tiff.ome_metadata) if tiff.ome_metadata else None
+    return parse_note(None if root is None else root.findtext(".//{*}Image/{*}Description"))
+
+
+def tiff_geometry(tiff: tifffile.TiffFile, ndim: int) -> Geometry:
+    """Give the geometry of an open TIFF: our own entry, else OME, ImageJ or resolution tags.
+
+    The distance of planes defaults to the height of a pixel. A resolution in inches is taken only
+    where it is not one of the round figures that printing leaves behind.
+    """
+    noted = noted_geometry(tiff_note(tiff), ndim)
+    if noted is not None:
+        return noted
+    spacing, units = (
+        _ome_spacing(tiff) or _imagej_spacing(tiff) or _resolution_spacing(tiff) or ({}, "pixel")
+    )
+    y = spacing.get("Y", 1.0)
+    return Geometry((spacing.get("Z", y), y, spacing.get("X", y))[-ndim:], units=units)
+
+
+@contextmanager
+def _complaints() -> Iterator[list[str]]:
+    """Collect what tifffile only logs: planes that lie behind the end of the file."""
+    found: list[str] = []
+
+    class Collector(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            message = record.getMessage()
+            if "invalid page offset" in message:
+                found.append(message)
+
+    collector = Collector(logging.ERROR)
+    logger = logging.getLogger("tifffile")
+    logger.addHandler(collector)
+    try:
+        yield found
+    finally:
+        logger.removeHandler(collector)
+
+
+def _decode(tiff: tifffile.TiffFile, file: Path) -> Pixels:
+    photometric = tiff.pages.first.photometric
+    plain = photometric in (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.RGB)
+    if not plain:
+        return _decode_with_pillow(file)
+    try:
+        series = tiff.series[0].levels[0]
+        if any(page is None for page in series.pages):
+            raise ReadError(f"{file.name} lacks planes that it announces; get the file again.")
+        return _arranged(series.asarray(), series.axes, file.name)
+    except ValueError as error:
+        if "imagecodecs" not in str(error):
+            raise
+        return _decode_with_pillow(file)
+
+
+def _arranged(data: NDArray[Any], axes: str, name: str) -> Pixels:
+    """Bring decoded samples into the order (stack, height, width, colour)."""
+    if np.iscomplexobj(data):
+        raise ReadError(f"{name} holds complex numbers; save their magnitude and open that.")
+    if data.dtype == np.float16:
+        data = data.astype(np.float32)
+    if data.dtype == bool:
+        data = data.astype(np.uint8) * np.uint8(255)
+    rgb = "S" in axes and data.shape[axes.index("S")] in (3, 4)
+    if rgb:
+        data = np.moveaxis(data, axes.index("S"), -1)
+        axes = axes.replace("S", "") + "S"
+    elif data.ndim >= 3 and data.shape[-1] in (3, 4) and data.shape[-2] > 4:
+        rgb = True  # colour that was written without saying so
+    n_spatial = 2 + rgb
+    lead = [n for n in data.shape[:-n_spatial] if n > 1]
+    if len(lead) > 1 or ("C" in axes and data.shape[axes.index("C")] > 1):
+        raise ReadError(
+            f"{name} has {len(lead) + 2} axes {axes} of sizes {data.shape}; save one stack or one "
+            "channel of it and open that."
+        )
+    keep_stack = "Z" in axes or bool(lead)
+    shape = (lead or [1] if keep_stack else []) + list(data.shape[-n_spatial:])
+    return data.reshape(shape), rgb
+
+
+def _decode_with_pillow(file: Path) -> Pixels:
+    """Decode what tifffile leaves to others: palettes, CMYK, inverted grey, LZW and JPEG strips."""
+    from PIL import Image, ImageSequence
+
+    from napari_medseg.io.photos import pixels
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        with Image.open(file) as image:
+            frames = [pixels(frame.copy()) for frame in ImageSequence.Iterator(image)]
+    shapes = {data.shape for data, _ in frames}
+    if len(shapes) > 1:
+        raise ReadError(f"{file.name} holds pages of different sizes; save them one by one.")
+    data = frames[0][0] if len(frames) == 1 else np.stack([data for data, _ in frames])
+    return data, frames[0][1]
+
+
+def _length(value: float, unit: str) -> tuple[float, str] | None:
+    """Give a length in mm or um; None where the unit is unknown or the value makes no sense."""
+    unit = unit.strip().lower().replace("\\u00b5", "µ").replace("\\u00B5", "µ")
+    if not (np.isfinite(value) and value > 0):
+        return None
+    for units, table in (("mm", _IN_MM), ("um", _IN_UM)):
+        if unit in table:
+            return value * table[unit], units
+    return None
+
+
+Spacing = tuple[dict[str, float], str]
+
+
+def _in_one_unit(lengths: dict[str, tuple[float, str] | None]) -> Spacing | None:
+    known = {axis: length for axis, length in lengths.items() if length is not None}
+    if "X" not in known:
+        return None
+    units = known["X"][1]
+    factor = {("um", "mm"): 1e-3, ("mm", "um"): 1e3}
+    return {a: v * factor.get((u, units), 1.0) for a, (v, u) in known.items()}, units
+
+
+def _ome_root(xml: str) -> ElementTree.Element | None:
+    try:
+        return ElementTree.fromstring(re.sub(r"^<\?xml[^>]*\?>", "", xml.strip()))
+    except ElementTree.ParseError:
+        return None
+
+
+def _ome_spacing(tiff: tifffile.TiffFile) -> Spacing | None:
+    root = _ome_root(tiff.ome_metadata) if tiff.ome_metadata else None
+    found = root.find(".//{*}Pixels") if root is not None else None
+    if found is None:
+        return None
+    return _in_one_unit(
+        {
+            axis: _length(
+                float(found.get(f"PhysicalSize{axis}", "nan")),
+                found.get(f"PhysicalSize{axis}Unit", "µm"),
+            )
+            for axis in "ZYX"
+        }
+    )
+
+
+def _per_unit(tiff: tifffile.TiffFile, tag: str) -> float:
+    """Give samples per unit from a resolution tag; nan where it is missing or nought."""
+    found = tiff.pages.first.tags.get(tag)
+    if found is None or not all(found.value):
+        return float("nan")
+    numerator, denominator = found.value
+    return float(numerator / denominator)
+
+
+def _imagej_spacing(tiff: tifffile.TiffFile) -> Spacing | None:
+    entries = tiff.imagej_metadata
+    if not entries:
+        return None
+    unit = str(entries.get("unit", ""))
+    lengths = {axis: _length(1.0 / _per_unit(tiff, f"{axis}Resolution"), unit) for axis in "YX"}
+    if "spacing" in entries:
+        lengths["Z"] = _length(float(entries["spacing"]), unit)
+    return _in_one_unit(lengths)
+
+
+def _resolution_spacing(tiff: tifffile.TiffFile) -> Spacing | None:
+    tag = tiff.pages.first.tags.get("ResolutionUnit")
+    unit = int(tag.value) if tag is not None else 1
+    per_unit = {axis: _per_unit(tiff, f"{axis}Resolution") for axis in "YX"}
+    if unit == _CENTIMETRE:
+        return _in_one_unit({axis: _length(1.0 / n, "cm") for axis, n in per_unit.items()})
+    if unit == _INCH and not _PRINT_DPI & set(per_unit.values()):
+        return _in_one_unit({axis: _length(1.0 / n, "inch") for axis, n in per_unit.items()})
+    return None

@@ -72,7 +72,8 @@ class Segmentation:
     labels : ndarray of unsigned integers, shape (H, W) or (Z, H, W)
         Class index per pixel; 0 is background.
     probabilities : ndarray of float32, shape (C, H, W) or (C, Z, H, W), optional
-        Probability of each class of ``class_names`` but the background, in [0, 1], at the resolution of the image.
+        Probability of each class of ``class_names`` but the background, in [0, 1], at the
+        resolution of the image.
     class_names : tuple of str
         Names of classes 1, 2, ...; index 0 of the tuple is ``"background"``.
     provenance : Provenance
@@ -83,6 +84,22 @@ class Segmentation:
     probabilities: NDArray[np.float32] | None
     class_names: tuple[str, ...]
     provenance: Provenance
+
+
+@dataclass(frozen=True)
+class PlanePreview:
+    """One finished plane of a volume, or the image itself.
+
+    Parameters
+    ----------
+    index : int
+        Which plane; 0 for a 2-D image.
+    probabilities : ndarray of float32, shape (C, H, W)
+        As in `Segmentation`, for this plane alone.
+    """
+
+    index: int
+    probabilities: NDArray[np.float32]
 
 
 Job = Generator[Progress, None, Segmentation]

@@ -1,0 +1,84 @@
+"""Where a net runs, and with which precision."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+PRECISIONS = ("float32", "bfloat16", "auto")
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """Give the device of this name; ``"auto"`` takes the fastest there is.
+
+    Parameters
+    ----------
+    name : str
+        ``"auto"``, ``"cpu"``, ``"cuda"`` (or ``"cuda:1"``), ``"mps"``.
+
+    Raises
+    ------
+    ValueError
+        If this computer has no such device.
+    """
+    import torch
+
+    available = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if name == "auto":
+        name = next(kind for kind in ("cuda", "mps", "cpu") if available[kind])
+    kind, _, number = name.partition(":")
+    if kind not in available:
+        raise ValueError(f"There is no device named {name!r}; choose one of {', '.join(DEVICES)}.")
+    count = torch.cuda.device_count() if kind == "cuda" else 1
+    if not available[kind] or (number and not (number.isdigit() and int(number) < count)):
+        raise ValueError(f"This computer has no usable device {name!r}: choose auto or cpu.")
+    return torch.device(name)
+
+
+def choose_precision(name: str, device: torch.device) -> torch.dtype:
+    """Give the type a net computes in.
+
+    ``"float32"`` is the same to the bit at every run and is the default. ``"auto"`` takes bfloat16
+    where the hardware is built for it: CUDA from compute capability 8, CPUs with AVX-512-BF16 or
+    AMX. Probabilities then differ by about 0.01.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown.
+    """
+    import torch
+
+    if name not in PRECISIONS:
+        raise ValueError(f"Unknown precision {name!r}; choose one of {', '.join(PRECISIONS)}.")
+    if name == "bfloat16" or (name == "auto" and has_fast_bfloat16(device)):
+        return torch.bfloat16
+    return torch.float32
+
+
+def has_fast_bfloat16(device: torch.device) -> bool:
+    """Say whether the hardware multiplies bfloat16 faster than float32."""
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device)[0] >= 8
+    if device.type == "cpu":
+        return bool({"avx512_bf16", "amx_bf16"} & _cpu_flags())
+    return False
+
+
+def _cpu_flags() -> set[str]:
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="ignore")
+    except OSError:
+        return set()
+    line = next((line for line in text.splitlines() if line.startswith("flags")), "")
+    return set(line.partition(":")[2].split())

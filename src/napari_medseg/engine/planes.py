@@ -1,0 +1,109 @@
+"""Take an image of any kind apart into planes that a net can be asked about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_medseg.engine.scaling import (
+    ValueRange,
+    check_range,
+    check_real,
+    robust_range,
+    scale_to_unit,
+)
+
+
+class Planes:
+    """The planes of an image or a volume, all scaled with one range of values.
+
+    Parameters
+    ----------
+    image : array-like, shape (H, W), (H, W, 3|4), (Z, H, W) or (Z, H, W, 3|4)
+        Any bool, integer or float type; only the planes asked for are read, so an array on disk
+        stays there.
+    rgb : bool, optional
+        Whether the last axis holds colours. By default three axes of which the last has length 3 or
+        4 are a colour image, and four axes a colour volume.
+    value_range : tuple of float, optional
+        Raw values that become 0 and 1; by default the robust range of the whole image, so that all
+        planes of a volume are scaled alike.
+
+    Raises
+    ------
+    ValueError
+        If the image has another shape, no pixels, or values that are no real numbers.
+    """
+
+    def __init__(
+        self, image: Any, rgb: bool | None = None, value_range: ValueRange | None = None
+    ) -> None:
+        if not hasattr(image, "shape"):
+            image = np.asarray(image)
+        check_real(image.dtype)
+        shape = tuple(int(length) for length in image.shape)
+        self.is_rgb = _has_colours(shape) if rgb is None else rgb
+        spatial = shape[:-1] if self.is_rgb else shape
+        colours_fit = not self.is_rgb or (len(shape) > 2 and shape[-1] in (3, 4))
+        if len(spatial) not in (2, 3) or not colours_fit:
+            raise ValueError(
+                "An image must be a plane (H, W) or a volume (Z, H, W), grey or with 3 or 4 colour "
+                f"channels last; got shape {shape}."
+            )
+        if 0 in spatial:
+            raise ValueError(f"The image holds no pixels: its shape is {shape}.")
+        self._image = image
+        self.shape = spatial
+        self.is_volume = len(spatial) == 3
+        if value_range is not None:
+            self.value_range = check_range(value_range)
+        else:
+            self.value_range = robust_range(image[..., :3] if self.is_rgb else image)
+
+    def __len__(self) -> int:
+        return self.shape[0] if self.is_volume else 1
+
+    @property
+    def plane_shape(self) -> tuple[int, int]:
+        """Height and width of every plane."""
+        return self.shape[-2], self.shape[-1]
+
+    def raw(self, index: int) -> NDArray[Any]:
+        """Give the raw values of a plane, (H, W) or (H, W, 3), without transparency."""
+        plane = np.asarray(self._image[index] if self.is_volume else self._image)
+        return plane[..., :3] if self.is_rgb else plane
+
+    def scaled(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Give a plane scaled to [0, 1], and where its values are finite, shape (H, W)."""
+        raw = self.raw(index)
+        finite = np.isfinite(raw)
+        if self.is_rgb:
+            finite = finite.all(axis=-1)
+        return scale_to_unit(raw, self.value_range), finite
+
+    def checked_order(self, planes: Sequence[int] | None) -> list[int]:
+        """Give the planes to work on, all of them by default.
+
+        Raises
+        ------
+        ValueError
+            If one does not exist or is named twice.
+        """
+        if planes is None:
+            return list(range(len(self)))
+        order = [int(plane) for plane in planes]
+        outside = [plane for plane in order if not 0 <= plane < len(self)]
+        if outside:
+            raise ValueError(
+                f"There is no plane {outside[0]}; planes go from 0 to {len(self) - 1}."
+            )
+        if len(set(order)) < len(order):
+            raise ValueError("A plane was asked for twice; name each plane once.")
+        return order
+
+
+def _has_colours(shape: tuple[int, ...]) -> bool:
+    return len(shape) == 4 or (len(shape) == 3 and shape[-1] in (3, 4))

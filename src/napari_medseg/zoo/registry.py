@@ -1,0 +1,70 @@
+"""The models of this computer: those that come with the package and those of the user."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+
+import platformdirs
+
+from napari_medseg.zoo.cards import CARD_FILE, CardError, ModelCard
+
+FOLDER_VARIABLE = "NAPARI_MEDSEG_MODELS"
+
+
+def bundled_folder() -> Path:
+    """Give the folder of the models that come with the package."""
+    return Path(__file__).parent / "bundled"
+
+
+def user_folder() -> Path:
+    """Give the folder of the user's own models; the variable NAPARI_MEDSEG_MODELS overrides it."""
+    override = os.environ.get(FOLDER_VARIABLE)
+    if override:
+        return Path(override).expanduser()
+    return Path(platformdirs.user_data_dir("napari-medseg")) / "models"
+
+
+def list_models() -> list[ModelCard]:
+    """Give the cards of all models, bundled ones first, each group in order of name.
+
+    A folder whose card cannot be read is left out with a warning, and so is a user's model that
+    has the name of another: one broken folder must not take the rest away.
+    """
+    cards: dict[str, ModelCard] = {}
+    for root in (bundled_folder(), user_folder()):
+        for folder in _model_folders(root):
+            try:
+                card = ModelCard.from_folder(folder)
+            except CardError as error:
+                warnings.warn(f"A model was left out. {error}", UserWarning, stacklevel=2)
+                continue
+            if card.name in cards:
+                message = f"A second model named {card.name!r} was left out: rename it in its card."
+                warnings.warn(message, UserWarning, stacklevel=2)
+                continue
+            cards[card.name] = card
+    return list(cards.values())
+
+
+def get_card(name: str) -> ModelCard:
+    """Give the card of one model.
+
+    Raises
+    ------
+    CardError
+        If there is no such model; the message lists those there are.
+    """
+    cards = {card.name: card for card in list_models()}
+    if name not in cards:
+        known = ", ".join(cards) or "none"
+        raise CardError(f"There is no model named {name!r}; installed models: {known}.")
+    return cards[name]
+
+
+def _model_folders(root: Path) -> list[Path]:
+    try:
+        return sorted(path for path in root.iterdir() if (path / CARD_FILE).exists())
+    except OSError:
+        return []

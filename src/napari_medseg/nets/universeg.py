@@ -1,4 +1,4 @@
-"""UniverSeg, the in-context segmentation network.
+"""UniverSeg, the network that segments a query by the examples of a support set.
 
 Butoi, Gonzalez Ortiz et al., "UniverSeg: Universal Medical Image Segmentation", ICCV 2023.
 """
@@ -6,120 +6,165 @@ Butoi, Gonzalez Ortiz et al., "UniverSeg: Universal Medical Image Segmentation",
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from napari_medseg.nets.cross_conv import CrossBlock, as_pair, init_convolution
+
 Width = int | tuple[int, int]
 
 
-class CrossConv2d(nn.Conv2d):
-    """Convolve every pair of two sets of feature maps (paper, section 3.2)."""
+class _OutConv(nn.Module):
+    """The 1x1 convolution to logits, under the published name ``conv``."""
 
-    def __init__(self, in_channels, out_channels, kernel_size, **options) -> None:
-        self.pair = (in_channels, in_channels) if isinstance(in_channels, int) else tuple(in_channels)
-        super().__init__(sum(self.pair), out_channels, kernel_size, **options)
-
-
-class _ConvLayer(nn.Module):
-    def __init__(self, c_in, c_out, k=3):
+    def __init__(self, in_channels: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(c_in, c_out, k, padding=k // 2)
-        nn.init.zeros_(self.conv.bias)
+        self.conv = nn.Conv2d(in_channels, 1, 1)
+        init_convolution(self.conv, "linear")
 
-
-class _Vmapped(nn.Module):
-    def __init__(self, c_in, c_out):
-        super().__init__()
-        self.vmapped = _ConvLayer(c_in, c_out)
-        nn.init.kaiming_normal_(self.vmapped.conv.weight, nonlinearity="relu")
-
-
-class _Cross(nn.Module):
-    def __init__(self, pair, c_out):
-        super().__init__()
-        self.cross_conv = CrossConv2d(pair, c_out, 3, padding=1)
-        nn.init.kaiming_normal_(self.cross_conv.weight, nonlinearity="linear")
-        nn.init.zeros_(self.cross_conv.bias)
-
-
-class CrossBlock(nn.Module):
-    """One exchange between the query's and the support's feature maps."""
-
-    def __init__(self, in_channels, cross_features, conv_features=None):
-        super().__init__()
-        conv_features = conv_features or cross_features
-        self.cross = _Cross(in_channels, cross_features)
-        self.target = _Vmapped(cross_features, conv_features)
-        self.support = _Vmapped(cross_features, conv_features)
-
-    def forward(self, target, support, last=False):
-        conv = self.cross.cross_conv
-        wt, ws = conv.weight.split(conv.pair, 1)
-        b, s = support.shape[:2]
-        t = F.conv2d(target, wt, conv.bias, padding=1)
-        layer = self.target.vmapped.conv
-        if last:
-            mean = F.conv2d(support.mean(1), ws, padding=1)
-            return F.leaky_relu(layer(t + mean), 0.01), None
-        z = F.conv2d(support.flatten(0, 1), ws, padding=1).unflatten(0, (b, s))
-        out = F.leaky_relu(layer(t + z.mean(1)), 0.01)
-        z = z + t[:, None]
-        layer = self.support.vmapped.conv
-        z = F.leaky_relu(layer(z.flatten(0, 1)), 0.01).unflatten(0, (b, s))
-        return out, z
-
-
-def _pair(w: Width):
-    return (w, w) if isinstance(w, int) else tuple(w)
-
-
-def _pool(x):
-    return F.max_pool2d(x.flatten(0, -4), 2).unflatten(0, x.shape[:-3]) if x.dim() == 5 else F.max_pool2d(x, 2)
-
-
-def _up(x):
-    y = x.flatten(0, 1) if x.dim() == 5 else x
-    y = F.interpolate(y, scale_factor=2, mode="bilinear", align_corners=True)
-    return y.unflatten(0, x.shape[:2]) if x.dim() == 5 else y
+    def forward(self, maps: Tensor) -> Tensor:
+        return self.conv(maps)
 
 
 class UniverSeg(nn.Module):
-    """The in-context segmentation network."""
+    """Segment a query image by the examples of a support set, without training for the task.
 
-    def __init__(self, encoder_blocks: Sequence[Width] = (64, 64, 64, 64), decoder_blocks=None):
+    A U-shaped network of cross blocks (paper, section 3.3). The default is the published version 1
+    (1,182,785 parameters); its state dict has the published keys and shapes. Train and eval mode
+    are the same: there is neither normalisation nor dropout.
+
+    Parameters
+    ----------
+    encoder_blocks
+        Per level, from fine to coarse: features of its cross block, one number or (features of
+        the cross convolution, features that go out).
+    decoder_blocks
+        The same for the way back, one fewer; `None`: the encoder's reversed, without its last.
+    """
+
+    def __init__(
+        self,
+        encoder_blocks: Sequence[Width] = (64, 64, 64, 64),
+        decoder_blocks: Sequence[Width] | None = None,
+    ) -> None:
         super().__init__()
-        enc = [_pair(w) for w in encoder_blocks]
-        dec = [_pair(w) for w in decoder_blocks] if decoder_blocks is not None else enc[-2::-1]
-        pair, skips = (1, 2), []
+        down = [as_pair(width) for width in encoder_blocks]
+        up = down[-2::-1] if decoder_blocks is None else [as_pair(w) for w in decoder_blocks]
+        if not down or len(up) != len(down) - 1:
+            raise ValueError(
+                "UniverSeg needs at least one encoder block and one decoder block fewer than "
+                f"encoder blocks, but got {len(down)} and {len(up)}."
+            )
         self.enc_blocks = nn.ModuleList()
-        for cross, conv in enc:
-            self.enc_blocks.append(CrossBlock(pair, cross, conv))
-            pair = (conv, conv)
-            skips.append(conv)
-        skips.pop()
+        incoming: Width = (1, 2)
+        for cross, conv in down:
+            self.enc_blocks.append(CrossBlock(incoming, cross, conv))
+            incoming = conv
         self.dec_blocks = nn.ModuleList()
-        width = enc[-1][1]
-        for cross, conv in dec:
-            c = width + skips.pop()
-            self.dec_blocks.append(CrossBlock((c, c), cross, conv))
-            width = conv
-        self.out_conv = _ConvLayer(width, 1, 1)
-        nn.init.kaiming_normal_(self.out_conv.conv.weight, nonlinearity="linear")
+        features = down[-1][1]
+        for (cross, conv), (_, skip) in zip(up, down[-2::-1], strict=True):
+            self.dec_blocks.append(CrossBlock(features + skip, cross, conv))
+            features = conv
+        self.out_conv = _OutConv(features)
+
+    @property
+    def size_multiple(self) -> int:
+        """What height and width of the images must be a multiple of; 8 for the published net."""
+        return 2 ** (len(self.enc_blocks) - 1)
+
+    @property
+    def blocks(self) -> list[CrossBlock]:
+        """All cross blocks in the order in which features pass them."""
+        return cast("list[CrossBlock]", [*self.enc_blocks, *self.dec_blocks])
 
     def forward(self, target: Tensor, support_images: Tensor, support_labels: Tensor) -> Tensor:
-        """Logits (B, 1, H, W)."""
-        t, s = target, torch.cat([support_images, support_labels], 2)
-        skips = []
-        for i, block in enumerate(self.enc_blocks):
-            t, s = block(t, s)
-            if i < len(self.enc_blocks) - 1:
-                skips.append((t, s))
-                t, s = _pool(t), _pool(s)
-        for i, block in enumerate(self.dec_blocks):
-            st, ss = skips.pop()
-            last = i == len(self.dec_blocks) - 1
-            t, s = torch.cat([_up(t), st], 1), torch.cat([_up(s), ss], 2)
-            t, s = block(t, s, last=last)
-        return self.out_conv.conv(t)
+        """Give the query's logits.
+
+        Parameters
+        ----------
+        target
+            Query images, (B, 1, H, W), values in [0, 1].
+        support_images
+            Example images, (B, S, 1, H, W), values in [0, 1].
+        support_labels
+            Their masks, (B, S, 1, H, W), 0 background and 1 foreground, of the images' dtype.
+            Images and masks with batch size 1 are shared by all queries.
+
+        Returns
+        -------
+        Tensor
+            Logits, (B, 1, H, W); their sigmoid is the probability of foreground.
+
+        Raises
+        ------
+        ValueError
+            If the shapes do not fit together, there is no example, or height or width is not a
+            multiple of `size_multiple`.
+        """
+        _check_shapes(target, support_images, support_labels, self.size_multiple)
+        query, support = target.unsqueeze(1), torch.cat([support_images, support_labels], 2)
+        *blocks, last = self.blocks
+        skips: list[tuple[Tensor, Tensor]] = []
+        for depth, block in enumerate(blocks):
+            query, support = block(query, support)
+            if depth < len(self.enc_blocks) - 1:
+                skips.append((query, support))
+                query, support = _pool(query), _pool(support)
+            elif len(skips) > 1:
+                skip_query, skip_support = skips.pop()
+                query = torch.cat([_upsample(query), skip_query], 2)
+                support = torch.cat([_upsample(support), skip_support], 2)
+        support = support.mean(1, keepdim=True)
+        if skips:
+            skip_query, skip_support = skips.pop()
+            query = torch.cat([_upsample(query), skip_query], 2)
+            mean_skip = skip_support.mean(1, keepdim=True)
+            support = torch.cat([_upsample(support), mean_skip], 2)
+        return self.out_conv(last.target_only(query, support).squeeze(1))
+
+
+def _pool(maps: Tensor) -> Tensor:
+    """Halve height and width of each map of a set (B, S, C, H, W) by its maxima."""
+    return F.max_pool2d(maps.flatten(0, 1), 2).unflatten(0, maps.shape[:2])
+
+
+def _upsample(maps: Tensor) -> Tensor:
+    """Double height and width of each map of a set (B, S, C, H, W), corners aligned."""
+    flat = maps.flatten(0, 1)
+    flat = F.interpolate(flat, scale_factor=2, mode="bilinear", align_corners=True)
+    return flat.unflatten(0, maps.shape[:2])
+
+
+def _check_shapes(target: Tensor, images: Tensor, labels: Tensor, multiple: int) -> None:
+    """Raise ValueError, with one sentence that says what to do, for shapes that do not fit."""
+    if target.dim() != 4 or target.shape[1] != 1:
+        raise ValueError(
+            "UniverSeg takes query images of shape (batch, 1, height, width), but got "
+            f"{tuple(target.shape)}; give it grey images."
+        )
+    if images.dim() != 5 or images.shape[2] != 1 or images.shape != labels.shape:
+        raise ValueError(
+            "UniverSeg takes example images and masks of one shape, (batch, examples, 1, height, "
+            f"width), but got {tuple(images.shape)} and {tuple(labels.shape)}."
+        )
+    if images.shape[1] < 1:
+        raise ValueError("The support set is empty; give at least one example with its mask.")
+    if len(images) not in (1, len(target)):
+        raise ValueError(
+            f"There are {len(target)} query images but {len(images)} support sets; give one "
+            "support set for all of them, or one for each."
+        )
+    height, width = target.shape[2:]
+    if images.shape[3:] != target.shape[2:]:
+        raise ValueError(
+            f"The query is {height} x {width} pixels but the examples are {images.shape[3]} x "
+            f"{images.shape[4]}; resize them to one size."
+        )
+    if height % multiple or width % multiple or 0 in (height, width):
+        raise ValueError(
+            f"Height and width must be multiples of {multiple}, but the images are {height} x "
+            f"{width}; resize or pad them."
+        )

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medseg.engine.class_examples import ClassExamples
-from napari_medseg.engine.colour import GREY
 from napari_medseg.engine.looks import Look, Subject, look
 from napari_medseg.engine.passes import Averaging, Predictor
 
@@ -68,7 +67,7 @@ def choose_way(
         With the scores where leave-one-out was needed.
     """
     colours = [learned] if learned is not None else [False, True]
-    if examples.planes[0].plane.ndim == 2:
+    if not examples.colours:
         colours = [False]
     if not examples.has_close:
         twice = False
@@ -100,22 +99,20 @@ def _leave_one_out(
     predictor: Predictor, examples: ClassExamples, learned: bool, twice: bool
 ) -> Generator[None, None, tuple[float, float]]:
     """Mean Dice after the first look and after the last."""
-    held_out = _spread(len(examples), HELD_OUT)
+    held_out = spread(len(examples), HELD_OUT)
     subjects = []
     for index in held_out:
         rest = [other for other in range(len(examples)) if other != index]
-        others = [rest[position] for position in _spread(len(rest), OTHERS)]
-        projection = examples.learned(others) if learned else GREY
-        task = examples.task(projection, twice, others)
-        subjects.append(Subject(examples.planes[index].plane, task))
+        others = [rest[position] for position in spread(len(rest), OTHERS)]
+        subjects.append(Subject(examples.plane(index), examples.task(learned, twice, others)))
     looks: list[Look] = yield from look(predictor, subjects, Averaging())
-    truths = [examples.planes[index].mask == examples.index for index in held_out]
+    truths = [examples.examples[index].mask == examples.index for index in held_out]
     firsts = [dice(seen.first >= 0.5, truth) for seen, truth in zip(looks, truths, strict=True)]
     lasts = [dice(seen.last >= 0.5, truth) for seen, truth in zip(looks, truths, strict=True)]
     return float(np.mean(firsts)), float(np.mean(lasts))
 
 
-def _spread(length: int, most: int) -> list[int]:
+def spread(length: int, most: int) -> list[int]:
     """Give at most so many indices, evenly spread."""
     return [int(i) for i in np.unique(np.linspace(0, length - 1, min(length, most)).round())]
 

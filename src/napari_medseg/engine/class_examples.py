@@ -18,11 +18,11 @@ from napari_medseg.engine.support import SupportExample
 
 
 @dataclass(frozen=True)
-class ScaledExample:
-    """An example scaled to [0, 1], (H, W) or (H, W, 3), and its mask (H, W)."""
+class Glimpse:
+    """An example at the net's size: image (n, n) or (n, n, 3), mask of one class (n, n)."""
 
-    plane: Plane
-    mask: NDArray[np.unsignedinteger]
+    image: Plane
+    mask: Plane
 
 
 @dataclass(frozen=True)
@@ -33,33 +33,35 @@ class ClassExamples:
     ----------
     index : int
         The class.
-    planes : tuple of ScaledExample
-        At their own resolution.
-    whole, close : tuple of (image, mask)
-        At the net's size, (n, n) or (n, n, 3) beside (n, n).
+    examples : tuple of SupportExample
+        As they were added.
+    whole, close : tuple of Glimpse
+        The whole planes, and the planes cropped around the class.
     has_close : bool
-        Whether any example gains pixels when it is cropped.
+        Whether any example gains detail by being cropped.
+    colours : bool
+        Whether the glimpses have colours.
     """
 
     index: int
-    planes: tuple[ScaledExample, ...]
-    whole: tuple[tuple[Plane, Plane], ...]
-    close: tuple[tuple[Plane, Plane], ...]
+    examples: tuple[SupportExample, ...]
+    whole: tuple[Glimpse, ...]
+    close: tuple[Glimpse, ...]
     has_close: bool
+    colours: bool
 
     def __len__(self) -> int:
-        return len(self.planes)
+        return len(self.examples)
 
     def learned(self, chosen: Sequence[int] | None = None) -> Projection:
         """Give the projection of colours learned from some of the examples, all by default."""
-        pairs = [self.whole[i] for i in self._chosen(chosen)]
-        return learn_projection([image for image, _ in pairs], [mask for _, mask in pairs])
+        glimpses = [self.whole[i] for i in self._chosen(chosen)]
+        return learn_projection([seen.image for seen in glimpses], [seen.mask for seen in glimpses])
 
-    def task(
-        self, projection: Projection, close: bool, chosen: Sequence[int] | None = None
-    ) -> ClassTask:
+    def task(self, learned: bool, close: bool, chosen: Sequence[int] | None = None) -> ClassTask:
         """Give what the net is told, from some of the examples, all by default."""
         indices = self._chosen(chosen)
+        projection = self.learned(indices) if learned else GREY
         return ClassTask(
             self.index,
             projection,
@@ -67,45 +69,69 @@ class ClassExamples:
             _view([self.close[i] for i in indices], projection) if close else None,
         )
 
+    def plane(self, position: int) -> Plane:
+        """Give one example's plane at its own resolution, scaled to [0, 1]."""
+        return scale_example(self.examples[position], self.colours)
+
     def _chosen(self, chosen: Sequence[int] | None) -> Sequence[int]:
         return range(len(self)) if chosen is None else chosen
 
 
-def scale_example(example: SupportExample, colours: bool) -> ScaledExample:
+def scale_example(example: SupportExample, colours: bool) -> Plane:
     """Scale an example to [0, 1]; without `colours`, a colour image becomes grey."""
     pixels = example.image[..., :3] if example.is_rgb else example.image
     plane = scale_to_unit(pixels, example.value_range)
-    return ScaledExample(plane if colours else GREY(plane), example.mask)
+    return plane if colours else GREY(plane)
 
 
-def gather_class(index: int, examples: Sequence[ScaledExample], size: int) -> ClassExamples:
-    """Gather the examples that show a class, at the net's size."""
-    showing = tuple(example for example in examples if (example.mask == index).any())
-    windows = [window_around(example.mask == index) for example in showing]
-    full = [Window(0, 0, *example.mask.shape) for example in showing]
-    close = [window or whole for window, whole in zip(windows, full, strict=True)]
-    return ClassExamples(
-        index,
-        showing,
-        tuple(
-            _seen(example, index, window, size)
-            for example, window in zip(showing, full, strict=True)
-        ),
-        tuple(
-            _seen(example, index, window, size)
-            for example, window in zip(showing, close, strict=True)
-        ),
-        any(window is not None for window in windows),
-    )
+def gather(examples: Sequence[SupportExample], size: int, colours: bool) -> list[ClassExamples]:
+    """Gather the examples of every class, at the net's size.
+
+    Parameters
+    ----------
+    examples : sequence of SupportExample
+        Of all classes.
+    size : int
+        Side of the net's input.
+    colours : bool
+        Whether colours are kept.
+
+    Returns
+    -------
+    list of ClassExamples
+        For every class that an example shows, in order of their numbers.
+    """
+    gathered = []
+    planes = [resize(scale_example(example, colours), (size, size)) for example in examples]
+    for index in sorted({value for example in examples for value in example.classes}):
+        shown = [i for i, example in enumerate(examples) if index in example.classes]
+        masks = [examples[i].mask == index for i in shown]
+        windows = [window_around(mask) for mask in masks]
+        whole = [
+            Glimpse(planes[i], shrink_mask(mask, (size, size)))
+            for i, mask in zip(shown, masks, strict=True)
+        ]
+        close = [
+            seen if window is None else _closer(examples[i], mask, window, size, colours)
+            for i, mask, window, seen in zip(shown, masks, windows, whole, strict=True)
+        ]
+        of_class = tuple(examples[i] for i in shown)
+        has_close = any(window is not None for window in windows)
+        gathered.append(
+            ClassExamples(index, of_class, tuple(whole), tuple(close), has_close, colours)
+        )
+    return gathered
 
 
-def _seen(example: ScaledExample, index: int, window: Window, size: int) -> tuple[Plane, Plane]:
-    image = resize(example.plane[window.slices], (size, size))
-    return image, shrink_mask(example.mask[window.slices] == index, (size, size))
+def _closer(
+    example: SupportExample, mask: NDArray[np.bool_], window: Window, size: int, colours: bool
+) -> Glimpse:
+    image = resize(scale_example(example, colours)[window.slices], (size, size))
+    return Glimpse(image, shrink_mask(mask[window.slices], (size, size)))
 
 
-def _view(pairs: Sequence[tuple[Plane, Plane]], projection: Projection) -> View:
+def _view(glimpses: Sequence[Glimpse], projection: Projection) -> View:
     return View(
-        np.stack([projection(image) for image, _ in pairs]),
-        np.stack([mask for _, mask in pairs]),
+        np.stack([projection(seen.image) for seen in glimpses]),
+        np.stack([seen.mask for seen in glimpses]),
     )

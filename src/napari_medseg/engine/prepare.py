@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from napari_medseg.engine.choose import Way, choose_way
-from napari_medseg.engine.class_examples import gather_class, scale_example
-from napari_medseg.engine.colour import GREY
+from napari_medseg.engine.class_examples import ClassExamples, gather
 from napari_medseg.engine.devices import choose_device, choose_precision
 from napari_medseg.engine.looks import ClassTask
 from napari_medseg.engine.options import ByExampleOptions
@@ -32,8 +31,10 @@ class PreparedSupport:
         The net on its device.
     card : ModelCard
         Of the net.
-    tasks : tuple of ClassTask
+    gathered : tuple of ClassExamples
         For every class that at least one example shows.
+    tasks : tuple of ClassTask
+        The same, as the net is told.
     ways : mapping of int to Way
         How each class is looked at, and why.
     averaging : Averaging
@@ -46,6 +47,7 @@ class PreparedSupport:
 
     predictor: Predictor
     card: ModelCard
+    gathered: tuple[ClassExamples, ...]
     tasks: tuple[ClassTask, ...]
     ways: dict[int, Way]
     averaging: Averaging
@@ -102,18 +104,23 @@ def _prepare(
     size = int(card.input.get("size", (128, 128))[0])
     # Sorted by content: the order in which examples were added must not change a single bit.
     ordered = sorted(support, key=lambda example: example.content_hash)
-    scaled = [scale_example(example, colours) for example in ordered]
-    tasks, ways = [], {}
-    for index in sorted({value for example in ordered for value in example.classes}):
-        gathered = gather_class(index, scaled, size)
-        choice = choose_way(predictor, gathered, options.learned_colour, options.second_look)
-        way = yield from _told(choice, "Choosing how to look, by leaving examples out", total)
-        projection = gathered.learned() if way.learned else GREY
-        tasks.append(gathered.task(projection, way.twice))
-        ways[index] = way
-    averaging = Averaging(options.ensemble, options.flips, options.seed)
-    names, content = support.class_names, support.content_hash
-    return PreparedSupport(predictor, card, tuple(tasks), ways, averaging, names, content)
+    gathered = tuple(gather(ordered, size, colours))
+    ways = {}
+    for examples in gathered:
+        choice = choose_way(predictor, examples, options.learned_colour, options.second_look)
+        ways[examples.index] = yield from _told(
+            choice, "Choosing how to look, by leaving examples out", total
+        )
+    return PreparedSupport(
+        predictor,
+        card,
+        gathered,
+        tuple(item.task(ways[item.index].learned, ways[item.index].twice) for item in gathered),
+        ways,
+        Averaging(options.ensemble, options.flips, options.seed),
+        support.class_names,
+        support.content_hash,
+    )
 
 
 def _told(

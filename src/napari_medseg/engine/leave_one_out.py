@@ -1,0 +1,94 @@
+"""How well the examples of a support set predict each other."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import numpy as np
+
+from napari_medseg.engine.choose import dice, spread
+from napari_medseg.engine.class_examples import ClassExamples, scale_example
+from napari_medseg.engine.cut import labels_from_probabilities
+from napari_medseg.engine.looks import ClassTask, Subject, look
+from napari_medseg.engine.options import ByExampleOptions
+from napari_medseg.engine.prepare import PreparedSupport, prepare
+from napari_medseg.engine.results import Progress
+from napari_medseg.engine.support import SupportExample, SupportSet
+
+OTHERS = 16
+"""By how many others an example is predicted at most, so that large sets stay bearable."""
+
+
+def leave_one_out(
+    support: SupportSet, options: ByExampleOptions | None = None
+) -> Generator[Progress, None, list[float]]:
+    """Predict every example from the others and compare with what was painted.
+
+    A low value marks an example that is unlike the others: a slip of the brush, or a rare case that
+    needs more examples of its kind.
+
+    Parameters
+    ----------
+    support : SupportSet
+        At least one example; a `SupportSet.snapshot` where others may change it meanwhile.
+    options : ByExampleOptions, optional
+        As for the prediction; the same preparation is used.
+
+    Yields
+    ------
+    Progress
+        At least once per pass of the net; `done` counts examples, `preview` is the list so far.
+
+    Returns
+    -------
+    list of float
+        Dice per example, mean over the classes painted on it; NaN where no other example shows any
+        of its classes.
+    """
+    options = options or ByExampleOptions()
+    total = len(support)
+    examples = list(support)
+    colours = all(example.is_rgb for example in examples)
+    prepared = yield from prepare(support, options, colours, total)
+    scores: list[float] = []
+    for example in examples:
+        score = _score(example, prepared, options.threshold)
+        while True:
+            try:
+                next(score)
+            except StopIteration as stop:
+                scores.append(stop.value)
+                break
+            yield Progress(len(scores), total, f"Example {len(scores) + 1} of {total}")
+        yield Progress(len(scores), total, f"{len(scores)} of {total} examples", list(scores))
+    return scores
+
+
+def _score(
+    example: SupportExample, prepared: PreparedSupport, threshold: float
+) -> Generator[None, None, float]:
+    tasks = [task for item in prepared.gathered if (task := _task_without(item, example, prepared))]
+    plane = scale_example(example, prepared.gathered[0].colours)
+    known = {task.index for task in tasks}
+    shown = known & set(example.classes)
+    if not shown:
+        return float("nan")
+    subjects = [Subject(plane, task) for task in tasks]
+    looks = yield from look(prepared.predictor, subjects, prepared.averaging)
+    probabilities = np.zeros((len(prepared.class_names) - 1, *example.mask.shape), np.float32)
+    for task, seen in zip(tasks, looks, strict=True):
+        probabilities[task.index - 1] = seen.last
+    labels = labels_from_probabilities(probabilities, threshold)
+    scores = [dice(labels == index, example.mask == index) for index in shown]
+    return float(np.mean(scores))
+
+
+def _task_without(
+    item: ClassExamples, example: SupportExample, prepared: PreparedSupport
+) -> ClassTask | None:
+    rest = [i for i, other in enumerate(item.examples) if other is not example]
+    if not rest:
+        return None
+    others = [rest[position] for position in spread(len(rest), OTHERS)]
+    way = prepared.ways[item.index]
+    return item.task(way.learned, way.twice, others)

@@ -1,0 +1,224 @@
+"""What a person works on: an image, her labels, the examples, and what is proposed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from psygnal import Signal
+
+from napari_medseg.engine.results import Provenance
+from napari_medseg.engine.scaling import ValueRange
+from napari_medseg.session.colours import class_colormap
+from napari_medseg.session.edits import Locks, Mode, why_not_writable, write_planes
+from napari_medseg.session.examples import Examples
+from napari_medseg.session.geometry_of import geometry_of
+from napari_medseg.session.history import record
+from napari_medseg.session.proposal import Proposal
+from napari_medseg.session.stack import PlaneKey, Stack, shape_of
+
+if TYPE_CHECKING:
+    from napari.layers import Image, Labels
+
+
+class Case:
+    """The state behind the dock; it keeps layers themselves, never their names."""
+
+    image_changed = Signal()
+    labels_changed = Signal()
+    proposal_changed = Signal()
+    """A proposal was opened, grew by a plane, lost a part, or was closed."""
+    approved_changed = Signal()
+
+    def __init__(self) -> None:
+        self.examples = Examples()
+        self.image: Image | None = None
+        self.labels: Labels | None = None
+        self.proposal: Proposal | None = None
+        self.mode = Mode.KEEP
+        self.known_ranges: dict[Any, ValueRange] = {}
+
+    def set_image(self, image: Image | None) -> None:
+        """Turn to another image; an open proposal belongs to the old one and is dropped."""
+        if image is self.image:
+            return
+        self.reject()
+        self.image = image
+        self.known_ranges = {}
+        self.image_changed.emit()
+
+    def set_labels(self, labels: Labels | None) -> None:
+        """Choose the layer that is painted in and that accepted labels are written into."""
+        if labels is not self.labels:
+            self.labels = labels
+            self.labels_changed.emit()
+
+    def new_labels(self) -> Labels:
+        """Make an empty labels layer that lies exactly where the image lies, and choose it.
+
+        Raises
+        ------
+        ValueError
+            If there is no image.
+        """
+        from napari.layers import Labels
+
+        image = self._require_image()
+        labels = Labels(
+            np.zeros(shape_of(image), np.uint8),
+            name=f"{image.name} labels",
+            colormap=class_colormap(),
+            **geometry_of(image),
+        )
+        self.set_labels(labels)
+        return labels
+
+    def fits(self, labels: Labels) -> bool:
+        """Tell whether a labels layer has the image's size."""
+        return self.image is not None and shape_of(labels) == shape_of(self.image)
+
+    def paint(self, stack: Stack) -> NDArray[np.integer]:
+        """Copy what is painted on the plane on display.
+
+        Raises
+        ------
+        ValueError
+            If there is no labels layer, it does not fit the image, or nothing is painted there.
+        """
+        if self.labels is None:
+            raise ValueError("There is nothing painted yet: press New labels and paint first.")
+        if not self.fits(self.labels):
+            raise ValueError(
+                f"“{self.labels.name}” has another size than the image; choose or make labels that "
+                "fit it."
+            )
+        data = self.labels.data[0] if self.labels.multiscale else self.labels.data
+        mask = np.array(data[stack.index(stack.position)])
+        if not mask.any():
+            raise ValueError("This plane has no paint: paint the class on it, then add it.")
+        return mask
+
+    # -- proposal -----------------------------------------------------------------------------
+
+    def open_proposal(self, stack: Stack, values: Iterable[int], threshold: float) -> Proposal:
+        """Start a proposal; one that is open for the same planes and classes is continued."""
+        values = tuple(values)
+        current = self.proposal
+        if current is None or not current.stack.same_planes(stack) or current.values != values:
+            self.proposal = Proposal(stack, values, threshold)
+            self.proposal_changed.emit()
+        assert self.proposal is not None
+        return self.proposal
+
+    def propose(self, position: int, probabilities: NDArray[np.float32]) -> None:
+        """Take the prediction of one plane into the open proposal, if there still is one."""
+        if self.proposal is not None:
+            self.proposal.set_plane(position, probabilities)
+            self.proposal_changed.emit()
+
+    def accept(self, positions: Iterable[int] | None = None) -> int:
+        """Write proposed planes into the user's labels as one undo step; all of them unless told.
+
+        Returns
+        -------
+        int
+            How many voxels changed.
+
+        Raises
+        ------
+        ValueError
+            If the labels cannot be written; the proposal stays open then.
+        """
+        proposal = self._require_proposal()
+        planes = proposal.planes(positions)
+        if not planes:
+            raise ValueError("Nothing is proposed on this plane.")
+        changed = self._write(proposal, planes)
+        for position in planes:
+            proposal.discard(position)
+        if not proposal.positions:
+            self.proposal = None
+        self.proposal_changed.emit()
+        return changed
+
+    def accept_component(self, position: int, row: int, column: int) -> int | None:
+        """Write the one piece under a pixel; gives the voxels changed, None if nothing is there."""
+        proposal = self._require_proposal()
+        piece = proposal.component(position, row, column)
+        if piece is None:
+            return None
+        changed = self._write(proposal, proposal.planes([position]), {position: piece})
+        proposal.discard(position, piece)
+        self.proposal_changed.emit()
+        return changed
+
+    def reject(self) -> None:
+        """Drop the proposal; the labels are not touched."""
+        if self.proposal is not None:
+            self.proposal = None
+            self.proposal_changed.emit()
+
+    def why_not_acceptable(self) -> str:
+        """Say why a proposal cannot be written into the labels; empty if it can."""
+        if self.labels is None:
+            return ""
+        if not self.fits(self.labels):
+            return f"“{self.labels.name}” has another size than the image."
+        return why_not_writable(self.labels)
+
+    def _write(
+        self,
+        proposal: Proposal,
+        planes: dict[int, NDArray[np.unsignedinteger]],
+        within: dict[int, NDArray[np.bool_]] | None = None,
+    ) -> int:
+        labels = self.labels if self.labels is not None else self.new_labels()
+        changed = write_planes(
+            labels,
+            proposal.stack,
+            planes,
+            mode=self.mode,
+            classes=proposal.values,
+            within=within,
+            locks=Locks(planes=self.approved),
+        )
+        if changed:
+            record(
+                labels,
+                proposal.provenance or Provenance("by-example"),
+                planes=[proposal.stack.key(position) for position in planes],
+                class_names=self.examples.class_names,
+                parameters={"threshold": proposal.threshold, "mode": self.mode.name.lower()},
+            )
+        return changed
+
+    # -- approved planes ------------------------------------------------------------------------
+
+    @property
+    def approved(self) -> Collection[PlaneKey]:
+        """Planes of the labels that nobody shall change any more."""
+        return self._notes().get("approved", frozenset())
+
+    def set_approved(self, key: PlaneKey, approved: bool) -> None:
+        """Lock a plane of the labels, or open it again."""
+        if self.labels is None:
+            return
+        planes = set(self.approved)
+        planes = planes | {key} if approved else planes - {key}
+        self.labels.metadata["medseg"] = {**self._notes(), "approved": frozenset(planes)}
+        self.approved_changed.emit()
+
+    def _notes(self) -> dict[str, Any]:
+        return {} if self.labels is None else self.labels.metadata.get("medseg", {})
+
+    def _require_image(self) -> Image:
+        if self.image is None:
+            raise ValueError("Open an image first: drop a file on the window.")
+        return self.image
+
+    def _require_proposal(self) -> Proposal:
+        if self.proposal is None:
+            raise ValueError("Nothing is proposed: predict a plane first.")
+        return self.proposal

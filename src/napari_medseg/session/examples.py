@@ -1,0 +1,212 @@
+"""The examples of a working session: the support set, where each came from, how well it fits."""
+
+from __future__ import annotations
+
+import weakref
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from psygnal import Signal
+
+from napari_medseg.engine.support import SupportSet
+from napari_medseg.session.stack import PlaneKey, Stack
+
+if TYPE_CHECKING:
+    from napari.layers import Layer
+
+    from napari_medseg.engine.support import SupportExample
+
+MOST_CLASSES = 20
+"""Labels above this are taken for instance numbers, not for classes."""
+
+
+class Origin:
+    """The plane of an open layer on which an example was painted."""
+
+    def __init__(self, image: Layer, key: PlaneKey) -> None:
+        self._image = weakref.ref(image)
+        self.key = key
+
+    def is_of(self, image: Layer | None) -> bool:
+        """Tell whether it was painted on this layer, which may have been renamed since."""
+        return image is not None and self._image() is image
+
+
+@dataclass
+class Entry:
+    """An example as the dock shows it; `score` is its leave-one-out Dice, None if not known."""
+
+    example: SupportExample
+    origin: Origin | None = None
+    score: float | None = None
+
+
+class Examples:
+    """A support set that is being built, and the names of its classes.
+
+    Label values in the user's layers are the class numbers of the support set.
+    """
+
+    changed = Signal()
+    """An example came or went, and all scores with it."""
+    scores_changed = Signal()
+    classes_changed = Signal()
+    """A class came, went, or got another name."""
+
+    def __init__(self) -> None:
+        self._entries: list[Entry] = []
+        self._memo: dict[Any, Any] = {}
+        self._class_names: tuple[str, ...] = ("background", "class 1")
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """The examples, in the order in which they were added."""
+        return tuple(self._entries)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Name of every label value; the first is the background."""
+        return self._class_names
+
+    def support(self) -> SupportSet:
+        """Give an independent support set for a job or a file."""
+        support = SupportSet(class_names=self._class_names)
+        support.examples = [entry.example for entry in self._entries]
+        support.memo = self._memo
+        return support
+
+    def count(self, value: int) -> int:
+        """Count the examples that show a class."""
+        return sum(value in entry.example.classes for entry in self._entries)
+
+    def add(self, example: SupportExample, origin: Origin | None = None) -> int:
+        """Add an example; one from the same plane of the same layer is replaced.
+
+        Returns
+        -------
+        int
+            Where it stands now.
+
+        Raises
+        ------
+        ValueError
+            If it is painted with a label that is no class.
+        """
+        largest = max(example.classes)
+        if largest >= max(len(self._class_names), MOST_CLASSES + 1):
+            raise ValueError(
+                f"Label {largest} has no row in the class table: paint with the classes listed "
+                "there, or add rows."
+            )
+        self._extend_classes(largest)
+        entry = Entry(example, origin)
+        index = self._index_of(origin)
+        if index is None:
+            self._entries.append(entry)
+        else:
+            self._entries[index] = entry
+        self._forget_scores()
+        return len(self._entries) - 1 if index is None else index
+
+    def remove(self, index: int) -> None:
+        """Take an example out; what was painted in the labels layer stays."""
+        del self._entries[index]
+        self._forget_scores()
+
+    def load(self, support: SupportSet) -> None:
+        """Add the examples of a support set and take its class names.
+
+        Raises
+        ------
+        ValueError
+            If its classes have other names than those that examples here already show.
+        """
+        for value, name in enumerate(support.class_names[1:], start=1):
+            own = self._class_names[value] if value < len(self._class_names) else name
+            if own != name and self.count(value):
+                raise ValueError(
+                    f"Class {value} is “{own}” here but “{name}” in the examples you load: "
+                    "remove the examples here first, or rename the class."
+                )
+        names = support.class_names + self._class_names[len(support.class_names) :]
+        if names != self._class_names:
+            self._class_names = names
+            self.classes_changed.emit()
+        self._entries += [Entry(example) for example in support]
+        self._forget_scores()
+
+    def set_score(self, example: SupportExample, score: float) -> None:
+        """Note how well the other examples predict this one."""
+        for entry in self._entries:
+            if entry.example is example and entry.score != score:
+                entry.score = score
+                self.scores_changed.emit()
+
+    def add_class(self) -> int:
+        """Add a class with a name of its own; gives its label value."""
+        self._extend_classes(len(self._class_names))
+        return len(self._class_names) - 1
+
+    def rename_class(self, value: int, name: str) -> None:
+        """Give a class another name; an empty one is refused by keeping the old."""
+        name = " ".join(name.split())
+        if not name or self._class_names[value] == name:
+            return
+        names = list(self._class_names)
+        names[value] = name
+        self._class_names = tuple(names)
+        self.classes_changed.emit()
+
+    def why_not_removable(self, value: int) -> str:
+        """Say why a class cannot be removed; empty if it can."""
+        if value != len(self._class_names) - 1:
+            return "Only the last class can be removed, so that labels keep their numbers."
+        if value == 1:
+            return "One class is needed."
+        if self.count(value):
+            return "Examples show this class; remove them first."
+        return ""
+
+    def remove_class(self, value: int) -> None:
+        """Remove the last class.
+
+        Raises
+        ------
+        ValueError
+            If it cannot be removed; the message says why.
+        """
+        reason = self.why_not_removable(value)
+        if reason:
+            raise ValueError(reason)
+        self._class_names = self._class_names[:-1]
+        self.classes_changed.emit()
+
+    def positions_in(self, image: Layer | None, stack: Stack) -> list[int]:
+        """Give the planes of a stack on which examples were painted, in order."""
+        found = {
+            stack.position_of(entry.origin.key)
+            for entry in self._entries
+            if entry.origin is not None and entry.origin.is_of(image)
+        }
+        return sorted(position for position in found if position is not None)
+
+    def _index_of(self, origin: Origin | None) -> int | None:
+        for index, entry in enumerate(self._entries):
+            theirs = entry.origin
+            if origin and theirs and theirs.key == origin.key and theirs.is_of(origin._image()):
+                return index
+        return None
+
+    def _extend_classes(self, largest: int) -> None:
+        missing = range(len(self._class_names), largest + 1)
+        if missing:
+            self._class_names += tuple(f"class {value}" for value in missing)
+            self.classes_changed.emit()
+
+    def _forget_scores(self) -> None:
+        for entry in self._entries:
+            entry.score = None
+        self.changed.emit()

@@ -1,0 +1,50 @@
+"""Where a layer lies in the world, so that a layer made from it lies in the same place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from napari.layers import Layer
+
+
+def geometry_of(layer: Layer, ndim: int | None = None) -> dict[str, Any]:
+    """Give the keyword arguments that place a new layer where `layer` is.
+
+    Parameters
+    ----------
+    layer : napari layer
+        The layer to follow.
+    ndim : int, optional
+        Number of axes of the new layer, at most ``layer.ndim``. A layer of fewer axes, such as a
+        2-D result of a volume, gets the trailing ones. The default is all of them.
+
+    Returns
+    -------
+    dict
+        ``scale``, ``translate``, ``rotate``, ``shear``, ``affine``, ``units`` and ``axis_labels``.
+
+    Raises
+    ------
+    ValueError
+        If more axes are asked for than the layer has.
+    """
+    ndim = layer.ndim if ndim is None else ndim
+    if ndim > layer.ndim:
+        raise ValueError(
+            f"A layer with {ndim} axes cannot take its position from “{layer.name}”, which has "
+            f"{layer.ndim}."
+        )
+    kept = list(range(layer.ndim - ndim, layer.ndim))
+    square = np.ix_(kept, kept)
+    return {
+        "scale": layer.scale[kept],
+        "translate": layer.translate[kept],
+        "rotate": layer.rotate[square],
+        "shear": layer.shear[square],
+        "affine": layer.affine.set_slice(kept),
+        "units": tuple(layer.units[axis] for axis in kept),
+        "axis_labels": tuple(layer.axis_labels[axis] for axis in kept),
+    }

@@ -1,0 +1,139 @@
+"""What a method suggests, before the user has accepted it.
+
+The probabilities stay, so the threshold can be moved without running the net again. Nothing here
+touches the user's labels; `napari_medseg.session.edits` does that when the user accepts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_medseg.engine.results import Provenance
+from napari_medseg.session.stack import Stack
+
+LOWEST_THRESHOLD = 0.05
+"""Voxels less probable than this are forgotten; the threshold cannot go below."""
+
+_EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
+
+
+@dataclass(frozen=True)
+class _PlaneProposal:
+    """The likeliest class of each pixel and its probability, inside the box that matters."""
+
+    shape: tuple[int, int]
+    box: tuple[slice, slice]
+    values: NDArray[np.unsignedinteger]
+    confidence: NDArray[np.float32]
+
+    @classmethod
+    def of(
+        cls, probabilities: NDArray[np.float32], values: NDArray[np.unsignedinteger]
+    ) -> _PlaneProposal:
+        best = probabilities.argmax(axis=0)
+        confidence = probabilities.max(axis=0)
+        box = _box_around(confidence >= LOWEST_THRESHOLD)
+        return cls(
+            shape=(probabilities.shape[1], probabilities.shape[2]),
+            box=box,
+            values=values[best[box]],
+            confidence=confidence[box].astype(np.float32),
+        )
+
+    def cut(self, threshold: float) -> NDArray[np.unsignedinteger]:
+        labels = np.zeros(self.shape, self.values.dtype)
+        labels[self.box] = np.where(self.confidence >= threshold, self.values, 0)
+        return labels
+
+
+class Proposal:
+    """Suggested labels for the planes of a stack.
+
+    Parameters
+    ----------
+    stack : Stack
+        The planes that it is about.
+    values : sequence of int
+        Label value of each class, in the order of the probabilities' first axis.
+    threshold : float
+        A pixel gets its likeliest class where that class is at least this probable.
+    """
+
+    def __init__(self, stack: Stack, values: Sequence[int], threshold: float = 0.5) -> None:
+        self.stack = stack
+        self.values = tuple(int(value) for value in values)
+        self.provenance: Provenance | None = None
+        self._threshold = 0.0
+        self._planes: dict[int, _PlaneProposal] = {}
+        self.threshold = threshold
+
+    @property
+    def threshold(self) -> float:
+        """How probable a class must be to be proposed, between `LOWEST_THRESHOLD` and 1."""
+        return self._threshold
+
+    @threshold.setter
+    def threshold(self, threshold: float) -> None:
+        self._threshold = float(min(max(threshold, LOWEST_THRESHOLD), 1.0))
+
+    @property
+    def positions(self) -> list[int]:
+        """The planes that have been predicted, in order."""
+        return sorted(self._planes)
+
+    @property
+    def dtype(self) -> np.dtype[np.unsignedinteger]:
+        """The smallest type that holds all its labels."""
+        return np.min_scalar_type(max(self.values, default=0))
+
+    def set_plane(self, position: int, probabilities: NDArray[np.float32]) -> None:
+        """Take the prediction of one plane, (C, H, W) probabilities of the classes in `values`."""
+        if len(probabilities) != len(self.values):
+            raise ValueError(
+                f"The prediction has {len(probabilities)} classes, not {len(self.values)}."
+            )
+        values = np.array(self.values, self.dtype)
+        self._planes[position] = _PlaneProposal.of(probabilities, values)
+
+    def labels(self, position: int) -> NDArray[np.unsignedinteger]:
+        """Cut one predicted plane at the threshold; (H, W) label values, 0 is background."""
+        return self._planes[position].cut(self.threshold)
+
+    def planes(
+        self, positions: Iterable[int] | None = None
+    ) -> dict[int, NDArray[np.unsignedinteger]]:
+        """Cut several planes, all that were predicted unless told; by position."""
+        wanted = self.positions if positions is None else positions
+        return {position: self.labels(position) for position in wanted if position in self._planes}
+
+    def component(self, position: int, row: int, column: int) -> NDArray[np.bool_] | None:
+        """Find the connected piece of one class under a pixel; None where nothing is proposed."""
+        if position not in self._planes:
+            return None
+        labels = self.labels(position)
+        height, width = labels.shape
+        if not (0 <= row < height and 0 <= column < width) or labels[row, column] == 0:
+            return None
+        pieces, _ = ndimage.label(labels == labels[row, column], structure=_EIGHT_NEIGHBOURS)
+        return pieces == pieces[row, column]
+
+    def discard(self, position: int, mask: NDArray[np.bool_] | None = None) -> None:
+        """Forget a predicted plane, or the part of it under `mask`."""
+        if position not in self._planes:
+            return
+        if mask is None:
+            del self._planes[position]
+            return
+        plane = self._planes[position]
+        confidence = np.where(mask[plane.box], np.float32(0), plane.confidence)
+        self._planes[position] = _PlaneProposal(plane.shape, plane.box, plane.values, confidence)
+
+
+def _box_around(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
+    found = ndimage.find_objects(mask.astype(np.uint8))
+    return found[0] if found else (slice(0, 0), slice(0, 0))

@@ -1,0 +1,116 @@
+"""Which planes of a layer the viewer shows, and where one of them lies in the array."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from napari.components import Dims
+    from napari.layers import Layer
+
+PlaneKey = tuple[int | None, ...]
+"""Identifies a plane of an array: its index on each axis, ``None`` on the two axes it spans."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The planes that pass by when the user moves the slider, and the one on display.
+
+    Parameters
+    ----------
+    axes : tuple of int
+        The two array axes that a plane spans, in ascending order.
+    axis : int or None
+        The array axis along which the planes follow each other; None for a 2-D image.
+    at : tuple of int
+        Index of the plane on display on each axis; 0 on `axes`. Axes that are neither in `axes` nor
+        `axis`, such as time, stay fixed there.
+    n_planes : int
+        Number of planes along `axis`; 1 for a 2-D image.
+    """
+
+    axes: tuple[int, int]
+    axis: int | None
+    at: tuple[int, ...]
+    n_planes: int = 1
+
+    @property
+    def position(self) -> int:
+        """Index of the plane on display along the stack."""
+        return 0 if self.axis is None else self.at[self.axis]
+
+    def key(self, position: int) -> PlaneKey:
+        """Name the plane at `position`, so that it can be compared and remembered."""
+        return tuple(
+            None if axis in self.axes else position if axis == self.axis else index
+            for axis, index in enumerate(self.at)
+        )
+
+    def index(self, position: int) -> tuple[int | slice, ...]:
+        """Give what selects the plane at `position` from the array."""
+        return tuple(slice(None) if i is None else i for i in self.key(position))
+
+    @property
+    def volume_index(self) -> tuple[int | slice, ...]:
+        """What selects all planes of the stack from the array."""
+        free = {*self.axes, self.axis}
+        return tuple(slice(None) if axis in free else i for axis, i in enumerate(self.at))
+
+    def same_planes(self, other: Stack) -> bool:
+        """Tell whether both run through the same planes, wherever either stands."""
+        return self.n_planes == other.n_planes and self.key(0) == other.key(0)
+
+    def position_of(self, key: PlaneKey) -> int | None:
+        """Find the plane `key` along this stack; None if it is not one of its planes."""
+        if len(key) != len(self.at):
+            return None
+        position = 0 if self.axis is None else key[self.axis]
+        return position if position is not None and self.key(position) == key else None
+
+    def points(self, position: int, mask: NDArray[np.bool_]) -> tuple[NDArray[np.intp], ...]:
+        """Give the array indices of the true pixels of a plane, one array per axis."""
+        rows, columns = np.nonzero(mask)
+        spanned = dict(zip(self.axes, (rows, columns), strict=True))
+        return tuple(
+            spanned.get(axis, np.full(rows.size, index or 0, np.intp))
+            for axis, index in enumerate(self.key(position))
+        )
+
+
+def stack_on_display(layer: Layer, dims: Dims) -> Stack:
+    """Tell which planes of `layer` the viewer's sliders run through now.
+
+    The order of the axes on display counts, so a volume turned in the viewer is worked on as it is
+    seen. A layer with fewer axes than the viewer has its axes at the end, as everywhere in napari.
+
+    Raises
+    ------
+    ValueError
+        If the layer has fewer than two axes, or if the viewer shows one only.
+    """
+    missing = dims.ndim - layer.ndim
+    order = [axis - missing for axis in dims.order if axis >= missing]
+    if len(order) < 2:
+        raise ValueError("The image has no planes; choose one with at least two axes.")
+    axes = (min(order[-2:]), max(order[-2:]))
+    axis = order[-3] if len(order) > 2 else None
+    shape = shape_of(layer)
+    where = np.round(layer.world_to_data(dims.point)).astype(int)
+    where = np.clip(where, 0, np.array(shape) - 1)
+    at = tuple(0 if i in axes else int(where[i]) for i in range(layer.ndim))
+    return Stack(axes, axis, at, 1 if axis is None else shape[axis])
+
+
+def shape_of(layer: Layer) -> tuple[int, ...]:
+    """Give the shape of a layer's array at full resolution, without colour channels."""
+    data = full_resolution(layer)
+    return tuple(int(n) for n in data.shape[: layer.ndim])
+
+
+def full_resolution(layer: Layer) -> Any:
+    """Give the array of a layer; of a multiscale one the level with all its pixels."""
+    return layer.data[0] if getattr(layer, "multiscale", False) else layer.data

@@ -1,0 +1,61 @@
+"""A tick that says a plane is finished, and keeps brush and prediction off it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from qtpy.QtWidgets import QCheckBox, QWidget
+
+from napari_medseg.session.case import Case
+from napari_medseg.session.stack import Stack
+
+
+class ApprovedPlane(QCheckBox):
+    """Shows and sets whether the plane on display is approved.
+
+    Parameters
+    ----------
+    case : Case
+        Whose labels they are.
+    stack : callable
+        Gives the planes on display, None without an image.
+    """
+
+    def __init__(
+        self, case: Case, stack: Callable[[], Stack | None], parent: QWidget | None = None
+    ) -> None:
+        super().__init__("This plane is approved", parent)
+        self._case, self._stack = case, stack
+        self._mode_before = "paint"
+        self.clicked.connect(self._on_clicked)
+
+    def refresh(self) -> bool:
+        """Take over the state of the plane on display; gives whether it is approved."""
+        stack, labels = self._stack(), self._case.labels
+        approved = stack is not None and stack.key(stack.position) in self._case.approved
+        self.setChecked(approved)
+        self.setEnabled(stack is not None and labels is not None)
+        self.setToolTip(
+            "Lock this plane against brush and prediction"
+            if self.isEnabled()
+            else "Press New labels first."
+        )
+        self._lock(approved)
+        return approved
+
+    def _on_clicked(self, approved: bool) -> None:
+        stack = self._stack()
+        if stack is not None:
+            self._case.set_approved(stack.key(stack.position), approved)
+
+    def _lock(self, approved: bool) -> None:
+        """Take the brush away on an approved plane, and give it back on the others."""
+        labels = self._case.labels
+        if labels is None or labels.multiscale or labels.editable != approved:
+            return
+        if approved:
+            self._mode_before = str(labels.mode)
+            labels.editable = False
+        else:
+            labels.editable = True
+            labels.mode = self._mode_before

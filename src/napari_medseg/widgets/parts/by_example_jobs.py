@@ -1,0 +1,240 @@
+"""The buttons of the dock Segment by example that start jobs, and what becomes of the results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject
+from qtpy.QtWidgets import QFileDialog, QWidget
+
+from napari_medseg.engine.leave_one_out import leave_one_out
+from napari_medseg.engine.order import nearest_first
+from napari_medseg.engine.results import PlanePreview, Progress, Segmentation
+from napari_medseg.engine.support import SupportExample, SupportSet
+from napari_medseg.session.case import Case
+from napari_medseg.session.examples import Origin
+from napari_medseg.session.jobs import (
+    Query,
+    example_job,
+    load_job,
+    planned_provenance,
+    predict_job,
+    save_job,
+)
+from napari_medseg.session.prediction import Prediction
+from napari_medseg.session.stack import Stack, stack_on_display
+from napari_medseg.widgets.parts.details import Details
+from napari_medseg.widgets.parts.job_button import AnyJob, JobButton, JobGate
+from napari_medseg.widgets.parts.messages import Message
+
+if TYPE_CHECKING:
+    from napari.components import Dims
+
+
+class ByExampleJobs(QObject):
+    """Add, predict, check, save and load.
+
+    Parameters
+    ----------
+    case : Case
+        What is worked on.
+    dims : napari Dims
+        The viewer's sliders, which say what plane is on display.
+    details : Details
+        How predictions are made.
+    threshold : callable
+        Gives the threshold that is set now.
+    message : Message
+        Where results are told.
+    parent : QWidget
+        The dock.
+    """
+
+    def __init__(
+        self,
+        case: Case,
+        dims: Dims,
+        details: Details,
+        threshold: Callable[[], float],
+        message: Message,
+        parent: QWidget,
+    ) -> None:
+        super().__init__(parent)
+        self._case, self._dims, self._details = case, dims, details
+        self._threshold, self._message, self._dock = threshold, message, parent
+        self._painted_on: Callable[[SupportExample], int] | None = None
+        self._checked: tuple[SupportExample, ...] = ()
+        self.prediction: Prediction | None = None
+        gate = JobGate(self)
+        self.add = JobButton("Add example", self._make_example)
+        self.plane = JobButton("Predict this plane", self._make_plane, gate)
+        self.volume = JobButton("Predict the volume", self._make_volume, gate)
+        self.check = JobButton("Check", self._make_check, gate)
+        self.save = JobButton("Save…", self._make_save)
+        self.load = JobButton("Load…", self._make_load)
+        self._connect()
+
+    @property
+    def buttons(self) -> tuple[JobButton, ...]:
+        """All its buttons."""
+        return (self.add, self.plane, self.volume, self.check, self.save, self.load)
+
+    @property
+    def is_predicting(self) -> bool:
+        """Whether planes are on their way."""
+        return self.plane.is_running or self.volume.is_running
+
+    def stack(self) -> Stack | None:
+        """Give the planes on display; None without an image."""
+        return None if self._case.image is None else stack_on_display(self._case.image, self._dims)
+
+    def drop_prediction(self) -> None:
+        """Stop predicting and take no more planes."""
+        if self.prediction is not None:
+            self.prediction.drop()
+        for button in (self.plane, self.volume):
+            button.cancel()
+
+    # -- examples -------------------------------------------------------------------------------
+
+    def _make_example(self) -> AnyJob:
+        stack = self._require_stack()
+        mask = self._case.paint(stack)
+        image = self._case.image
+        assert image is not None
+        origin = Origin(image, stack.key(stack.position))
+        self._painted_on = lambda example: self._case.examples.add(example, origin)
+        name = image.name if stack.axis is None else f"plane {stack.position}"
+        return example_job(self._query(stack), mask, name)
+
+    def _on_example(self, example: SupportExample) -> None:
+        assert self._painted_on is not None
+        before = len(self._case.examples)
+        try:
+            self._painted_on(example)
+        except ValueError as error:
+            self._message.problem(str(error))
+            return
+        if len(self._case.examples) == before:
+            self._message.done("The example of this plane was replaced.")
+        else:
+            self._message.done("Example added. Go to another plane and predict it.")
+
+    def _make_check(self) -> AnyJob:
+        support = self._case.examples.support()
+        self._checked = tuple(support)
+        return leave_one_out(support, self._details.options(self._threshold()))
+
+    def _on_check_step(self, progress: Progress) -> None:
+        for example, score in zip(self._checked, progress.preview or (), strict=False):
+            self._case.examples.set_score(example, score)
+
+    def _make_save(self) -> AnyJob | None:
+        folder = self.ask_where_to_save()
+        return save_job(self._case.examples.support(), folder) if folder else None
+
+    def _on_saved(self, folder: Path) -> None:
+        self._message.done(f"{len(self._case.examples)} examples saved in “{folder.name}”.")
+
+    def _make_load(self) -> AnyJob | None:
+        folder = self.ask_what_to_load()
+        return load_job(folder) if folder else None
+
+    def _on_loaded(self, support: SupportSet) -> None:
+        try:
+            self._case.examples.load(support)
+        except ValueError as error:
+            self._message.problem(str(error))
+            return
+        self._message.done(f"{len(support)} examples loaded. Open an image and predict a plane.")
+
+    def ask_where_to_save(self) -> str:
+        """Let the user name a folder; empty if she would rather not."""
+        title = "Save the examples as a folder"
+        return str(QFileDialog.getSaveFileName(self._dock, title, "examples")[0])
+
+    def ask_what_to_load(self) -> str:
+        """Let the user choose a folder; empty if she would rather not."""
+        return str(QFileDialog.getExistingDirectory(self._dock, "Load examples from a folder"))
+
+    # -- predictions ----------------------------------------------------------------------------
+
+    def _make_plane(self) -> AnyJob:
+        stack = self._require_stack()
+        if stack.key(stack.position) in self._case.approved:
+            raise ValueError("This plane is approved: untick Approved to predict it again.")
+        return self._make_prediction(stack, [stack.position], fresh=False)
+
+    def _make_volume(self) -> AnyJob:
+        stack = self._require_stack()
+        painted = self._case.examples.positions_in(self._case.image, stack)
+        positions = [
+            position
+            for position in nearest_first(stack.n_planes, painted or [stack.position])
+            if position not in painted and stack.key(position) not in self._case.approved
+        ]
+        if not positions:
+            raise ValueError("All planes are examples or approved: nothing is left to predict.")
+        return self._make_prediction(stack, positions, fresh=True)
+
+    def _make_prediction(self, stack: Stack, positions: list[int], fresh: bool) -> AnyJob:
+        support = self._case.examples.support()
+        options = self._details.options(self._threshold())
+        provenance = planned_provenance(options, support)
+        n_classes = len(support.class_names) - 1
+        self.prediction = Prediction(self._case, stack, n_classes, fresh, provenance)
+        return predict_job(self._query(stack), positions, support, options)
+
+    def _on_step(self, progress: Progress) -> None:
+        if isinstance(progress.preview, PlanePreview) and self.prediction is not None:
+            self.prediction.take(progress.preview, self._threshold())
+
+    def _on_predicted(self, segmentation: Segmentation) -> None:
+        proposal = self._case.proposal
+        if self.prediction is None or not self.prediction.is_wanted or proposal is None:
+            return
+        self.prediction.finish(segmentation.provenance)
+        if any(plane.any() for plane in proposal.planes().values()):
+            self._message.hint("Accept writes the proposal; a click on a piece accepts only that.")
+        else:
+            self._message.hint("Nothing was found: lower the threshold or add an example.")
+
+    def _on_prediction_cancelled(self) -> None:
+        n_planes = len(self._case.proposal.positions) if self._case.proposal else 0
+        if self.prediction is None or not self.prediction.is_wanted:
+            return
+        kept = f" {n_planes} planes are proposed: accept or reject them." if n_planes else ""
+        self._message.hint(f"Cancelled.{kept}")
+
+    # -- wiring ---------------------------------------------------------------------------------
+
+    def _connect(self) -> None:
+        results: dict[JobButton, Callable[[Any], None]] = {
+            self.add: self._on_example,
+            self.plane: self._on_predicted,
+            self.volume: self._on_predicted,
+            self.check: lambda _: self._message.done("Every example was predicted by the others."),
+            self.save: self._on_saved,
+            self.load: self._on_loaded,
+        }
+        for button, result in results.items():
+            button.succeeded.connect(result)
+            button.failed.connect(self._message.problem)
+        for button in (self.plane, self.volume):
+            button.progressed.connect(self._on_step)
+            button.cancelled.connect(self._on_prediction_cancelled)
+        self.check.progressed.connect(self._on_check_step)
+
+    def _query(self, stack: Stack) -> Query:
+        image = self._case.image
+        assert image is not None
+        displayed = self._details.displayed.isChecked()
+        return Query.of(image, stack, self._case.known_ranges, displayed)
+
+    def _require_stack(self) -> Stack:
+        stack = self.stack()
+        if stack is None:
+            raise ValueError("Open an image first: drop a file on the window.")
+        return stack

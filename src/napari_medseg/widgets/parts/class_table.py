@@ -1,0 +1,128 @@
+"""The classes: colour, name, how many examples show each; the chosen one is painted with."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import QSignalBlocker, Qt, Signal
+from qtpy.QtGui import QColor, QIcon, QPixmap
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QHBoxLayout,
+    QHeaderView,
+    QPushButton,
+    QTableWidget,
+    QTableWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_medseg.session.colours import colour_of
+from napari_medseg.session.examples import Examples
+
+_ROW = 24
+_NAME, _COUNT = 0, 1
+
+
+class ClassTable(QWidget):
+    """Shows and changes the classes of a set of examples."""
+
+    chosen = Signal(int)
+    """The user wants to paint with this label value."""
+    problem = Signal(str)
+
+    def __init__(self, examples: Examples, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._examples = examples
+        self.table = QTableWidget(0, 2)
+        self.table.setHorizontalHeaderLabels(["Class", "Examples"])
+        self.table.verticalHeader().hide()
+        self.table.verticalHeader().setDefaultSectionSize(_ROW)
+        header = self.table.horizontalHeader()
+        header.setSectionResizeMode(_NAME, QHeaderView.ResizeMode.Stretch)
+        header.setSectionResizeMode(_COUNT, QHeaderView.ResizeMode.ResizeToContents)
+        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.table.setToolTip("Double-click a name to change it")
+        self.add_button = QPushButton("Add class")
+        self.add_button.setToolTip("Add one more class to paint")
+        self.remove_button = QPushButton("Remove class")
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.add_button)
+        buttons.addWidget(self.remove_button)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.table)
+        column.addLayout(buttons)
+        self.add_button.clicked.connect(self._on_add)
+        self.remove_button.clicked.connect(self._on_remove)
+        self.table.itemChanged.connect(self._on_item_changed)
+        self.table.itemSelectionChanged.connect(self._on_selection_changed)
+        examples.classes_changed.connect(self.refresh)
+        examples.changed.connect(self.refresh)
+        self.refresh()
+        self.select(1)
+
+    @property
+    def value(self) -> int:
+        """The label value of the chosen class."""
+        return self.table.currentRow() + 1
+
+    def select(self, value: int) -> None:
+        """Show a class as the chosen one, without announcing it."""
+        if 1 <= value <= self.table.rowCount():
+            with QSignalBlocker(self.table):
+                self.table.selectRow(value - 1)
+            self._refresh_buttons()
+
+    def refresh(self) -> None:
+        """Take over the classes as they are now."""
+        row = max(self.table.currentRow(), 0)
+        names = self._examples.class_names[1:]
+        with QSignalBlocker(self.table):
+            self.table.setRowCount(len(names))
+            for index, name in enumerate(names):
+                self._show_row(index, name)
+            self.table.selectRow(min(row, len(names) - 1))
+        rows = min(max(len(names), 1), 4)
+        self.table.setFixedHeight(
+            self.table.horizontalHeader().sizeHint().height() + rows * _ROW + 4
+        )
+        self._refresh_buttons()
+
+    def _show_row(self, row: int, name: str) -> None:
+        value = row + 1
+        swatch = QPixmap(14, 14)
+        swatch.fill(QColor(colour_of(value)))
+        named = QTableWidgetItem(QIcon(swatch), name)
+        count = QTableWidgetItem(str(self._examples.count(value)))
+        count.setFlags(count.flags() & ~Qt.ItemFlag.ItemIsEditable)
+        count.setTextAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.table.setItem(row, _NAME, named)
+        self.table.setItem(row, _COUNT, count)
+
+    def _refresh_buttons(self) -> None:
+        reason = self._examples.why_not_removable(self.value)
+        self.remove_button.setEnabled(not reason)
+        self.remove_button.setToolTip(reason or "Remove the chosen class")
+
+    def _on_add(self) -> None:
+        value = self._examples.add_class()
+        self.select(value)
+        self.chosen.emit(value)
+        self.table.editItem(self.table.item(value - 1, _NAME))
+
+    def _on_remove(self) -> None:
+        try:
+            self._examples.remove_class(self.value)
+        except ValueError as error:
+            self.problem.emit(str(error))
+        self.chosen.emit(self.value)
+
+    def _on_item_changed(self, item: QTableWidgetItem) -> None:
+        if item.column() == _NAME:
+            self._examples.rename_class(item.row() + 1, item.text())
+            self.refresh()
+
+    def _on_selection_changed(self) -> None:
+        if self.table.currentRow() >= 0:
+            self._refresh_buttons()
+            self.chosen.emit(self.value)

@@ -1,0 +1,104 @@
+"""The choices that most people never need, folded away."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFormLayout,
+    QLabel,
+    QSizePolicy,
+    QSpinBox,
+    QWidget,
+)
+from superqt import QCollapsible
+
+from napari_medseg.engine.options import DEFAULT_MODEL, ByExampleOptions
+from napari_medseg.zoo.registry import list_models
+
+_DEVICES = {"Automatic": "auto", "Processor (CPU)": "cpu", "NVIDIA GPU": "cuda", "Apple GPU": "mps"}
+_REFINE = {"Automatic": "auto", "Always": True, "Never": False}
+_COLOUR = {"Automatic": "auto", "As brightness": "grey", "Learned from examples": "learned"}
+
+
+class Details(QCollapsible):
+    """How the prediction is made."""
+
+    shortcuts_toggled = Signal(bool)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__("Details", parent)
+        self.model = QComboBox()
+        for card in list_models():
+            if card.kind == "in-context":
+                self.model.addItem(card.title, card)
+                if card.name == DEFAULT_MODEL:
+                    self.model.setCurrentIndex(self.model.count() - 1)
+        self.device = _choices(_DEVICES, "Where the computation runs")
+        self.refine = _choices(_REFINE, "Look at the region found a second time, at its own scale")
+        self.colour = _choices(_COLOUR, "What is made of a colour image")
+        self.ensemble = QSpinBox()
+        self.ensemble.setRange(1, 16)
+        self.ensemble.setToolTip("Ask with so many random subsets of the examples and average")
+        self.flips = QCheckBox("Average over mirror images (slower)")
+        self.displayed = QCheckBox("Use the contrast on display")
+        self.displayed.setToolTip(
+            "Show the network the image as dark and bright as you see it now, "
+            "for examples and predictions that follow; otherwise the range is chosen automatically"
+        )
+        self.shortcuts = QCheckBox("Keyboard shortcuts")
+        self.shortcuts.setChecked(True)
+        self.shortcuts.toggled.connect(self.shortcuts_toggled)
+        self.addWidget(self._form())
+
+    def _form(self) -> QWidget:
+        form = QWidget()
+        rows = QFormLayout(form)
+        rows.setContentsMargins(0, 0, 0, 0)
+        rows.setRowWrapPolicy(QFormLayout.RowWrapPolicy.DontWrapRows)
+        for name, widget in {
+            "Model": self.model,
+            "Runs on": self.device,
+            "Second look": self.refine,
+            "Colours": self.colour,
+            "Ensemble": self.ensemble,
+        }.items():
+            widget.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+            rows.addRow(QLabel(name), widget)
+        for box in (self.flips, self.displayed, self.shortcuts):
+            rows.addRow(box)
+        return form
+
+    @property
+    def has_model(self) -> bool:
+        """Whether any in-context model is installed."""
+        return self.model.count() > 0
+
+    def options(self, threshold: float) -> ByExampleOptions:
+        """Give what is chosen now.
+
+        Raises
+        ------
+        ValueError
+            If no model is installed.
+        """
+        if not self.has_model:
+            raise ValueError("No model for segmentation by example is installed.")
+        return ByExampleOptions(
+            model=self.model.currentData(),
+            device=self.device.currentData(),
+            threshold=threshold,
+            refine=self.refine.currentData(),
+            colour=self.colour.currentData(),
+            ensemble=self.ensemble.value(),
+            flips=self.flips.isChecked(),
+        )
+
+
+def _choices(choices: dict[str, object], tip: str) -> QComboBox:
+    box = QComboBox()
+    for text, value in choices.items():
+        box.addItem(text, value)
+    box.setToolTip(tip)
+    return box

@@ -1,0 +1,245 @@
+"""The one bridge from an engine's job to a dock.
+
+A button starts a job in a worker thread and becomes its Cancel. The job is made when the button is
+pressed, from a snapshot of what is open then, so that nothing the user does meanwhile can reach it.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import threading
+from collections.abc import Callable, Generator
+from typing import Any
+
+from napari.qt.threading import create_worker
+from napari.utils import progress as activity_progress
+from qtpy.QtCore import QObject, Signal
+from qtpy.QtWidgets import QPushButton, QWidget
+
+from napari_medseg.engine.results import Progress
+
+AnyJob = Generator[Progress, None, Any]
+
+_log = logging.getLogger(__name__)
+
+
+class JobGate(QObject):
+    """Lets one job through at a time; buttons that share a gate exclude each other."""
+
+    changed = Signal()
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.holder: JobButton | None = None
+
+    def take(self, button: JobButton) -> bool:
+        """Claim the gate; False if somebody else has it."""
+        if self.holder is not None:
+            return False
+        self.holder = button
+        self.changed.emit()
+        return True
+
+    def leave(self, button: JobButton) -> None:
+        """Let the next one in."""
+        if self.holder is button:
+            self.holder = None
+            self.changed.emit()
+
+
+class _Run:
+    """A job on its way through a worker thread."""
+
+    def __init__(self, job: AnyJob) -> None:
+        self.job = job
+        self.cancel = threading.Event()
+        self.result: Any = None
+        self.error: Exception | None = None
+        self.completed = False
+
+    def drive(self) -> Generator[Progress, None, None]:
+        """Advance the job until it ends, fails or is cancelled; nothing escapes from here."""
+        try:
+            while not self.cancel.is_set():
+                yield next(self.job)
+        except StopIteration as end:
+            self.result = end.value
+            self.completed = True
+        except Exception as error:
+            self.error = error
+        finally:
+            self.job.close()
+
+
+class JobButton(QPushButton):
+    """A button that runs a job, and cancels it when it is pressed again.
+
+    Parameters
+    ----------
+    text : str
+        What it does, in the user's words.
+    make_job : callable
+        Called when the button is pressed, on the GUI thread. Takes a snapshot and gives the job,
+        which does its work, imports included, only when it is advanced. Gives None if the user
+        changed her mind, and raises ValueError with a sentence if there is nothing to run.
+    gate : JobGate, optional
+        Shared with the buttons that must not run at the same time.
+    """
+
+    started = Signal()
+    progressed = Signal(object)
+    """A `Progress` came."""
+    succeeded = Signal(object)
+    """The job ended; with its result."""
+    cancelled = Signal()
+    failed = Signal(str)
+    """The job failed; with one sentence for the user."""
+    ended = Signal()
+    """However it went, it is over."""
+
+    def __init__(
+        self,
+        text: str,
+        make_job: Callable[[], AnyJob | None],
+        gate: JobGate | None = None,
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(text, parent)
+        self._idle_text = text
+        self._idle_tip = ""
+        self._reason = ""
+        self._make_job = make_job
+        self._gate = gate or JobGate(self)
+        self._run: _Run | None = None
+        self._activity: Any = None
+        self.clicked.connect(self._on_clicked)
+        self._gate.changed.connect(self._refresh)
+        # The widget is gone when this is called: only the run may be touched.
+        self._held: dict[str, _Run | None] = {"run": None}
+        held = self._held
+        self.destroyed.connect(lambda *_: held["run"] and held["run"].cancel.set())
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its job runs, or is being cancelled."""
+        return self._run is not None
+
+    @property
+    def title(self) -> str:
+        """What the button does, without its shortcut."""
+        return self._idle_text.partition("  ")[0]
+
+    def set_idle(self, text: str, tip: str) -> None:
+        """Set what it shows while nothing runs."""
+        self._idle_text, self._idle_tip = text, tip
+        self._refresh()
+
+    def set_missing(self, reason: str) -> None:
+        """Disable it and say in the tooltip what is missing; an empty reason enables it."""
+        self._reason = reason
+        self._refresh()
+
+    def start(self) -> None:
+        """Run the job, unless it cannot start now."""
+        if self._run is not None or not self.isEnabled() or not self._gate.take(self):
+            return
+        try:
+            job = self._make_job()
+        except ValueError as error:
+            self._gate.leave(self)
+            self.failed.emit(str(error))
+            return
+        if job is None:
+            self._gate.leave(self)
+            return
+        self._run = self._held["run"] = _Run(job)
+        worker = create_worker(_named(self._run.drive, self.title))
+        worker.yielded.connect(self._on_progress)
+        worker.finished.connect(self._on_finished)
+        self.started.emit()
+        self._refresh()
+        worker.start()
+
+    def cancel(self) -> None:
+        """Ask the job to stop at its next step; what it has shown so far stays."""
+        if self._run is not None:
+            self._run.cancel.set()
+            self._refresh()
+
+    def _on_clicked(self) -> None:
+        if self._run is None:
+            self.start()
+        else:
+            self.cancel()
+
+    def _on_progress(self, progress: Progress) -> None:
+        if self._run is None:
+            return
+        self._show_activity(progress)
+        self.progressed.emit(progress)
+
+    def _on_finished(self) -> None:
+        run = self._run
+        if run is None:
+            return
+        self._run = self._held["run"] = None
+        self._close_activity()
+        self._gate.leave(self)
+        self._refresh()
+        if run.error is not None:
+            _log.error("%s failed", self.title, exc_info=run.error)
+            self.failed.emit(sentence_for(run.error))
+        elif run.completed:
+            self.succeeded.emit(run.result)
+        else:
+            self.cancelled.emit()
+        self.ended.emit()
+
+    def _refresh(self) -> None:
+        if self._run is not None:
+            stopping = self._run.cancel.is_set()
+            self.setText("Cancelling…" if stopping else "Cancel")
+            self.setToolTip("" if stopping else f"Stop: {self.title}")
+            self.setEnabled(not stopping)
+            return
+        self.setText(self._idle_text)
+        reason = self._reason
+        other = self._gate.holder
+        if other is not None and other is not self:
+            reason = f"Wait until “{other.title}” is done, or cancel it."
+        self.setToolTip(reason or self._idle_tip)
+        self.setEnabled(not reason)
+
+    def _show_activity(self, progress: Progress) -> None:
+        """Show it in napari's activity bar as well, which stays when the dock is closed."""
+        if self._activity is None:
+            self._activity = activity_progress(
+                total=progress.total, desc=self.title, file=io.StringIO()
+            )
+        step = progress.done - self._activity.n
+        if step > 0:
+            self._activity.update(step)
+
+    def _close_activity(self) -> None:
+        if self._activity is not None:
+            self._activity.close()
+            self._activity = None
+
+
+def sentence_for(error: BaseException) -> str:
+    """Say in one sentence for the user what went wrong and what to do."""
+    if isinstance(error, MemoryError):
+        return "There is not enough memory for this: close other programs or use a smaller image."
+    if isinstance(error, (ValueError, OSError)) and str(error):
+        return str(error)
+    return f"Something went wrong ({type(error).__name__}): {error}. The log has the details."
+
+
+def _named(drive: Callable[[], Generator[Progress, None, None]], title: str) -> Callable[..., Any]:
+    # napari names what is running after the function when it asks before closing the window.
+    def run() -> Generator[Progress, None, None]:
+        yield from drive()
+
+    run.__name__ = run.__qualname__ = title
+    return run

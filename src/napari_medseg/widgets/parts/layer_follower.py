@@ -1,0 +1,136 @@
+"""Keeps the dock pointed at an image and at labels while layers come and go."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari.layers import Image, Labels
+from napari.utils.colormaps import CyclicLabelColormap
+
+from napari_medseg.session.case import Case
+from napari_medseg.session.colours import class_colormap
+from napari_medseg.session.edits import why_not_writable
+from napari_medseg.session.stack import shape_of
+from napari_medseg.widgets.parts.class_table import ClassTable
+from napari_medseg.widgets.parts.layer_picker import LayerPicker
+
+if TYPE_CHECKING:
+    from napari.layers import Layer
+    from napari.viewer import Viewer
+
+_BRUSH_SHARE = 40
+"""The brush is at first so many times smaller than the image's shorter side."""
+
+
+class LayerFollower:
+    """Connects the pickers of image and labels with the case and with napari's layer list.
+
+    Parameters
+    ----------
+    viewer : napari viewer
+        Whose layers they are.
+    case : Case
+        What is worked on.
+    images, labels : LayerPicker
+        The two lists.
+    classes : ClassTable
+        Says what to paint with.
+    """
+
+    def __init__(
+        self,
+        viewer: Viewer,
+        case: Case,
+        images: LayerPicker,
+        labels: LayerPicker,
+        classes: ClassTable,
+    ) -> None:
+        self._viewer, self._case = viewer, case
+        self._images, self._labels, self._classes = images, labels, classes
+        self._followed: Labels | None = None
+        images.picked.connect(case.set_image)
+        labels.picked.connect(case.set_labels)
+        classes.chosen.connect(self._on_class_chosen)
+        case.image_changed.connect(self._on_image_changed)
+        case.labels_changed.connect(self._on_labels_changed)
+        viewer.layers.events.inserted.connect(self._on_inserted)
+        viewer.layers.events.removed.connect(self._on_removed)
+
+    def choose_first_image(self) -> None:
+        """Turn to the selected image, or to the topmost one."""
+        choices = self._images.choices
+        active = self._viewer.layers.selection.active
+        image = active if active in choices else next(iter(choices), None)
+        self._case.set_image(image)
+        self._images.show_layer(image)
+        if isinstance(active, Labels) and image is not None and self._case.fits(active):
+            self._case.set_labels(active)
+
+    def close(self) -> None:
+        """Stop following."""
+        self._viewer.layers.events.inserted.disconnect(self._on_inserted)
+        self._viewer.layers.events.removed.disconnect(self._on_removed)
+        self._follow(None)
+        self._images.disconnect_layers()
+        self._labels.disconnect_layers()
+
+    def _on_inserted(self, event: Any) -> None:
+        if self._case.image is None and isinstance(event.value, Image):
+            self._case.set_image(event.value)
+
+    def _on_removed(self, event: Any) -> None:
+        if event.value is self._case.labels:
+            self._case.set_labels(None)
+        if event.value is self._case.image:
+            self._case.set_image(next(iter(self._images.choices), None))
+
+    def _on_image_changed(self) -> None:
+        self._images.show_layer(self._case.image)
+        labels = self._case.labels
+        if labels is not None and not self._case.fits(labels):
+            self._case.set_labels(None)
+
+    def _on_labels_changed(self) -> None:
+        labels = self._case.labels
+        if labels is not None:
+            if labels not in self._viewer.layers:
+                self._viewer.add_layer(labels)
+                labels.brush_size = max(1, min(shape_of(labels)[-2:]) // _BRUSH_SHARE)
+            if isinstance(labels.colormap, CyclicLabelColormap):
+                labels.colormap = class_colormap()
+            self._take_brush(labels)
+        self._labels.show_layer(labels)
+        self._follow(labels)
+
+    def _take_brush(self, labels: Labels) -> None:
+        labels.selected_label = self._classes.value
+        if self._case.proposal is None:
+            self._viewer.layers.selection.active = labels
+        if labels.editable and not why_not_writable(labels):
+            labels.mode = "paint"
+
+    def _on_class_chosen(self, value: int) -> None:
+        labels = self._case.labels
+        if labels is not None and value > 0 and labels.selected_label != value:
+            labels.selected_label = value
+
+    def _follow(self, labels: Labels | None) -> None:
+        if self._followed is not None:
+            self._followed.events.selected_label.disconnect(self._on_label_selected)
+        self._followed = labels
+        if labels is not None:
+            labels.events.selected_label.connect(self._on_label_selected)
+
+    def _on_label_selected(self, event: object = None) -> None:
+        if self._followed is not None:
+            self._classes.select(int(self._followed.selected_label))
+
+
+def is_image(layer: Layer) -> bool:
+    """Tell whether a layer can be segmented."""
+    return isinstance(layer, Image) and layer.ndim >= 2
+
+
+def is_labels_of_user(layer: Layer) -> bool:
+    """Tell whether a layer holds labels that are the user's, not a proposal."""
+    return isinstance(layer, Labels) and "medseg_proposal" not in layer.metadata

@@ -1,0 +1,40 @@
+"""What a dock says to the user: one sentence at a time, where the work is."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QLabel, QSizePolicy, QWidget
+
+_COLOURS = {"hint": "", "done": "#2e9e5b", "problem": "#d9822b"}
+_SIGNS = {"hint": "", "done": "✓ ", "problem": "⚠ "}
+
+
+class Message(QLabel):
+    """A line of text that wraps, can be selected, and says by sign and colour what it is."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.kind = "hint"
+        self.setObjectName("medseg_message")
+        self.setWordWrap(True)
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+
+    def hint(self, text: str) -> None:
+        """Say what can be done next."""
+        self._say("hint", text)
+
+    def done(self, text: str) -> None:
+        """Say what was done."""
+        self._say("done", text)
+
+    def problem(self, text: str) -> None:
+        """Say what went wrong and what to do."""
+        self._say("problem", text)
+
+    def _say(self, kind: str, text: str) -> None:
+        self.kind = kind
+        colour = _COLOURS[kind]
+        self.setStyleSheet(f"color: {colour};" if colour else "")
+        self.setText(_SIGNS[kind] + text if text else "")

@@ -1,0 +1,179 @@
+"""The proposal as contours over the image, in a layer of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from psygnal import Signal
+
+from napari_medseg.session.case import Case
+from napari_medseg.session.colours import class_colormap
+from napari_medseg.session.geometry_of import geometry_of
+from napari_medseg.session.stack import shape_of, stack_on_display
+
+if TYPE_CHECKING:
+    from napari.layers import Labels
+    from napari.viewer import Viewer
+
+NAME = "proposal"
+_PIXELS_PER_CONTOUR = 320
+"""A contour gets one data pixel thicker for so many pixels of the image's longer side."""
+
+
+class ProposalView:
+    """Keeps a labels layer in step with the proposal of a case.
+
+    Only the plane on display is cut when the threshold moves; the others follow when they are
+    shown, so that the slider answers at once however large the volume is.
+
+    Parameters
+    ----------
+    viewer : napari viewer
+        Where the layer is shown.
+    case : Case
+        Whose proposal it is.
+    keys : mapping of str to callable
+        Keys that work on the canvas while the proposal is the active layer, such as ``"Enter"``.
+    """
+
+    clicked = Signal(int, int, int)
+    """A click on the plane at (position, row, column)."""
+
+    def __init__(self, viewer: Viewer, case: Case, keys: dict[str, Callable[[], Any]]) -> None:
+        self.layer: Labels | None = None
+        self._viewer = viewer
+        self._case = case
+        self._keys = keys
+        self._keys_on = True
+        self._cut_at: dict[int, float] = {}
+        self._drawn: set[int] = set()
+        case.proposal_changed.connect(self.update)
+        viewer.dims.events.current_step.connect(self._on_moved)
+        viewer.dims.events.order.connect(self._on_moved)
+        viewer.dims.events.ndisplay.connect(self._on_moved)
+        viewer.layers.events.removed.connect(self._on_removed)
+
+    def update(self) -> None:
+        """Take over what is proposed now."""
+        proposal = self._case.proposal
+        if proposal is None:
+            self._remove()
+            return
+        if self.layer is None:
+            self._create()
+        self._forget_missing()
+        self._cut_at.clear()
+        self.recut()
+
+    def recut(self) -> None:
+        """Cut what is on display at the present threshold."""
+        proposal, layer, image = self._case.proposal, self.layer, self._case.image
+        if proposal is None or layer is None or image is None:
+            return
+        shown = stack_on_display(image, self._viewer.dims)
+        one_plane = shown.same_planes(proposal.stack) and self._viewer.dims.ndisplay == 2
+        wanted = [shown.position] if one_plane else proposal.positions
+        changed = False
+        for position in wanted:
+            if self._cut_at.get(position) == proposal.threshold:
+                continue
+            planes = proposal.planes([position])
+            if position in planes:
+                layer.data[proposal.stack.index(position)] = planes[position]
+                self._cut_at[position] = proposal.threshold
+                self._drawn.add(position)
+                changed = True
+        if changed:
+            layer.refresh()
+
+    def set_keys(self, on: bool) -> None:
+        """Turn its keys on or off."""
+        self._keys_on = on
+        self._bind_keys()
+
+    def close(self) -> None:
+        """Take the layer away and stop following."""
+        for event in ("current_step", "order", "ndisplay"):
+            getattr(self._viewer.dims.events, event).disconnect(self._on_moved)
+        self._viewer.layers.events.removed.disconnect(self._on_removed)
+        self._remove()
+
+    def _create(self) -> None:
+        from napari.layers import Labels
+
+        image, proposal = self._case.image, self._case.proposal
+        assert image is not None
+        assert proposal is not None
+        shape = shape_of(image)
+        layer = Labels(
+            np.zeros(shape, proposal.dtype),
+            name=NAME,
+            colormap=class_colormap(),
+            opacity=1.0,
+            metadata={"medseg_proposal": True},
+            **geometry_of(image),
+        )
+        layer.contour = 1 + max(shape[axis] for axis in proposal.stack.axes) // _PIXELS_PER_CONTOUR
+        layer.editable = False
+        layer.help = "Click a piece to accept it alone; Enter accepts all, Esc rejects."
+        layer.mouse_drag_callbacks.append(self._on_drag)
+        self.layer = layer
+        self._bind_keys()
+        self._viewer.add_layer(layer)
+        self._viewer.layers.selection.active = layer
+
+    def _forget_missing(self) -> None:
+        """Clear planes that are no longer proposed."""
+        proposal, layer = self._case.proposal, self.layer
+        if proposal is None or layer is None:
+            return
+        gone = self._drawn - set(proposal.positions)
+        for position in gone:
+            layer.data[proposal.stack.index(position)] = 0
+        self._drawn -= gone
+        if gone:
+            layer.refresh()
+
+    def _remove(self) -> None:
+        layer, self.layer = self.layer, None
+        self._cut_at.clear()
+        self._drawn.clear()
+        if layer is not None and layer in self._viewer.layers:
+            self._viewer.layers.remove(layer)
+            labels = self._case.labels
+            if labels is not None and labels in self._viewer.layers:
+                self._viewer.layers.selection.active = labels
+
+    def _bind_keys(self) -> None:
+        if self.layer is None:
+            return
+        for keys, action in self._keys.items():
+            bound = (lambda layer, action=action: action()) if self._keys_on else None
+            self.layer.bind_key(keys, bound, overwrite=True)
+
+    def _on_moved(self, event: object = None) -> None:
+        self.recut()
+
+    def _on_removed(self, event: Any) -> None:
+        if event.value is self.layer and self.layer is not None:
+            self.layer = None
+            self._cut_at.clear()
+            self._drawn.clear()
+            self._case.reject()
+
+    def _on_drag(self, layer: Labels, event: Any) -> Generator[None, None, None]:
+        """Report a click, which is a press and a release without moving in between."""
+        moved = False
+        yield
+        while event.type == "mouse_move":
+            moved = True
+            yield
+        proposal = self._case.proposal
+        if moved or proposal is None or event.button != 1:
+            return
+        where = [round(float(value)) for value in layer.world_to_data(event.position)]
+        axis = proposal.stack.axis
+        row, column = (where[axis] for axis in proposal.stack.axes)
+        self.clicked.emit(0 if axis is None else where[axis], row, column)

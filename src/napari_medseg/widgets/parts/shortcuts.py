@@ -1,0 +1,73 @@
+"""Keys of a dock: they work in the dock and on the canvas, and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QKeySequence
+from qtpy.QtWidgets import QShortcut, QWidget
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+
+class Shortcuts:
+    """Binds keys to actions while they are on, and leaves no trace when they are off.
+
+    Inside the dock a key is a Qt shortcut of that widget alone; on the canvas it is bound to the
+    viewer, after the active layer's own keys. A key that somebody else bound stays theirs.
+
+    Parameters
+    ----------
+    viewer : napari viewer
+        Whose canvas it is.
+    dock : QWidget
+        The dock; its children are included.
+    """
+
+    def __init__(self, viewer: Viewer, dock: QWidget) -> None:
+        self._viewer = viewer
+        self._dock = dock
+        self._actions: dict[str, Callable[[], Any]] = {}
+        self._bound: list[str] = []
+        self._qt: list[QShortcut] = []
+
+    def add(self, keys: str, action: Callable[[], Any]) -> None:
+        """Give a key combination such as ``"Ctrl+Shift+E"`` an action."""
+        self._actions[keys] = action
+
+    def turn_on(self) -> None:
+        """Bind all keys."""
+        self.turn_off()
+        for keys, action in self._actions.items():
+            for variant in {keys, keys.replace("Enter", "Return")}:
+                shortcut = QShortcut(QKeySequence(variant), self._dock)
+                shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+                shortcut.activated.connect(action)
+                self._qt.append(shortcut)
+            try:
+                self._viewer.bind_key(keys, lambda viewer, action=action: action())
+            except ValueError:
+                continue
+            self._bound.append(keys)
+
+    def turn_off(self) -> None:
+        """Give all keys back."""
+        for shortcut in self._qt:
+            shortcut.setEnabled(False)
+            shortcut.deleteLater()
+        self.release_canvas()
+        self._qt = []
+
+    def release_canvas(self) -> None:
+        """Give the canvas's keys back; safe when the dock's widgets are gone already."""
+        for keys in self._bound:
+            self._viewer.bind_key(keys, None)
+        self._bound = []
+
+
+def native(keys: str) -> str:
+    """Give a key combination as this system writes it."""
+    return QKeySequence(keys).toString(QKeySequence.SequenceFormat.NativeText)

@@ -6,9 +6,12 @@ Dai et al., "Deformable Convolutional Networks", ICCV 2017 (v1: offsets), and Zh
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+
+from napari_medseg.nets.sampling import Samples, bilinear_samples, read
 
 Size = int | tuple[int, int]
 
@@ -57,15 +60,62 @@ def deform_conv2d(
     ValueError
         If the shapes do not fit together.
     """
-    stride, padding, dilation = _pair(stride), _pair(padding), _pair(dilation)
-    kernel = (int(weight.shape[2]), int(weight.shape[3]))
-    out_size = _output_size(x, kernel, stride, padding, dilation)
-    groups = _offset_groups(x, offset, mask, kernel, out_size)
-    rows, cols = _sampling_points(offset, kernel, out_size, stride, padding, dilation, groups)
-    columns = _sample(x, rows, cols, mask, groups)
-    out = _contract(columns, weight, x.shape[1])
-    out = out.unflatten(1, out_size).permute(0, 3, 1, 2)
+    step = Steps(_pair(weight.shape[2:]), _pair(stride), _pair(padding), _pair(dilation))
+    samples = deformed_samples(x, offset, mask, step)
+    out = convolve_samples(x, samples, weight, step)
     return out if bias is None else out + bias[:, None, None]
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Kernel size, stride, padding and dilation, each (vertical, horizontal)."""
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int] = (0, 0)
+    dilation: tuple[int, int] = (1, 1)
+
+    @property
+    def taps(self) -> int:
+        """Number of values of the kernel."""
+        return self.kernel[0] * self.kernel[1]
+
+    def output_size(self, x: Tensor) -> tuple[int, int]:
+        """Height and width of the convolved `x`."""
+
+        def along(axis: int) -> int:
+            span = self.dilation[axis] * (self.kernel[axis] - 1) + 1
+            return (x.shape[2 + axis] + 2 * self.padding[axis] - span) // self.stride[axis] + 1
+
+        return along(0), along(1)
+
+
+def deformed_samples(x: Tensor, offset: Tensor, mask: Tensor | None, step: Steps) -> Samples:
+    """Find what the kernel reads from `x`; shapes as for `deform_conv2d`."""
+    _check_shapes(x, offset, mask, step)
+    # Half precision cannot hold a position to a fraction of a pixel.
+    moved = offset if offset.dtype == torch.float64 else offset.float()
+    moved = moved.expand(x.shape[0], -1, -1, -1).reshape(-1, step.taps, 2, *offset.shape[2:])
+    moved = moved.permute(2, 0, 3, 4, 1)
+    rows, cols = (_regular_positions(axis, step, moved) for axis in (0, 1))
+    size = (int(x.shape[2]), int(x.shape[3]))
+    samples = bilinear_samples((rows + moved[0]).flatten(1), (cols + moved[1]).flatten(1), size)
+    if mask is None:
+        return samples
+    factor = mask.expand(x.shape[0], -1, -1, -1).reshape(-1, step.taps, *mask.shape[2:])
+    factor = factor.permute(0, 2, 3, 1).reshape(-1, 1)
+    return replace(samples, share=samples.share * factor)
+
+
+def convolve_samples(x: Tensor, samples: Samples, weight: Tensor, step: Steps) -> Tensor:
+    """Multiply what the kernel reads from `x` with the kernel: (B, C_out, H_out, W_out)."""
+    size = step.output_size(x)
+    reads = x.shape[0] * size[0] * size[1] * step.taps
+    groups = samples.index.shape[0] // reads
+    maps = x.unflatten(1, (groups, -1)).flatten(0, 1)
+    columns = read(maps, samples).unflatten(0, (x.shape[0], groups, -1, step.taps))
+    columns = columns.permute(0, 2, 3, 1, 4).flatten(-2)
+    return _contract(columns, weight).unflatten(1, size).permute(0, 3, 1, 2)
 
 
 class DeformableConv2d(nn.Module):
@@ -128,101 +178,39 @@ class DeformableConv2d(nn.Module):
         )
 
 
-def _pair(size: Size) -> tuple[int, int]:
+def _pair(size: Size | torch.Size) -> tuple[int, int]:
     return (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
 
 
-def _output_size(
-    x: Tensor,
-    kernel: tuple[int, int],
-    stride: tuple[int, int],
-    padding: tuple[int, int],
-    dilation: tuple[int, int],
-) -> tuple[int, int]:
-    def along(axis: int) -> int:
-        span = dilation[axis] * (kernel[axis] - 1) + 1
-        return (x.shape[2 + axis] + 2 * padding[axis] - span) // stride[axis] + 1
-
-    return along(0), along(1)
-
-
-def _offset_groups(
-    x: Tensor,
-    offset: Tensor,
-    mask: Tensor | None,
-    kernel: tuple[int, int],
-    out_size: tuple[int, int],
-) -> int:
-    """Check offsets and mask against the output and give the number of offset groups."""
-    taps = kernel[0] * kernel[1]
-    groups, rest = divmod(offset.shape[1], 2 * taps)
-    wanted = (x.shape[0], 1)
-    if rest or not groups or offset.shape[0] not in wanted or offset.shape[2:] != out_size:
+def _check_shapes(x: Tensor, offset: Tensor, mask: Tensor | None, step: Steps) -> None:
+    """Refuse offsets and masks that do not fit the output."""
+    size = step.output_size(x)
+    groups, rest = divmod(offset.shape[1], 2 * step.taps)
+    if rest or not groups or offset.shape[0] not in (1, x.shape[0]) or offset.shape[2:] != size:
         raise ValueError(
             f"Offsets of shape {tuple(offset.shape)} do not fit: expected ({x.shape[0]}, "
-            f"a multiple of {2 * taps}, {out_size[0]}, {out_size[1]})."
+            f"a multiple of {2 * step.taps}, {size[0]}, {size[1]})."
         )
     if x.shape[1] % groups:
         raise ValueError(f"{x.shape[1]} channels cannot be split into {groups} offset groups.")
-    shape = (offset.shape[0], groups * taps, *out_size)
+    shape = (offset.shape[0], groups * step.taps, *size)
     if mask is not None and mask.shape != shape:
         raise ValueError(f"The mask must have shape {shape}, not {tuple(mask.shape)}.")
-    return groups
 
 
-def _sampling_points(
-    offset: Tensor,
-    kernel: tuple[int, int],
-    out_size: tuple[int, int],
-    stride: tuple[int, int],
-    padding: tuple[int, int],
-    dilation: tuple[int, int],
-    groups: int,
-) -> tuple[Tensor, Tensor]:
-    """Row and column of every sample, each of shape (B, groups, H_out * W_out, taps)."""
-    # Half precision cannot hold a position to a fraction of a pixel.
-    moved = offset if offset.dtype == torch.float64 else offset.float()
-    moved = moved.unflatten(1, (groups, -1, 2)).flatten(-2)
-
-    def along(axis: int) -> Tensor:
-        start = torch.arange(out_size[axis], device=offset.device) * stride[axis] - padding[axis]
-        tap = torch.arange(kernel[axis], device=offset.device) * dilation[axis]
-        return start[:, None] + tap
-
-    rows = along(0)[:, None, :, None].expand(*out_size, *kernel).reshape(-1, kernel[0] * kernel[1])
-    cols = along(1)[None, :, None, :].expand(*out_size, *kernel).reshape(-1, kernel[0] * kernel[1])
-    return rows + moved[:, :, :, 0].transpose(2, 3), cols + moved[:, :, :, 1].transpose(2, 3)
+def _regular_positions(axis: int, step: Steps, like: Tensor) -> Tensor:
+    """Row (axis 0) or column (axis 1) that each tap reads without offsets: (H_out, W_out, taps)."""
+    size = (int(like.shape[2]), int(like.shape[3]))
+    start = torch.arange(size[axis], device=like.device) * step.stride[axis] - step.padding[axis]
+    tap = torch.arange(step.kernel[axis], device=like.device) * step.dilation[axis]
+    position = start[:, None] + tap
+    position = position[:, None, :, None] if axis == 0 else position[None, :, None, :]
+    return position.expand(*size, *step.kernel).flatten(2)
 
 
-def _sample(x: Tensor, rows: Tensor, cols: Tensor, mask: Tensor | None, groups: int) -> Tensor:
-    """Read `x` at the points: (B, H_out * W_out, taps, C_in)."""
-    batch, channels, height, width = x.shape
-    top, left = rows.floor(), cols.floor()
-    down, right = rows - top, cols - left
-    # The four neighbours of a point, and the share of each. A neighbour outside the image has none.
-    r = torch.stack((top, top, top + 1, top + 1), -1)
-    c = torch.stack((left, left + 1, left, left + 1), -1)
-    share = torch.stack(
-        ((1 - down) * (1 - right), (1 - down) * right, down * (1 - right), down * right), -1
-    )
-    inside = (r >= 0) & (r < height) & (c >= 0) & (c < width)
-    if mask is not None:
-        share = share * mask.unflatten(1, (groups, -1)).flatten(-2).transpose(2, 3)[..., None]
-    share = torch.where(inside, share, 0).to(x.dtype)
-    index = r.clamp(0, height - 1).long() * width + c.clamp(0, width - 1).long()
-
-    table = x.unflatten(1, (groups, -1)).permute(0, 1, 3, 4, 2).reshape(-1, channels // groups)
-    planes = torch.arange(batch * groups, device=x.device).view(batch, groups, 1, 1, 1)
-    index = (index + planes * (height * width)).flatten(0, -2)
-    share = share.expand(batch, *share.shape[1:]).flatten(0, -2)
-    columns = F.embedding_bag(index, table, mode="sum", per_sample_weights=share)
-    columns = columns.unflatten(0, (batch, groups, *rows.shape[2:]))
-    return columns.permute(0, 2, 3, 1, 4).flatten(-2)
-
-
-def _contract(columns: Tensor, weight: Tensor, channels: int) -> Tensor:
-    """Multiply the samples with the kernel: (B, H_out * W_out, C_out)."""
-    groups = channels // weight.shape[1]
+def _contract(columns: Tensor, weight: Tensor) -> Tensor:
+    """Multiply (B, N, taps, C_in) with the kernel: (B, N, C_out)."""
+    groups = columns.shape[-1] // weight.shape[1]
     kernel = weight.flatten(2).transpose(1, 2)
     if groups == 1:
         return columns.flatten(2) @ kernel.flatten(1).t()

@@ -10,7 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from napari_medseg.nets.deform_conv import deform_conv2d
+from napari_medseg.nets.deform_conv import Steps, convolve_samples, deformed_samples
+from napari_medseg.nets.depthwise import DepthwiseConv2d
+from napari_medseg.nets.sampling import Samples
+
+_STEPS = Steps((3, 3), padding=(1, 1))
 
 
 class InceptionLargeKernelAttention(nn.Module):
@@ -24,9 +28,10 @@ class InceptionLargeKernelAttention(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.conv0 = _depthwise(channels, 5, 1)
+        self.conv0 = DepthwiseConv2d(channels, 5)
         self.spatial_convs = nn.ModuleList(
-            _depthwise(channels, kernel, dilation) for kernel, dilation in ((3, 1), (5, 2), (7, 3))
+            DepthwiseConv2d(channels, kernel, dilation)
+            for kernel, dilation in ((3, 1), (5, 2), (7, 3))
         )
         self.conv1 = nn.Conv2d(3 * channels, channels, 1)
 
@@ -56,9 +61,19 @@ class _FreeDeformableConv2d(nn.Module):
         self.weight = nn.Parameter(torch.rand(channels, channels, 3, 3))
         self.offset = nn.Parameter(torch.rand(1, 18, *size))
         self.mask = nn.Parameter(torch.rand(1, 9, *size))
+        self._kept: tuple[object, Samples] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        return deform_conv2d(x, self.offset, self.weight, mask=self.mask, padding=1)
+        return convolve_samples(x, self._samples(x), self.weight, _STEPS)
+
+    def _samples(self, x: Tensor) -> Samples:
+        """Give what the kernel reads; while offset and mask are frozen, find it only once."""
+        if self.offset.requires_grad or self.mask.requires_grad:
+            return deformed_samples(x, self.offset, self.mask, _STEPS)
+        state = (x.shape, x.device, self.offset._version, self.mask._version, self.offset.dtype)
+        if self._kept is None or self._kept[0] != state:
+            self._kept = (state, deformed_samples(x, self.offset, self.mask, _STEPS))
+        return self._kept[1]
 
 
 class S3Net(nn.Module):
@@ -162,8 +177,3 @@ class S3Net(nn.Module):
 def _row_sums(rows: Tensor) -> Tensor:
     """Product of the rows, each of unit length, with a matrix of ones: (B, C, 1, 1)."""
     return F.normalize(rows, dim=2).sum(2)[..., None, None]
-
-
-def _depthwise(channels: int, kernel: int, dilation: int) -> nn.Conv2d:
-    pad = dilation * (kernel // 2)
-    return nn.Conv2d(channels, channels, kernel, padding=pad, dilation=dilation, groups=channels)

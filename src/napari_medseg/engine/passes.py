@@ -143,9 +143,9 @@ class Predictor:
     def _run(self, batch: list[_Ask]) -> NDArray[np.float32]:
         import torch
 
-        def tensor(planes: list[NDArray[np.float32]]) -> torch.Tensor:
-            return torch.from_numpy(np.stack(planes)).to(self.device).unsqueeze(-3)
-
+        query = np.stack([np.flip(ask.query, ask.mirror) for ask in batch])
+        images = np.stack([np.flip(ask.view.images, ask.mirror) for ask in batch])
+        labels = np.stack([np.flip(ask.view.labels, ask.mirror) for ask in batch])
         mixed = self.dtype != torch.float32
         # Fixed algorithms without TF32: the same call gives the same bytes on a GPU, too.
         exact = torch.backends.cudnn.flags(
@@ -153,14 +153,16 @@ class Predictor:
         )
         try:
             with torch.inference_mode(), exact, torch.autocast(self.device.type, self.dtype, mixed):
-                logits = self.net(
-                    tensor([np.flip(ask.query, ask.mirror) for ask in batch]),
-                    tensor([np.flip(ask.view.images, ask.mirror) for ask in batch]),
-                    tensor([np.flip(ask.view.labels, ask.mirror) for ask in batch]),
-                )
+                logits = self.net(*(self._tensor(planes) for planes in (query, images, labels)))
                 return logits.float().sigmoid()[:, 0].cpu().numpy()
         except torch.OutOfMemoryError as error:
             raise MemoryError("The device has not enough memory.") from error
+
+    def _tensor(self, planes: NDArray[np.float32]) -> torch.Tensor:
+        """Put planes (..., n, n) on the device with the axis of one channel, (..., 1, n, n)."""
+        import torch
+
+        return torch.from_numpy(planes).to(self.device).unsqueeze(-3)
 
     def _make_room(self, tried: int) -> None:
         """Ask less at once from now on; on the CPU there is nothing left to try."""

@@ -119,12 +119,10 @@ def _sample(array: Any) -> NDArray[np.float64]:
         array = np.asarray(array)
     check_real(array.dtype)
     size = int(np.prod(array.shape))
-    if size > SAMPLE:
-        axes = [axis for axis, length in enumerate(array.shape) if length > 4]
-        step = max(1, round((size / SAMPLE) ** (1 / max(1, len(axes)))))
-        grid = tuple(
-            slice(step // 2, None, step) if axis in axes and length > step else slice(None)
-            for axis, length in enumerate(array.shape)
-        )
-        array = array[grid]
-    return np.asarray(array).astype(np.float64).ravel()
+    long_axes = sum(length > 4 for length in array.shape)
+    step = max(1, round((size / SAMPLE) ** (1 / max(1, long_axes))))
+    grid = tuple(
+        slice(step // 2, None, step) if length > max(4, step) else slice(None)
+        for length in array.shape
+    )
+    return np.asarray(array[grid]).astype(np.float64).ravel()

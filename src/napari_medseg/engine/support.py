@@ -220,7 +220,8 @@ def make_example(
         raise SupportError(
             "Nothing is painted on this example: paint at least one pixel of a class."
         )
-    pixels = np.ascontiguousarray(pixels)
+    # Files keep no yes-or-no images; as 0 and 1 they mean the same.
+    pixels = np.ascontiguousarray(pixels, np.uint8 if pixels.dtype == bool else None)
     pixels.flags.writeable = False
     labels.flags.writeable = False
     return SupportExample(pixels, labels, name, limits)

@@ -119,7 +119,14 @@ def _write(support: SupportSet, folder: Path) -> None:
         _write_image(folder / IMAGES / image, example)
         write_labels(folder / MASKS / mask, example.mask, class_names=support.class_names)
         limits = None if example.value_range is None else list(example.value_range)
-        entries.append({"image": image, "mask": mask, "value_range": limits})
+        entries.append(
+            {
+                "image": image,
+                "mask": mask,
+                "dtype": example.image.dtype.name,
+                "value_range": limits,
+            }
+        )
     content = {
         "format": FORMAT,
         "version": VERSION,
@@ -153,8 +160,7 @@ def _write_image(path: Path, example: SupportExample) -> None:
     import tifffile
 
     photometric = "rgb" if example.is_rgb else "minisblack"
-    pixels = example.image.astype(np.uint8) if example.image.dtype == bool else example.image
-    tifffile.imwrite(path, pixels, photometric=photometric, metadata=None)
+    tifffile.imwrite(path, example.image, photometric=photometric, metadata=None)
 
 
 def _read_json(folder: Path) -> dict[str, Any]:
@@ -181,11 +187,13 @@ def _load_described(folder: Path) -> SupportSet:
             names = (str(entry["image"]), str(entry["mask"]))
             limits = entry["value_range"]
             value_range = None if limits is None else (float(limits[0]), float(limits[1]))
+            dtype = np.dtype(str(entry["dtype"]))
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise SupportError(f"Example {number} in {JSON_FILE} is not complete.") from error
         if any(Path(name).name != name for name in names):
             raise SupportError(f"Example {number} in {JSON_FILE} lies outside of the folder.")
-        image = _read_plane(folder / IMAGES / names[0])
+        # Readers may widen rare types such as float16; the values are the same.
+        image = _read_plane(folder / IMAGES / names[0]).astype(dtype, copy=False)
         mask = read_labels(folder / MASKS / names[1]).labels
         _add(support, names[0], image, mask, f"example {number}", value_range)
     return support

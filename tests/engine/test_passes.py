@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from napari_medseg.engine import passes
+from napari_medseg.engine.devices import choose_device, choose_precision
+from napari_medseg.engine.memory import forecast_pass, queries_per_pass
+from napari_medseg.engine.passes import Averaging, Predictor, Question, View
+
+
+class SupportMean(nn.Module):
+    """Answers with the mean brightness of the examples, and remembers the sizes it was asked in."""
+
+    def __init__(self, fail_above: int = 99, failures: int = 99) -> None:
+        super().__init__()
+        self.asked: list[tuple[int, int]] = []
+        self.fail_above, self.failures = fail_above, failures
+
+    def forward(self, target: Tensor, images: Tensor, labels: Tensor) -> Tensor:
+        if len(target) > self.fail_above and self.failures:
+            self.failures -= 1
+            raise torch.OutOfMemoryError("out of memory")
+        self.asked.append((len(target), images.shape[1]))
+        return images.mean(1) * torch.ones_like(target)
+
+
+def questions(n: int, n_support: int = 2) -> list[Question]:
+    views = [
+        View(
+            np.full((n_support, 8, 8), float(value), np.float32),
+            np.ones((n_support, 8, 8), np.float32),
+        )
+        for value in range(n)
+    ]
+    return [Question(np.zeros((8, 8), np.float32), view) for view in views]
+
+
+def answers(predictor: Predictor, asked: list[Question], averaging: Averaging) -> list[np.ndarray]:
+    job = predictor.answer(asked, averaging)
+    while True:
+        try:
+            next(job)
+        except StopIteration as stop:
+            return stop.value
+
+
+def test_answers_keep_the_order_of_the_questions() -> None:
+    predictor = Predictor(SupportMean(), torch.device("cpu"), torch.float32)
+    mixed = [*questions(3, 2), *questions(5, 1)]
+    found = [answer[0, 0] for answer in answers(predictor, mixed, Averaging())]
+    expected = 1 / (1 + np.exp(-np.array([0, 1, 2, 0, 1, 2, 3, 4.0])))
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_large_sets_are_split_and_every_example_is_heard_once() -> None:
+    groups = Averaging().groups(150)
+    assert [len(group) for group in groups] == [50, 50, 50]
+    assert sorted(np.concatenate(groups)) == list(range(150))
+
+
+def test_an_ensemble_draws_the_same_subsets_every_time() -> None:
+    draws = [Averaging(ensemble=4, seed=3).groups(9) for _ in range(2)]
+    assert len(draws[0]) == 4
+    assert all(len(set(group)) == 7 for group in draws[0])
+    for first, second in zip(*draws, strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+def test_without_memory_less_is_asked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passes, "queries_per_pass", lambda *_: 8)
+    net = SupportMean(fail_above=2)
+    predictor = Predictor(net, torch.device("cpu"), torch.float32)
+    monkeypatch.setattr(predictor, "device", FakeGpu())
+    monkeypatch.setattr(Predictor, "_tensor", lambda _, planes: torch.from_numpy(planes)[:, None])
+    found = answers(predictor, questions(5), Averaging())
+    assert len(found) == 5
+    assert max(size for size, _ in net.asked) == 2
+
+
+class FakeGpu:
+    """Says it is a GPU; the tensors stay where they are."""
+
+    type = "cuda"
+
+
+def test_a_gpu_without_any_memory_hands_over_to_the_cpu_and_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    predictor = Predictor(SupportMean(0, failures=1), torch.device("cpu"), torch.float32)
+    monkeypatch.setattr(passes, "queries_per_pass", lambda *_: 1)
+    monkeypatch.setattr(predictor, "device", FakeGpu())
+    monkeypatch.setattr(Predictor, "_tensor", lambda _, planes: torch.from_numpy(planes)[:, None])
+    assert len(answers(predictor, questions(2), Averaging())) == 2
+    assert predictor.device == torch.device("cpu")
+    assert "going on with the CPU" in predictor.notice
+
+
+def test_a_cpu_without_memory_is_told() -> None:
+    predictor = Predictor(SupportMean(fail_above=0), torch.device("cpu"), torch.float32)
+    with pytest.raises(MemoryError, match="not enough memory"):
+        answers(predictor, questions(1), Averaging())
+
+
+def test_the_forecast_grows_with_support_and_queries() -> None:
+    assert forecast_pass(64) > forecast_pass(16) > forecast_pass(1)
+    assert forecast_pass(16, queries=4) == 4 * forecast_pass(16)
+    assert queries_per_pass(16, torch.device("cpu")) == 1
+
+
+def test_devices_and_precision_by_name() -> None:
+    assert choose_device("cpu").type == "cpu"
+    assert choose_device("auto").type in ("cpu", "cuda", "mps")
+    assert choose_precision("float32", torch.device("cpu")) == torch.float32
+    assert choose_precision("bfloat16", torch.device("cpu")) == torch.bfloat16
+
+
+@pytest.mark.parametrize("name", ["gpu", "", "cuda:x", "cuda:99"])
+def test_a_device_that_is_not_there_is_told(name: str) -> None:
+    with pytest.raises(ValueError, match="device"):
+        choose_device(name)

@@ -109,26 +109,26 @@ class ConDSegEncoder(nn.Module):
         Raises
         ------
         ValueError
-            If weights of the encoder are missing or have another shape.
+            If the tensors of the encoder have other names or shapes, as with another backbone.
         """
-        given = _encoder_keys(state)
-        wanted = {key: t for key, t in self.state_dict().items() if key.startswith(_PREFIXES)}
-        if not statistics:
-            wanted = {key: t for key, t in wanted.items() if not key.endswith(_STATISTICS)}
+        own = {key: t for key, t in self.state_dict().items() if key.startswith(_PREFIXES)}
+        given = {
+            key: tensor for key, tensor in _encoder_keys(state).items() if key.startswith(_PREFIXES)
+        }
         # Checkpoints older than torch 0.4.1, torchvision's among them, do not count batches.
-        wrong = [
-            key
-            for key, tensor in wanted.items()
-            if not key.endswith("num_batches_tracked")
-            and (key not in given or given[key].shape != tensor.shape)
+        shapes = [
+            {key: t.shape for key, t in tensors.items() if not key.endswith("num_batches_tracked")}
+            for tensors in (own, given)
         ]
-        if wrong:
+        if shapes[0] != shapes[1]:
+            different = sorted({key for key, _ in shapes[0].items() ^ shapes[1].items()})
             raise ValueError(
-                f"This checkpoint is not one of {self.backbone_name}: {len(wrong)} of its "
-                f"{len(wanted)} tensors are missing or have another shape, the first {wrong[0]!r}."
+                f"This checkpoint is not one of {self.backbone_name}: {len(different)} tensors "
+                f"of the encoder differ in name or shape, {different[0]!r} is one."
             )
-        found = {key: given[key] for key in wanted if key in given}
-        self.load_state_dict(found, strict=False)
+        if not statistics:
+            given = {key: t for key, t in given.items() if not key.endswith(_STATISTICS)}
+        self.load_state_dict(given, strict=False)
 
 
 _PREFIXES = ("layer0.", "layer1.", "layer2.", "layer3.", "backbone.")

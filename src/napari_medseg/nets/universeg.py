@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_medseg.nets.cross_conv import CrossBlock, as_pair, init_convolution
+from napari_medseg.nets.universeg_fast import FastUniverSeg
 
 Width = int | tuple[int, int]
 
@@ -81,7 +82,11 @@ class UniverSeg(nn.Module):
         return cast("list[CrossBlock]", [*self.enc_blocks, *self.dec_blocks])
 
     def forward(self, target: Tensor, support_images: Tensor, support_labels: Tensor) -> Tensor:
-        """Give the query's logits.
+        """Give the queries' logits.
+
+        Where no gradient is asked for (under `torch.no_grad` or `torch.inference_mode`, or when no
+        parameter requires one), this takes the fast path of `predict`, equal to 1e-4; otherwise,
+        and when the net is compiled, exported, traced or watched by hooks, the plain one.
 
         Parameters
         ----------
@@ -90,8 +95,8 @@ class UniverSeg(nn.Module):
         support_images
             Example images, (B, S, 1, H, W), values in [0, 1].
         support_labels
-            Their masks, (B, S, 1, H, W), 0 background and 1 foreground, of the images' dtype.
-            Images and masks with batch size 1 are shared by all queries.
+            Their masks, (B, S, 1, H, W), 0 background and 1 foreground, of any dtype. Images and
+            masks with batch size 1 are shared by all queries.
 
         Returns
         -------
@@ -101,10 +106,14 @@ class UniverSeg(nn.Module):
         Raises
         ------
         ValueError
-            If the shapes do not fit together, there is no example, or height or width is not a
-            multiple of `size_multiple`.
+            If the shapes do not fit together, there is no example, height or width is not a
+            multiple of `size_multiple`, or the images are integers.
         """
-        _check_shapes(target, support_images, support_labels, self.size_multiple)
+        _check_inputs(target, support_images, support_labels, self.size_multiple)
+        support_labels = support_labels.to(support_images.dtype)
+        if not self._needs_plain_path(target, support_images, support_labels):
+            with torch.no_grad():
+                return FastUniverSeg(self)(target, support_images, support_labels)
         query, support = target.unsqueeze(1), torch.cat([support_images, support_labels], 2)
         *blocks, last = self.blocks
         skips: list[tuple[Tensor, Tensor]] = []
@@ -125,6 +134,50 @@ class UniverSeg(nn.Module):
             support = torch.cat([_upsample(support), mean_skip], 2)
         return self.out_conv(last.target_only(query, support).squeeze(1))
 
+    @torch.no_grad()
+    def predict(
+        self,
+        target: Tensor,
+        support_images: Tensor,
+        support_labels: Tensor,
+        *,
+        support_dtype: torch.dtype | None = None,
+    ) -> Tensor:
+        """Give the queries' logits without gradients, fast and in bounded memory.
+
+        One query follows the other and the support set passes in chunks, so memory hardly depends
+        on the number of queries, and from about 190 examples at 128 x 128 on no longer on theirs.
+
+        Parameters
+        ----------
+        target, support_images, support_labels
+            As for `forward`.
+        support_dtype
+            Precision of the support branch. `None`: that of the weights; the logits then differ
+            from the plain path's by rounding only (below 1e-4 where they are of order 1).
+            `torch.bfloat16` is up to 1.5 times faster on a CPU that computes in it; on weights
+            drawn at random (logits of standard deviation 1.5) the logits then differ by at most
+            0.1 and 0.6 % of the mask's pixels change.
+
+        Returns
+        -------
+        Tensor
+            Logits, (B, 1, H, W), of the weights' dtype.
+        """
+        _check_inputs(target, support_images, support_labels, self.size_multiple)
+        labels = support_labels.to(support_images.dtype)
+        return FastUniverSeg(self, support_dtype)(target, support_images, labels)
+
+    def _needs_plain_path(self, *inputs: Tensor) -> bool:
+        """Whether something watches or records the computation block by block."""
+        if torch.compiler.is_compiling() or torch.jit.is_tracing():
+            return True
+        parts = [module for module in self.modules() if module is not self]
+        if any(part._forward_hooks or part._forward_pre_hooks for part in parts):
+            return True
+        tensors = [*inputs, *self.parameters()]
+        return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+
 
 def _pool(maps: Tensor) -> Tensor:
     """Halve height and width of each map of a set (B, S, C, H, W) by its maxima."""
@@ -138,8 +191,13 @@ def _upsample(maps: Tensor) -> Tensor:
     return flat.unflatten(0, maps.shape[:2])
 
 
-def _check_shapes(target: Tensor, images: Tensor, labels: Tensor, multiple: int) -> None:
-    """Raise ValueError, with one sentence that says what to do, for shapes that do not fit."""
+def _check_inputs(target: Tensor, images: Tensor, labels: Tensor, multiple: int) -> None:
+    """Raise ValueError, with one sentence that says what to do, for inputs that do not fit."""
+    if not (target.is_floating_point() and images.is_floating_point()):
+        raise ValueError(
+            f"UniverSeg takes images as floating point in [0, 1], but got {target.dtype} and "
+            f"{images.dtype}; scale and convert them first."
+        )
     if target.dim() != 4 or target.shape[1] != 1:
         raise ValueError(
             "UniverSeg takes query images of shape (batch, 1, height, width), but got "

@@ -55,7 +55,7 @@ def test_a_shy_answer_is_still_a_region_and_no_answer_is_none() -> None:
 def test_the_second_answer_replaces_the_first_inside_and_fades_at_the_edge() -> None:
     coarse = np.zeros((100, 100), np.float32)
     window = Window(0, 20, 60, 80)
-    blended = blend_back(coarse, np.ones((32, 32), np.float32), window)
+    blended = blend_back(coarse, [np.ones((32, 32), np.float32)], [window])
     assert blended[30, 50] == 1
     assert blended[0, 50] == 1  # the plane's own border does not fade
     assert 0 < blended[58, 50] < 1

@@ -69,7 +69,7 @@ def choose_way(
     colours = [learned] if learned is not None else [False, True]
     if not examples.colours:
         colours = [False]
-    if not examples.has_close:
+    if examples.zoom == "none":
         twice = False
     looks = [twice] if twice is not None else [False, True]
     if len(colours) * len(looks) == 1:

@@ -11,10 +11,13 @@ from numpy.typing import NDArray
 from napari_medseg.engine.colour import GREY, Projection, learn_projection
 from napari_medseg.engine.looks import ClassTask, Plane
 from napari_medseg.engine.passes import View
-from napari_medseg.engine.refine import window_around
+from napari_medseg.engine.refine import Zoom, example_window, window_around
 from napari_medseg.engine.resample import Window, resize, shrink_mask
 from napari_medseg.engine.scaling import scale_to_unit
 from napari_medseg.engine.support import SupportExample
+
+DETAIL = 1.25
+"""How many times more pixels than the net sees a plane must have to be worth tiles."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +39,10 @@ class ClassExamples:
     examples : tuple of SupportExample
         As they were added.
     whole, close : tuple of Glimpse
-        The whole planes, and the planes cropped around the class.
-    has_close : bool
-        Whether any example gains detail by being cropped.
+        The whole planes, and the same as they are shown for the second look.
+    zoom : {"none", "crop", "tiles"}
+        The kind of second look that suits the class: a crop where it is small in most planes, tiles
+        where it fills them and the net sees less than is there, else none.
     colours : bool
         Whether the glimpses have colours.
     """
@@ -47,7 +51,7 @@ class ClassExamples:
     examples: tuple[SupportExample, ...]
     whole: tuple[Glimpse, ...]
     close: tuple[Glimpse, ...]
-    has_close: bool
+    zoom: Zoom
     colours: bool
 
     def __len__(self) -> int:
@@ -58,7 +62,7 @@ class ClassExamples:
         glimpses = [self.whole[i] for i in self._chosen(chosen)]
         return learn_projection([seen.image for seen in glimpses], [seen.mask for seen in glimpses])
 
-    def task(self, learned: bool, close: bool, chosen: Sequence[int] | None = None) -> ClassTask:
+    def task(self, learned: bool, twice: bool, chosen: Sequence[int] | None = None) -> ClassTask:
         """Give what the net is told, from some of the examples, all by default."""
         indices = self._chosen(chosen)
         projection = self.learned(indices) if learned else GREY
@@ -66,7 +70,8 @@ class ClassExamples:
             self.index,
             projection,
             _view([self.whole[i] for i in indices], projection),
-            _view([self.close[i] for i in indices], projection) if close else None,
+            self.zoom if twice else "none",
+            _view([self.close[i] for i in indices], projection),
         )
 
     def plane(self, position: int) -> Plane:
@@ -106,7 +111,8 @@ def gather(examples: Sequence[SupportExample], size: int, colours: bool) -> list
     for index in sorted({value for example in examples for value in example.classes}):
         shown = [i for i, example in enumerate(examples) if index in example.classes]
         masks = [examples[i].mask == index for i in shown]
-        windows = [window_around(mask) for mask in masks]
+        zoom = _suitable_zoom(masks, size)
+        windows = [None if zoom == "none" else example_window(zoom, mask) for mask in masks]
         whole = [
             Glimpse(planes[i], shrink_mask(mask, (size, size)))
             for i, mask in zip(shown, masks, strict=True)
@@ -116,11 +122,16 @@ def gather(examples: Sequence[SupportExample], size: int, colours: bool) -> list
             for i, mask, window, seen in zip(shown, masks, windows, whole, strict=True)
         ]
         of_class = tuple(examples[i] for i in shown)
-        has_close = any(window is not None for window in windows)
-        gathered.append(
-            ClassExamples(index, of_class, tuple(whole), tuple(close), has_close, colours)
-        )
+        gathered.append(ClassExamples(index, of_class, tuple(whole), tuple(close), zoom, colours))
     return gathered
+
+
+def _suitable_zoom(masks: Sequence[NDArray[np.bool_]], size: int) -> Zoom:
+    small = [window_around(mask) is not None for mask in masks]
+    if sum(small) * 2 >= len(small):
+        return "crop"
+    detailed = [min(mask.shape) >= DETAIL * size for mask in masks]
+    return "tiles" if all(detailed) else "none"
 
 
 def _closer(

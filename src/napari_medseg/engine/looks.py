@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from napari_medseg.engine.colour import Projection
 from napari_medseg.engine.passes import Averaging, Predictor, Question, View
-from napari_medseg.engine.refine import blend_back, found_region, window_around
+from napari_medseg.engine.refine import Zoom, blend_back, closer_windows
 from napari_medseg.engine.resample import Window, resize
 
 Plane = NDArray[np.float32]
@@ -28,14 +28,17 @@ class ClassTask:
         Of colours, for examples and query alike.
     whole : View
         The examples' whole planes.
-    close : View or None
-        The examples cropped around their masks; None where one look is enough.
+    zoom : {"none", "crop", "tiles"}
+        How to look again.
+    close : View
+        The examples as they are shown then.
     """
 
     index: int
     projection: Projection
     whole: View
-    close: View | None
+    zoom: Zoom
+    close: View
 
 
 @dataclass(frozen=True)
@@ -72,18 +75,18 @@ def look(predictor: Predictor, subjects: Sequence[Subject], averaging: Averaging
         for answer, subject in zip(answers, subjects, strict=True)
     ]
     windows = [
-        window_around(found_region(first)) if subject.task.close is not None else None
+        closer_windows(subject.task.zoom, first)
         for first, subject in zip(firsts, subjects, strict=True)
     ]
     closer = [
         _question(subject, window, subject.task.close)
-        for subject, window in zip(subjects, windows, strict=True)
-        if window is not None and subject.task.close is not None
+        for subject, found in zip(subjects, windows, strict=True)
+        for window in found
     ]
     fine = iter((yield from predictor.answer(closer, averaging)))
     return [
-        Look(first, first if window is None else blend_back(first, next(fine), window))
-        for first, window in zip(firsts, windows, strict=True)
+        Look(first, blend_back(first, [next(fine) for _ in found], found) if found else first)
+        for first, found in zip(firsts, windows, strict=True)
     ]
 
 

@@ -7,11 +7,20 @@ cropped around their own masks in the same manner, and the net is asked again.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_medseg.engine.resample import Window, resize
+
+Zoom = Literal["none", "crop", "tiles"]
+"""How to look again: not at all, at the region found, or, where that fills the plane, in tiles."""
+
+TILE_PART = 0.6
+"""Length of a tile's sides as a part of the plane's."""
 
 MARGIN = 0.5
 """Room around the region, as a part of its longer side, on either side."""
@@ -76,32 +85,63 @@ def found_region(probability: NDArray[np.float32], threshold: float = 0.5) -> ND
     return (sizes >= 0.1 * sizes.max())[pieces] & region
 
 
+def tile_windows(shape: tuple[int, int], part: float = TILE_PART) -> list[Window]:
+    """Give four overlapping windows that cover a plane, `part` of its sides long."""
+    sides = [max(1, round(part * length)) for length in shape]
+    rows = sorted({0, shape[0] - sides[0]})
+    columns = sorted({0, shape[1] - sides[1]})
+    return [Window(top, left, top + sides[0], left + sides[1]) for top in rows for left in columns]
+
+
+def closer_windows(zoom: Zoom, probability: NDArray[np.float32]) -> list[Window]:
+    """Give where to look again after the first pass, by its probabilities (H, W)."""
+    if zoom == "none":
+        return []
+    region = found_region(probability)
+    if zoom == "crop":
+        window = window_around(region)
+        return [] if window is None else [window]
+    return [tile for tile in tile_windows(region.shape) if region[tile.slices].any()]
+
+
+def example_window(zoom: Zoom, mask: NDArray[np.bool_]) -> Window | None:
+    """Give where an example is shown close up: around its mask, or the tile with most of it."""
+    if zoom == "crop":
+        return window_around(mask)
+    return max(tile_windows(mask.shape), key=lambda tile: int(mask[tile.slices].sum()))
+
+
 def blend_back(
-    coarse: NDArray[np.float32], fine: NDArray[np.float32], window: Window
+    coarse: NDArray[np.float32],
+    fine: Sequence[NDArray[np.float32]],
+    windows: Sequence[Window],
 ) -> NDArray[np.float32]:
-    """Put the second answer into the first, fading from one to the other along the window's edge.
+    """Put the answers of the second pass into the first, fading along the edges of their windows.
 
     Parameters
     ----------
     coarse : ndarray of float32, shape (H, W)
         Probabilities of the first pass.
-    fine : ndarray of float32, shape (n, n)
-        Probabilities of the second pass, over the window.
-    window : Window
-        Where the second pass looked.
+    fine : sequence of ndarray of float32, shape (n, n)
+        Probabilities of the second pass, each over its window.
+    windows : sequence of Window
+        Where the second pass looked; they may overlap.
 
     Returns
     -------
     ndarray of float32, shape (H, W)
     """
-    weight = np.outer(
-        _fade(window.top, window.bottom, coarse.shape[0]),
-        _fade(window.left, window.right, coarse.shape[1]),
-    ).astype(np.float32)
-    blended = coarse.copy()
-    inside = blended[window.slices]
-    inside += weight * (resize(fine, window.shape) - inside)
-    return np.clip(blended, 0.0, 1.0)
+    total = np.zeros_like(coarse)
+    weights = np.zeros_like(coarse)
+    for plane, window in zip(fine, windows, strict=True):
+        weight = np.outer(
+            _fade(window.top, window.bottom, coarse.shape[0]),
+            _fade(window.left, window.right, coarse.shape[1]),
+        ).astype(np.float32)
+        total[window.slices] += weight * resize(plane, window.shape)
+        weights[window.slices] += weight
+    rest = np.clip(1.0 - weights, 0.0, 1.0)
+    return np.clip((total + rest * coarse) / (weights + rest), 0.0, 1.0)
 
 
 def _place(centre: float, side: int, length: int) -> tuple[int, int]:

@@ -125,7 +125,7 @@ def _load_without_code(source: Path) -> Any:
         return torch.load(source, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise WeightsError(
-            f"{source.name!r} is damaged, or holds more than weights and could run code: it was not opened. "
+            f"{source.name!r} is damaged or could run code, so it was not opened. "
             "Ask its authors for a state_dict or a safetensors file."
         ) from error
     except Exception as error:  # a damaged file can make the reader fail in any way

@@ -12,9 +12,10 @@ from pytest import approx
 
 from napari_medseg.nets import SwinUNet
 from napari_medseg.nets.feature_taps import tap_features
-from napari_medseg.nets.swin_blocks import TokenLinear, relative_position_index, shift_mask
 from napari_medseg.nets.swin_unet import window_size
 from napari_medseg.nets.swin_weights import fit_positions, start_from_swin_t
+from napari_medseg.nets.swin_windows import relative_position_index, shift_mask
+from napari_medseg.nets.token_linear import FEW_TOKENS, TokenLinear
 
 from .base import NetContract, seeded
 
@@ -160,12 +161,12 @@ def test_the_position_index_counts_the_offsets_row_by_row():
 
 
 class TestTokenLinear:
-    @pytest.mark.parametrize("tokens", [TokenLinear.few - 1, TokenLinear.few, 500])
+    @pytest.mark.parametrize("tokens", [FEW_TOKENS // 2, FEW_TOKENS, 500])
     @pytest.mark.parametrize("bias", [True, False])
     def test_equals_a_linear_layer_with_its_gradients(self, tokens, bias):
         torch.manual_seed(0)
-        layer = TokenLinear(12, 20, bias=bias)
-        twin = torch.nn.Linear(12, 20, bias=bias)
+        layer = TokenLinear(12, 64, bias=bias)
+        twin = torch.nn.Linear(12, 64, bias=bias)
         twin.load_state_dict(layer.state_dict())
         x = torch.randn(2, tokens, 12, requires_grad=True)
         twin_x = x.detach().clone().requires_grad_()

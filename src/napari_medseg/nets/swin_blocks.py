@@ -9,29 +9,10 @@ so that the tokens (B, h, w, C) are a free view of them.
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-
-class TokenLinear(nn.Linear):
-    """A linear layer on (..., C) tokens that is quick on a CPU too.
-
-    PyTorch gives float32 matrix products to MKL, which reaches less than half of oneDNN's speed
-    on AMD processors; the same product written as a 1×1 convolution goes to oneDNN.
-    """
-
-    few = 128
-    """Below this many tokens, oneDNN's reordering of the weights costs more than it brings."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Give (..., out_features) for (..., in_features)."""
-        if x.device.type != "cpu" or x.dtype != torch.float32 or x[..., 0].numel() < self.few:
-            return super().forward(x)
-        columns = x.reshape(1, -1, 1, x.shape[-1]).permute(0, 3, 1, 2)
-        # Dilation means nothing to a 1×1 kernel, but PyTorch keeps an undilated one from oneDNN
-        # when a single image meets a single thread.
-        out = F.conv2d(columns, self.weight[:, :, None, None], self.bias, dilation=2)
-        return out.permute(0, 2, 3, 1).reshape(*x.shape[:-1], self.out_features)
+from napari_medseg.nets.swin_windows import relative_position_index, shift_mask, window_order
+from napari_medseg.nets.token_linear import TokenLinear, token_linear
 
 
 class DropPath(nn.Module):
@@ -244,50 +225,40 @@ class PatchExpand(nn.Module):
         tokens: Tensor = self.expand(x.permute(0, 2, 3, 1))
         return tokens.unflatten(-1, (self.factor**2, -1))
 
+    def classified(self, x: Tensor, classifier: Tensor) -> Tensor:
+        """Give ``classifier @ self(x)`` at every pixel, without forming the maps of ``self(x)``.
+
+        A layer norm of a linear layer is that layer with its output's mean taken off, divided by
+        the output's deviation. The first is folded into the weights, here together with the
+        classifier; of the new tokens only their deviations are needed, and only the classes are
+        put in their places.
+
+        Parameters
+        ----------
+        x : Tensor, shape (B, C, h, w)
+        classifier : Tensor, shape (classes, out_channels)
+
+        Returns
+        -------
+        Tensor, shape (B, classes, factor h, factor w)
+        """
+        x = x.permute(0, 2, 3, 1)
+        weight = self.expand.weight.unflatten(0, (self.factor**2, -1))
+        centred = weight - weight.mean(dim=1, keepdim=True)
+        tokens = token_linear(x, centred.flatten(0, 1)).unflatten(-1, centred.shape[:2])
+        norms = torch.linalg.vector_norm(tokens, dim=-1, keepdim=True, dtype=torch.float32)
+        deviation = (norms.square() / tokens.shape[-1] + self.norm.eps).sqrt().to(x.dtype)
+        folded = (classifier * self.norm.weight) @ centred
+        scores = token_linear(x, folded.flatten(0, 1)).unflatten(-1, folded.shape[:2])
+        logits = scores / deviation + classifier @ self.norm.bias
+        return self.deal(logits).permute(0, 3, 1, 2)
+
     def deal(self, tokens: Tensor) -> Tensor:
         """Put tokens (B, h, w, factor², C) in their places: (B, factor h, factor w, C)."""
         batch, height, width, _, channels = tokens.shape
         f = self.factor
         cells = tokens.view(batch, height, width, f, f, channels)
         return cells.transpose(2, 3).reshape(batch, f * height, f * width, channels)
-
-
-def relative_position_index(window: int) -> Tensor:
-    """Give the row of the bias table for each pair of a window's tokens, (window², window²)."""
-    steps = torch.arange(window)
-    rows = steps.repeat_interleave(window)
-    columns = steps.repeat(window)
-    down = rows[:, None] - rows[None, :] + window - 1
-    right = columns[:, None] - columns[None, :] + window - 1
-    return down * (2 * window - 1) + right
-
-
-def window_order(grid: int, window: int, shift: int) -> Tensor:
-    """Give which token of the map (row by row) stands at each place, window by window."""
-    tokens = torch.arange(grid**2).view(grid, grid).roll((-shift, -shift), (0, 1))
-    return _windows(tokens, window).flatten()
-
-
-def shift_mask(grid: int, window: int, shift: int) -> Tensor:
-    """Give what keeps apart tokens that only the shift brought together.
-
-    Returns
-    -------
-    Tensor, shape (windows, window², window²)
-        0 where two tokens were neighbours before the map was rolled, -100 where not.
-    """
-    band = torch.zeros(grid, dtype=torch.long)
-    band[grid - window : grid - shift] = 1
-    band[grid - shift :] = 2
-    region = _windows(3 * band[:, None] + band[None, :], window)
-    apart = region[:, :, None] != region[:, None, :]
-    return apart * -100.0
-
-
-def _windows(grid: Tensor, window: int) -> Tensor:
-    """Cut a square map (grid, grid) into (windows, window²)."""
-    n = grid.shape[0] // window
-    return grid.view(n, window, n, window).transpose(1, 2).reshape(n * n, window**2)
 
 
 def init_weights(module: nn.Module) -> None:

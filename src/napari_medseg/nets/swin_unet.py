@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_medseg.nets.feature_taps import TapNames
@@ -19,9 +18,9 @@ from napari_medseg.nets.swin_blocks import (
     PatchExpand,
     PatchMerging,
     SwinBlock,
-    TokenLinear,
     init_weights,
 )
+from napari_medseg.nets.token_linear import TokenLinear
 
 HEAD = 32
 """Channels of an attention head."""
@@ -165,16 +164,13 @@ class SwinUNet(nn.Module):
     def _classify(self, x: Tensor) -> Tensor:
         """Give the logits of feature maps at a quarter of the resolution.
 
-        Nothing but the class of a pixel depends on where its token lies, so the tokens are
-        classified before they are dealt to their places: only the logits are moved, not the
-        features. Where somebody listens to the final features they are formed as published.
+        The final features, the largest tensor of the net, are formed only where somebody listens
+        to them.
         """
         if self.up._forward_hooks:
             listened: Tensor = self.output(self.up(x))
             return listened
-        tokens = self.up.norm(self.up.split(x))
-        logits = F.linear(tokens, self.output.weight.flatten(1))
-        return self.up.deal(logits).permute(0, 3, 1, 2)
+        return self.up.classified(x, self.output.weight.flatten(1))
 
     def _check(self, x: Tensor) -> None:
         size = self.image_size

@@ -14,7 +14,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tifffile
@@ -28,6 +27,7 @@ from napari_medseg.io.atomic import atomic_write
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.images import read_image
 from napari_medseg.io.labels import write_labels
+from napari_medseg.io.tiff import ome_entries
 
 Draw = Callable[[int], tuple[NDArray, NDArray]]
 SKIN_SEEDS = (0, 1, 2, 3, 4, 5, 6, 7)
@@ -35,8 +35,6 @@ CELL_SEEDS = (0, 1, 2, 3, 4, 5, 6, 7)
 N_EXAMPLES = 4
 HEART_SEEDS, HEART_PLANES = (1, 2), (1, 3, 5, 7)
 ABDOMEN_SEEDS, ABDOMEN_PLANES = (2, 1), (2, 5, 7, 9, 11, 13, 16)
-# Portal-phase CT is looked at in this window; the same values mean the same tissue in every scan.
-CT_WINDOW = (-160.0, 240.0)
 
 
 def main(folder: Path) -> None:
@@ -58,7 +56,6 @@ def main(folder: Path) -> None:
         ABDOMEN_PLANES,
         abdomen.SPACING,
         abdomen.CLASS_NAMES,
-        CT_WINDOW,
     )
 
 
@@ -84,7 +81,6 @@ def make_volumes(
     planes: Sequence[int],
     spacing: tuple[float, float, float],
     class_names: Sequence[str],
-    window: tuple[float, float] | None = None,
 ) -> None:
     """Write planes of one patient as examples, and the volume of another one to try."""
     for part in ("images", "masks"):
@@ -92,7 +88,7 @@ def make_volumes(
     volume, labels = draw(seeds[0])
     support = SupportSet(class_names=class_names)
     for plane in planes:
-        support.add(volume[plane], labels[plane], value_range=window or robust_range(volume))
+        support.add(volume[plane], labels[plane], value_range=robust_range(volume))
     support.save(folder / "examples")
     volume, labels = draw(seeds[1])
     geometry = Geometry(spacing=spacing, units="mm")
@@ -102,9 +98,7 @@ def make_volumes(
 
 def write_volume(path: Path, volume: NDArray, geometry: Geometry) -> None:
     """Write an image volume as compressed OME-TIFF with its spacing in mm."""
-    sizes = dict(zip("ZYX", geometry.spacing, strict=True))
-    metadata: dict[str, Any] = {f"PhysicalSize{axis}": size for axis, size in sizes.items()}
-    metadata |= {f"PhysicalSize{axis}Unit": "mm" for axis in sizes}
+    metadata, options = ome_entries(geometry)
     atomic_write(
         path,
         lambda temporary: tifffile.imwrite(
@@ -115,6 +109,7 @@ def write_volume(path: Path, volume: NDArray, geometry: Geometry) -> None:
             compressionargs={"level": 9},
             predictor=True,
             metadata={"axes": "ZYX"} | metadata,
+            **options,
         ),
         lambda temporary: np.testing.assert_array_equal(read_image(temporary).data, volume),
     )

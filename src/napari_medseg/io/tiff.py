@@ -64,16 +64,8 @@ def write_tiff_labels(
     path: Path, labels: NDArray[np.unsignedinteger], geometry: Geometry, note: str
 ) -> None:
     """Write labels (H, W) or (Z, H, W) as OME-TIFF, with the spacing in the resolution tags too."""
-    axes = "ZYX"[-labels.ndim :]
-    metadata: dict[str, Any] = {"axes": axes, "Description": note}
-    options: dict[str, Any] = {}
-    if geometry.units != "pixel":
-        for axis, size in zip(axes, geometry.spacing, strict=True):
-            metadata[f"PhysicalSize{axis}"] = size
-            metadata[f"PhysicalSize{axis}Unit"] = {"um": "µm"}.get(geometry.units, geometry.units)
-        per_cm = 10.0 if geometry.units == "mm" else 10_000.0
-        options["resolution"] = (per_cm / geometry.spacing[-1], per_cm / geometry.spacing[-2])
-        options["resolutionunit"] = "CENTIMETER"
+    metadata, options = ome_entries(geometry)
+    metadata |= {"axes": "ZYX"[-labels.ndim :], "Description": note}
     tifffile.imwrite(
         path,
         labels,
@@ -83,6 +75,19 @@ def write_tiff_labels(
         metadata=metadata,
         **options,
     )
+
+
+def ome_entries(geometry: Geometry) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Give the OME metadata and the resolution tags that tell a spacing; none for pixels."""
+    if geometry.units == "pixel":
+        return {}, {}
+    metadata: dict[str, Any] = {}
+    for axis, size in zip("ZYX"[-geometry.ndim :], geometry.spacing, strict=True):
+        metadata[f"PhysicalSize{axis}"] = size
+        metadata[f"PhysicalSize{axis}Unit"] = {"um": "µm"}.get(geometry.units, geometry.units)
+    per_cm = 10.0 if geometry.units == "mm" else 10_000.0
+    resolution = (per_cm / geometry.spacing[-1], per_cm / geometry.spacing[-2])
+    return metadata, {"resolution": resolution, "resolutionunit": "CENTIMETER"}
 
 
 def tiff_note(tiff: tifffile.TiffFile) -> dict[str, Any]:

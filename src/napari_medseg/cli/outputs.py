@@ -1,0 +1,100 @@
+"""Where results go: their names and kinds, and what must never be written over."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from pathlib import Path
+
+from napari_medseg.io.atomic import split_suffix, sweep_stale
+
+
+class Format(StrEnum):
+    """Kinds of file that label maps are written as."""
+
+    png = "png"
+    nifti = "nifti"
+    ome_tiff = "ome-tiff"
+
+
+SUFFIX = {Format.png: ".png", Format.nifti: ".nii.gz", Format.ome_tiff: ".ome.tif"}
+PROBABILITIES = "_probabilities.ome.tif"
+
+
+def suffix_for(ndim: int, chosen: Format | None) -> str:
+    """Give the suffix of a label map: PNG for a plane, NIfTI for a volume unless told otherwise.
+
+    Raises
+    ------
+    ValueError
+        Where a volume shall become a PNG.
+    """
+    if chosen is Format.png and ndim == 3:
+        raise ValueError("A PNG holds one plane; leave --to out, or say nifti or ome-tiff.")
+    return SUFFIX[chosen or (Format.png if ndim == 2 else Format.nifti)]
+
+
+def checked_folder(folder: Path) -> Path:
+    """Give the folder for results, made where it is missing and proved to be writable.
+
+    Raises
+    ------
+    ValueError
+        With one sentence, where results cannot go there.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file; give a folder for the results.")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ValueError(
+            f"Nothing can be written in {folder} ({error.strerror}); choose another folder."
+        ) from error
+    sweep_stale(folder)
+    return folder
+
+
+def check_names(inputs: Sequence[Path], folder: Path, protected: Iterable[Path] = ()) -> None:
+    """Make sure that no result has the name of another one or of a file that is read.
+
+    Parameters
+    ----------
+    inputs : sequence of Path
+        The images; each result is named after its own.
+    folder : Path
+        For the results.
+    protected : iterable of Path
+        Folders in which nothing may be written.
+
+    Raises
+    ------
+    ValueError
+        With one sentence, where a name is taken.
+    """
+    real = Path(os.path.realpath(folder))
+    for other in protected:
+        if real == Path(os.path.realpath(other)):
+            raise ValueError(
+                f"The examples lie in {folder}; choose another folder for the results."
+            )
+    read = {os.path.realpath(path): path for path in inputs}
+    taken: dict[str, Path] = {}
+    for path in inputs:
+        stem = split_suffix(path.name)[0]
+        if stem in taken:
+            raise ValueError(
+                f"{taken[stem]} and {path} would give results of the same name; run them into "
+                "different folders."
+            )
+        taken[stem] = path
+        for suffix in (*SUFFIX.values(), PROBABILITIES):
+            target = str(real / f"{stem}{suffix}")
+            if target in read:
+                raise ValueError(
+                    f"The result for {path} could overwrite the input {read[target]}; choose "
+                    "another folder for the results."
+                )

@@ -1,0 +1,78 @@
+"""How commands speak: messages and progress on stderr, JSON on stdout, and the exit status."""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from napari_medseg.engine.results import Progress
+
+FAILED, WRONG = 1, 2
+Result = TypeVar("Result")
+
+
+def say(message: str) -> None:
+    """Print a line for the person at the terminal."""
+    typer.echo(message, err=True)
+
+
+def refuse(message: str) -> NoReturn:
+    """Leave, because the request was wrong; nothing has been started."""
+    say(f"napari-medseg: {message}")
+    raise typer.Exit(WRONG)
+
+
+def fail(message: str) -> NoReturn:
+    """Leave, because the job failed."""
+    say(f"napari-medseg: {message}")
+    raise typer.Exit(FAILED)
+
+
+def sentence_of(error: Exception) -> str:
+    """Give what went wrong in a sentence; a fault of ours is also shown in full on stderr."""
+    if isinstance(error, MemoryError):
+        return str(error) or "There is not enough memory for it; close other programs."
+    if isinstance(error, (ValueError, OSError)):
+        return str(error)
+    traceback.print_exception(error)
+    return f"A fault of the program ({type(error).__name__}: {error}); please report it."
+
+
+def print_json(document: Any) -> None:
+    """Print the one JSON document of this run."""
+    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+@contextmanager
+def refusing(*kinds: type[Exception]) -> Iterator[None]:
+    """Refuse the request with the sentence of an error of these kinds."""
+    try:
+        yield
+    except kinds as error:
+        refuse(str(error))
+
+
+def run_job(job: Generator[Progress, None, Result], title: str) -> Result:
+    """Run a job to its end and give its result, under a bar where stderr is a terminal."""
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+
+    with Bar(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task(title, total=None)
+        while True:
+            try:
+                step = next(job)
+            except StopIteration as stop:
+                return stop.value
+            bar.update(
+                task, completed=step.done, total=step.total, description=f"{title}: {step.message}"
+            )

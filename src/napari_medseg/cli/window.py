@@ -1,0 +1,55 @@
+"""Opening napari with the docks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_medseg.cli.report import fail, refuse
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+PLUGIN = "napari-medseg"
+DOCK = "Segment by example"
+PATTERNS = ("*.ome.tif", "*.ome.tiff", "*.nii", "*.nii.gz")
+
+
+def open_window(sample: str | None = None) -> None:
+    """Open napari with the dock, and a sample where one is named, until the window is closed."""
+    if sample is not None:
+        from medseg_samples import SETS
+
+        if sample not in SETS:
+            refuse(f"There is no sample named {sample!r}; choose one of {', '.join(SETS)}.")
+    try:
+        import qtpy  # noqa: F401
+    except ImportError:
+        fail("napari needs a Qt binding; install one with: pip install 'napari-medseg[pyqt6]'")
+    import napari
+
+    prefer_own_reader()
+    viewer = napari.Viewer(title="MedSeg")
+    fill_window(viewer, sample)
+    napari.run()
+
+
+def fill_window(viewer: Viewer, sample: str | None = None) -> None:
+    """Put the dock into a window, and a sample if one is named."""
+    if sample is not None:
+        viewer.open_sample(PLUGIN, sample)
+    viewer.window.add_plugin_dock_widget(PLUGIN, DOCK)
+
+
+def prefer_own_reader() -> None:
+    """Make napari open files of ours without asking which reader to take.
+
+    napari's own reader claims the same names without knowing the spacing, and napari would ask at
+    every file. A choice the user made stays; both can be changed in Preferences > Plugins.
+    """
+    from napari.settings import get_settings
+
+    plugins = get_settings().plugins
+    chosen = dict(plugins.extension2reader)
+    wanted = {pattern: PLUGIN for pattern in PATTERNS if pattern not in chosen}
+    if wanted:
+        plugins.extension2reader = chosen | wanted

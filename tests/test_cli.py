@@ -1,0 +1,268 @@
+"""The command does what the Python call does, and says by its exit status how it went."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+import tifffile
+import torch
+from PIL import Image
+from typer.testing import CliRunner
+
+import medseg_samples
+import napari_medseg as medseg
+from napari_medseg.cli import app
+from napari_medseg.cli.window import PATTERNS, prefer_own_reader
+from napari_medseg.io.geometry import Geometry
+from napari_medseg.io.images import read_image
+from napari_medseg.io.labels import read_labels, write_labels
+from napari_medseg.nets.universeg import UniverSeg
+from napari_medseg.zoo import architectures
+
+from .engine.conftest import make_plane, write_model
+from .engine.intensity_net import IntensityNet
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("models")
+    torch.manual_seed(0)
+    options = {"encoder_blocks": [4, 4]}
+    write_model(root, "random", UniverSeg((4, 4)), net_options=options, input={"size": [32, 32]})
+    write_model(root, "intensity", IntensityNet(), input={"size": [64, 64]})
+    return root
+
+
+@pytest.fixture(autouse=True)
+def models_folder(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NAPARI_MEDSEG_MODELS", str(models))
+    monkeypatch.setitem(architectures.NETS, "IntensityNet", "tests.engine.intensity_net")
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    """A folder with a support set and a plane, a colour plane and volumes to segment."""
+    support = medseg.SupportSet(class_names=("background", "disc"))
+    for seed in range(3):
+        support.add(*make_plane(seed))
+    support.save(tmp_path / "examples")
+    image, _ = make_plane(7)
+    Image.fromarray(image).save(tmp_path / "plane.png")
+    Image.fromarray(np.dstack([image] * 3)).save(tmp_path / "colour.png")
+    volume = np.stack([make_plane(seed)[0] for seed in (8, 9)])
+    affine = np.array([[0.7, 0.1, 0, 1], [0, 0.8, 0.2, 2], [0, 0, 3.0, 3], [0, 0, 0, 1]])
+    nibabel.save(nibabel.Nifti1Image(volume.T, affine), tmp_path / "scan.nii.gz")
+    sizes = {"PhysicalSizeX": 0.7, "PhysicalSizeY": 0.8, "PhysicalSizeZ": 3.0}
+    units = {f"PhysicalSize{axis}Unit": "mm" for axis in "XYZ"}
+    tifffile.imwrite(tmp_path / "stack.ome.tif", volume, metadata={"axes": "ZYX"} | sizes | units)
+    return tmp_path
+
+
+def run(*arguments: object):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def by_example(work: Path, *inputs: str, model: str = "intensity", out: str = "out", options=()):
+    paths = [work / name for name in inputs]
+    examples = ("--support", work / "examples", "-o", work / out, "-m", model)
+    return run("by-example", *paths, *examples, *options)
+
+
+@pytest.mark.parametrize("model", ["random", "intensity"])
+@pytest.mark.parametrize(
+    ("name", "result"),
+    [
+        ("plane.png", "plane.png"),
+        ("colour.png", "colour.png"),
+        ("scan.nii.gz", "scan.nii.gz"),
+        ("stack.ome.tif", "stack.nii.gz"),
+    ],
+)
+def test_command_gives_the_labels_of_the_python_call(work, name, result, model):
+    done = by_example(work, name, model=model)
+    assert done.exit_code == 0, done.output
+    image = read_image(work / name)
+    support = medseg.SupportSet.load(work / "examples")
+    expected = medseg.segment_by_example(image.data, support, model=model)
+    found = read_labels(work / "out" / result)
+    np.testing.assert_array_equal(found.labels, expected.labels)
+    assert found.class_names == expected.class_names
+    np.testing.assert_allclose(found.geometry.spacing, image.geometry.spacing, rtol=1e-6)
+    weights = found.provenance["weights_sha256"]
+    assert weights == expected.provenance.weights_sha256
+    assert done.stdout == ""
+
+
+def test_threshold_counts(work):
+    low = by_example(work, "plane.png", out="low", options=("--threshold", "0"))
+    high = by_example(work, "plane.png", out="high", options=("--threshold", "1"))
+    assert low.exit_code == high.exit_code == 0
+    pixels = [np.count_nonzero(read_labels(work / d / "plane.png").labels) for d in ("low", "high")]
+    assert pixels[0] > pixels[1]
+
+
+def test_volume_lies_where_the_scan_lies_to_the_bit(work):
+    assert by_example(work, "scan.nii.gz").exit_code == 0
+    scan, labels = nibabel.load(work / "scan.nii.gz"), nibabel.load(work / "out" / "scan.nii.gz")
+    np.testing.assert_array_equal(labels.affine, scan.affine)
+    assert labels.shape == scan.shape
+
+
+def test_report_is_one_json_document(work):
+    done = by_example(work, "plane.png", "stack.ome.tif", options=("--json", "--to", "ome-tiff"))
+    assert done.exit_code == 0
+    report = json.loads(done.stdout)
+    assert report["failed"] == []
+    plane, stack = report["results"]
+    assert stack["spacing"] == [3.0, 0.8, 0.7] and stack["units"] == "mm"
+    labels = read_labels(plane["output"]).labels
+    assert plane["pixels"]["disc"] == np.count_nonzero(labels)
+    assert sum(plane["pixels"].values()) == labels.size
+    assert plane["provenance"]["model"] == "intensity"
+
+
+def test_probabilities_are_written_with_their_channels(work):
+    done = by_example(work, "stack.ome.tif", options=("--probabilities", "--json"))
+    path = json.loads(done.stdout)["results"][0]["probabilities"]
+    support = medseg.SupportSet.load(work / "examples")
+    data = read_image(work / "stack.ome.tif").data
+    expected = medseg.segment_by_example(data, support, model="intensity").probabilities
+    with tifffile.TiffFile(path) as tiff:
+        np.testing.assert_array_equal(tiff.asarray().reshape(expected.shape), expected)
+        assert 'Name="disc"' in tiff.ome_metadata and 'PhysicalSizeZ="3.0"' in tiff.ome_metadata
+
+
+def test_one_bad_input_does_not_stop_the_others(work):
+    (work / "bad.png").write_bytes(b"no image")
+    done = by_example(work, "bad.png", "plane.png", options=("--json",))
+    assert done.exit_code == 1
+    report = json.loads(done.stdout)
+    assert "bad.png cannot be read" in report["failed"][0]["error"]
+    assert (work / "out" / "plane.png").exists()
+    assert "1 of 2 inputs failed" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("inputs", "options", "sentence"),
+    [
+        (["none.png"], {}, "no such file"),
+        (["plane.png"], {"model": "none"}, "no model named 'none'"),
+        (["plane.png"], {"out": "plane.png"}, "is a file"),
+        (["plane.png"], {"out": "."}, "overwrite the input"),
+        (["plane.png"], {"out": "examples/masks"}, "examples lie in"),
+        (["plane.png"], {"options": ("--threshold", "2")}, "threshold"),
+        (["plane.png"], {"options": ("--device", "tpu")}, "device"),
+        (["plane.png", "other/plane.png"], {}, "results of the same name"),
+    ],
+)
+def test_wrong_requests_are_refused_before_anything_is_done(work, inputs, options, sentence):
+    (work / "other").mkdir()
+    (work / "other" / "plane.png").write_bytes((work / "plane.png").read_bytes())
+    before = {path: path.read_bytes() for path in work.rglob("*") if path.is_file()}
+    done = by_example(work, *inputs, **options)
+    assert done.exit_code == 2, done.output
+    assert sentence in done.stderr and done.stdout == ""
+    assert {path: path.read_bytes() for path in work.rglob("*") if path.is_file()} == before
+
+
+def test_folder_without_examples_is_refused(work):
+    (work / "empty").mkdir()
+    arguments = ("--support", work / "empty", "-o", work / "out", "-m", "random")
+    done = run("by-example", work / "plane.png", *arguments)
+    assert done.exit_code == 2 and "images" in done.stderr
+
+
+def test_volume_as_png_is_refused_with_the_way_out(work):
+    done = by_example(work, "scan.nii.gz", options=("--to", "png"))
+    assert done.exit_code == 1 and "nifti or ome-tiff" in done.stderr
+
+
+@pytest.mark.parametrize("key", medseg_samples.SETS)
+def test_samples_can_be_segmented_at_once(tmp_path, key):
+    folder = medseg_samples.FOLDER / key
+    image = sorted((folder / "images").iterdir())[0]
+    arguments = ("--support", folder / "examples", "-o", tmp_path, "-m", "random")
+    done = run("by-example", image, *arguments)
+    assert done.exit_code == 0, done.output
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_models_are_listed_and_explained(work):
+    listed = run("models", "list", "--json")
+    assert {"random", "intensity"} <= {card["name"] for card in json.loads(listed.stdout)}
+    assert "random" in run("models", "list").stdout
+    assert json.loads(run("models", "info", "random", "--json").stdout)["net"] == "UniverSeg"
+    assert "UniverSeg" in run("models", "info", "random").stdout
+    assert run("models", "info", "none").exit_code == 2
+
+
+def test_damaged_checkpoint_is_not_imported(work):
+    (work / "a.pt").write_bytes(b"nothing")
+    assert run("models", "import", work / "a.pt").exit_code == 1
+    assert run("models", "import", work / "a.pt", "--net", "NoSuchNet").exit_code != 0
+
+
+@pytest.mark.parametrize(("to", "name"), [("nifti", "l.nii.gz"), ("ome-tiff", "l.ome.tif")])
+def test_labels_are_exported_to_where_their_image_lies(work, to, name):
+    data = read_image(work / "scan.nii.gz").data
+    write_labels(work / "l.tif", data > 100, class_names=("background", "disc"))
+    like = ("--like", work / "scan.nii.gz")
+    done = run("export", work / "l.tif", *like, "--to", to, "-o", work / "out", "--json")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["output"] == str(work / "out" / name)
+    found = read_labels(work / "out" / name)
+    np.testing.assert_array_equal(found.labels, data > 100)
+    scan = read_image(work / "scan.nii.gz").geometry
+    np.testing.assert_array_equal(found.geometry.affine, scan.affine)
+    assert found.class_names == ("background", "disc")
+
+
+def test_export_refuses_what_does_not_fit(work):
+    labels = write_labels(work / "l.png", read_image(work / "plane.png").data[:-1] > 9)
+    nifti = ("--to", "nifti", "-o", work / "out")
+    assert run("export", labels, "--like", work / "plane.png", *nifti).exit_code == 2
+    assert run("export", work / "none.png", *nifti).exit_code == 2
+    assert run("export", labels, "--to", "png", "-o", labels).exit_code == 2
+    assert run("export", labels, "--to", "png", "-o", work / "a.nii").exit_code == 2
+    volume = write_labels(work / "v.nii", np.ones((2, 3, 4), np.uint8), Geometry((1.0, 1.0, 1.0)))
+    assert run("export", volume, "--to", "png", "-o", work / "a.png").exit_code == 2
+    (work / "bad.png").write_bytes(b"no image")
+    assert run("export", work / "bad.png", *nifti).exit_code == 1
+
+
+def test_help_loads_neither_torch_nor_napari():
+    script = (
+        "import sys\n"
+        "from napari_medseg.cli import app\n"
+        "try: app(['by-example', '--help'])\n"
+        "except SystemExit as stop: assert stop.code == 0\n"
+        "heavy = {'torch', 'napari', 'qtpy', 'skimage', 'scipy'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "--support" in done.stdout
+
+
+def test_unknown_sample_is_refused_without_a_window():
+    done = run("--sample", "none")
+    assert done.exit_code == 2 and "cardiac_mr" in done.stderr
+    assert run("--version").stdout.strip() == medseg.__version__
+
+
+def test_own_reader_is_preferred_only_where_nobody_chose():
+    from napari.settings import get_settings
+
+    plugins = get_settings().plugins
+    plugins.extension2reader = {"*.nii": "other"}
+    prefer_own_reader()
+    expected = dict.fromkeys(PATTERNS, "napari-medseg") | {"*.nii": "other"}
+    assert plugins.extension2reader == expected

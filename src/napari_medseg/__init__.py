@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from napari_medseg.engine.by_example import segment_by_example
+    from napari_medseg.engine.cluster import cluster
     from napari_medseg.engine.results import Progress, Provenance, Segmentation
     from napari_medseg.engine.support import SupportExample, SupportSet
     from napari_medseg.io.geometry import Geometry
@@ -26,6 +27,7 @@ _HOME = {
     "Segmentation": "engine.results",
     "SupportExample": "engine.support",
     "SupportSet": "engine.support",
+    "cluster": "engine.cluster",
     "list_models": "zoo.registry",
     "segment_by_example": "engine.by_example",
 }
@@ -38,6 +40,7 @@ __all__ = [
     "Segmentation",
     "SupportExample",
     "SupportSet",
+    "cluster",
     "list_models",
     "segment_by_example",
 ]

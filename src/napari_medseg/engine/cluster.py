@@ -1,0 +1,267 @@
+"""Cluster one image: no labels, no trained weights, only the image itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_medseg.engine.cluster_methods import METHODS, Method, StepLabels
+from napari_medseg.engine.focus import FOCUSES, Focus, set_edge_apart
+from napari_medseg.engine.label_maps import nearest_labels, numbered_by_brightness, smooth_labels
+from napari_medseg.engine.planes import Planes
+from napari_medseg.engine.resample import resize
+from napari_medseg.engine.results import Job, Progress, Provenance, Segmentation
+from napari_medseg.engine.scaling import ValueRange
+
+
+@dataclass(frozen=True)
+class ClusterOptions:
+    """How to cluster.
+
+    Parameters
+    ----------
+    method : str
+        ``"s3net"``: as published. ``"s3net-improved"``: with the localised view and the boundary
+        term of its later description. ``"kmeans"``, ``"otsu"``: by the pixels' values alone.
+    seed : int
+        Of everything drawn at random; the same seed gives the same labels on the same computer.
+    focus : {"none", "dark", "bright"}
+        Whether something dark or bright inside the image is looked for: then its middle
+        is emphasised, and pieces that touch its edge become clusters of their own.
+    clusters : int
+        Clusters of k-means.
+    enough : int
+        S3-Net stops when no more clusters than this are left.
+    iterations : int
+        S3-Net stops after so many at the latest.
+    size : int
+        S3-Net works at this many pixels squared.
+    train_sampling : bool
+        Train the offsets and masks of S3-Net's deformable convolution too, as published: half as
+        slow again, for the same label map but for one pixel in a thousand.
+    device : str
+        ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
+
+    Raises
+    ------
+    ValueError
+        If a value cannot be used.
+    """
+
+    method: str = "s3net"
+    seed: int = 0
+    focus: Focus = "none"
+    clusters: int = 2
+    enough: int = 3
+    iterations: int = 50
+    size: int = 256
+    train_sampling: bool = False
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise ValueError(
+                f"There is no method {self.method!r}; choose one of {', '.join(METHODS)}."
+            )
+        if self.focus not in FOCUSES:
+            raise ValueError(f"The focus must be one of {', '.join(FOCUSES)}, not {self.focus!r}.")
+        if not 2 <= self.clusters <= 64:
+            raise ValueError(f"Choose 2 to 64 clusters, not {self.clusters}.")
+        if self.iterations < 1 or self.enough < 1:
+            raise ValueError("At least one iteration and one cluster are needed.")
+        if not 32 <= self.size <= 1024:
+            raise ValueError(f"S3-Net works at 32 to 1024 pixels squared, not {self.size}.")
+
+
+@dataclass(frozen=True)
+class ClusterPreview:
+    """The labels so far.
+
+    Parameters
+    ----------
+    index : int
+        The plane being worked on; 0 for a 2-D image.
+    labels : ndarray of uint8, shape (H, W)
+        Its labels, at the image's resolution.
+    segmentation : callable
+        Gives all planes so far as a `Segmentation`: what to keep when the job is cancelled. Call it
+        after closing the job.
+    """
+
+    index: int
+    labels: NDArray[np.uint8]
+    segmentation: Callable[[], Segmentation]
+
+
+def cluster_job(
+    image: Any,
+    options: ClusterOptions | None = None,
+    *,
+    rgb: bool | None = None,
+    planes: Sequence[int] | None = None,
+    value_range: ValueRange | None = None,
+) -> Job:
+    """Cluster an image, or each plane of a volume for itself, yielding progress.
+
+    Parameters
+    ----------
+    image : array-like, shape (H, W), (H, W, 3|4), (Z, H, W) or (Z, H, W, 3|4)
+        Any bool, integer or float type.
+    options : ClusterOptions, optional
+        See there.
+    rgb : bool, optional
+        Whether the last axis holds colours; by default as in `Planes`.
+    planes : sequence of int, optional
+        Planes of a volume to cluster, in this order; by default all. The others stay 0.
+    value_range : tuple of float, optional
+        Raw values that become 0 and 1; by default 0 and 255 for 8-bit images, otherwise the robust
+        range of the whole image.
+
+    Yields
+    ------
+    Progress
+        After every iteration; `preview` is a `ClusterPreview`. Closing the job cancels it, and the
+        last preview's `segmentation` keeps its state.
+
+    Returns
+    -------
+    Segmentation
+        Clusters are numbered from 1, in each plane from the darkest to the brightest. 0 where the
+        image holds NaN or infinite values.
+
+    Raises
+    ------
+    ValueError
+        With one sentence, where the image or an option cannot be used.
+    """
+    options = options or ClusterOptions()
+    if value_range is None and getattr(image, "dtype", None) == np.uint8:
+        value_range = (0.0, 255.0)
+    volume = Planes(image, rgb, value_range)
+    order = volume.checked_order(planes)
+    result = _Result(volume, options, order)
+    method = METHODS[options.method](options)
+    for number in range(len(order)):
+        yield from _cluster_plane(method, result, number)
+    return result.segmentation()
+
+
+def cluster(
+    image: Any,
+    method: str = "s3net",
+    seed: int = 0,
+    *,
+    rgb: bool | None = None,
+    planes: Sequence[int] | None = None,
+    value_range: ValueRange | None = None,
+    **options: Any,
+) -> Segmentation:
+    """Cluster an image, or each plane of a volume for itself; see `cluster_job`.
+
+    Parameters
+    ----------
+    image, rgb, planes, value_range
+        As for `cluster_job`.
+    method : str
+        ``"s3net"``, ``"s3net-improved"``, ``"kmeans"`` or ``"otsu"``.
+    seed : int
+        Of everything drawn at random.
+    **options
+        Further fields of `ClusterOptions`.
+
+    Returns
+    -------
+    Segmentation
+        At the image's resolution.
+    """
+    chosen = ClusterOptions(method=method, seed=seed, **options)
+    job = cluster_job(image, chosen, rgb=rgb, planes=planes, value_range=value_range)
+    while True:
+        try:
+            next(job)
+        except StopIteration as stop:
+            result: Segmentation = stop.value
+            return result
+
+
+@dataclass
+class _Result:
+    """The labels that fill up plane by plane."""
+
+    volume: Planes
+    options: ClusterOptions
+    order: list[int]
+    labels: NDArray[np.uint8] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.labels = np.zeros(self.volume.shape, np.uint8)
+
+    def put(self, index: int, plane: NDArray[np.uint8]) -> None:
+        """Take the labels of a plane as they are now."""
+        self.labels[index if self.volume.is_volume else slice(None)] = plane
+
+    def segmentation(self) -> Segmentation:
+        """Give the labels so far with all that they depend on."""
+        from napari_medseg import __version__
+
+        parameters = {
+            **asdict(self.options),
+            "value_range": list(self.volume.value_range),
+            "planes": self.order if self.volume.is_volume else None,
+        }
+        provenance = Provenance(
+            "cluster",
+            self.options.method,
+            parameters=parameters,
+            software=f"napari-medseg {__version__}",
+        )
+        names = tuple(f"cluster {label}" for label in range(1, int(self.labels.max()) + 1))
+        return Segmentation(self.labels.copy(), None, ("background", *names), provenance)
+
+
+def _cluster_plane(method: Method, result: _Result, number: int) -> Generator[Progress, None, None]:
+    """Cluster one plane and show it after every iteration."""
+    index = result.order[number]
+    plane, finite = result.volume.scaled(index)
+    for step in _steps(method, plane):
+        labels = _presented(step, plane, finite, result.options.focus)
+        result.put(index, labels)
+        yield Progress(
+            number * method.total + min(step.done, method.total),
+            len(result.order) * method.total,
+            _message(index, step, labels, result.volume.is_volume),
+            ClusterPreview(index, labels, result.segmentation),
+        )
+
+
+def _steps(method: Method, plane: NDArray[np.float32]) -> Generator[StepLabels, None, None]:
+    if np.ptp(plane) == 0:
+        yield StepLabels(np.zeros(plane.shape[:2], np.intp), method.total, last=True)
+    else:
+        yield from method.steps(plane)
+
+
+def _presented(
+    step: StepLabels, plane: NDArray[np.float32], finite: NDArray[np.bool_], focus: Focus
+) -> NDArray[np.uint8]:
+    """Give the clusters their numbers and bring them to the plane's resolution."""
+    labels = step.labels
+    if step.last and focus != "none":
+        labels = set_edge_apart(labels)
+    grey = plane if plane.ndim == 2 else plane.mean(-1)
+    numbered = numbered_by_brightness(labels, resize(grey, (labels.shape[0], labels.shape[1])))
+    enlarge = smooth_labels if step.last else nearest_labels
+    return np.where(finite, enlarge(numbered, (grey.shape[0], grey.shape[1])), 0).astype(np.uint8)
+
+
+def _message(index: int, step: StepLabels, labels: NDArray[np.uint8], is_volume: bool) -> str:
+    count = len(np.unique(labels[labels > 0]))
+    clusters = f"{count} cluster{'' if count == 1 else 's'}"
+    where = f"Plane {index + 1}, " if is_volume else ""
+    what = "done" if step.last else f"iteration {step.done}"
+    message = f"{where}{what}: {clusters}"
+    return message[0].upper() + message[1:]

@@ -1,0 +1,156 @@
+"""The methods of clustering, behind one face: a plane in, label maps out, step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_medseg.engine.focus import emphasise_middle
+from napari_medseg.engine.pixel_clusters import kmeans_labels, otsu_labels
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from napari_medseg.engine.cluster import ClusterOptions
+
+_CHANNELS = 64
+_NOISE = 1 / 64
+"""Blur of a focused k-means or Otsu, as a share of the longer side."""
+
+
+@dataclass(frozen=True)
+class StepLabels:
+    """Labels after a step of a method.
+
+    Parameters
+    ----------
+    labels : ndarray of int
+        Cluster of every pixel, at the resolution the method works at.
+    done : int
+        Steps done.
+    last : bool
+        Whether this is the result.
+    """
+
+    labels: NDArray[np.integer]
+    done: int
+    last: bool = False
+
+
+class Method(Protocol):
+    """A way to cluster planes."""
+
+    total: int
+    """Most steps per plane."""
+
+    def steps(self, plane: NDArray[np.float32]) -> Generator[StepLabels, None, None]:
+        """Cluster a plane (H, W) or (H, W, 3) with values in [0, 1]; the last step is marked."""
+
+
+class PixelValues:
+    """k-means or Otsu's threshold, done in one step."""
+
+    total = 1
+
+    def __init__(self, options: ClusterOptions) -> None:
+        self._options = options
+
+    def steps(self, plane: NDArray[np.float32]) -> Generator[StepLabels, None, None]:
+        """Cluster a plane; see `Method`."""
+        options = self._options
+        if options.focus != "none":
+            plane = _blurred(emphasise_middle(plane, options.focus))
+        if options.method == "otsu":
+            labels = otsu_labels(_brightness(plane))
+        else:
+            labels = kmeans_labels(plane, options.clusters, options.seed)
+        yield StepLabels(labels, 1, last=True)
+
+
+class SelfFitted:
+    """S3-Net, fitted anew to each plane."""
+
+    def __init__(self, options: ClusterOptions) -> None:
+        self._options = options
+        self.total = options.iterations
+
+    def steps(self, plane: NDArray[np.float32]) -> Generator[StepLabels, None, None]:
+        """Cluster a plane; see `Method`."""
+        import torch
+
+        from napari_medseg.engine.devices import choose_device
+        from napari_medseg.engine.s3net_fit import IMPROVED, PUBLISHED, fit
+        from napari_medseg.nets.localisation import LocalisationNet
+        from napari_medseg.nets.s3net import S3Net
+
+        options = self._options
+        device = choose_device(options.device)
+        image = published_input(emphasise_middle(plane, options.focus), options.size)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(options.seed)
+            net = S3Net(3, _CHANNELS, 2, (options.size, options.size)).to(device)
+            localiser = LocalisationNet(_CHANNELS).to(device)
+        settings = replace(
+            IMPROVED if options.method == "s3net-improved" else PUBLISHED,
+            iterations=options.iterations,
+            enough=options.enough,
+            freeze_sampling=not options.train_sampling,
+        )
+        iterations = fit(net, image.to(device), settings, localiser)
+        while True:
+            try:
+                step = next(iterations)
+            except StopIteration as stop:
+                yield StepLabels(stop.value, self.total, last=True)
+                return
+            yield StepLabels(step.labels, step.iteration + 1)
+
+
+def published_input(plane: NDArray[np.float32], size: int) -> Tensor:
+    """Prepare a plane as the published program does: blue first, 8 bit, stretched to a square.
+
+    Parameters
+    ----------
+    plane : ndarray of float32, shape (H, W) or (H, W, 3)
+        Values of [0, 1] and beyond, red first.
+    size : int
+        Height and width that the net works at.
+
+    Returns
+    -------
+    Tensor of float32, shape (1, 3, size, size)
+        Resized bicubically and rounded to 1/255, values in [0, 1] as far as those of `plane` are.
+    """
+    import torch
+    import torch.nn.functional as F
+
+    colours = np.repeat(plane[..., None], 3, -1) if plane.ndim == 2 else plane[..., ::-1]
+    tensor = torch.from_numpy(np.ascontiguousarray(colours)).permute(2, 0, 1)[None]
+    low, high = min(0.0, float(plane.min())), max(1.0, float(plane.max()))
+    small = F.interpolate(tensor, (size, size), mode="bicubic")
+    return (small.clamp(low, high) * 255).round() / 255
+
+
+METHODS: dict[str, Callable[[ClusterOptions], Method]] = {
+    "s3net": SelfFitted,
+    "s3net-improved": SelfFitted,
+    "kmeans": PixelValues,
+    "otsu": PixelValues,
+}
+"""All methods by name."""
+
+
+def _brightness(plane: NDArray[np.float32]) -> NDArray[np.float32]:
+    return plane if plane.ndim == 2 else plane @ np.array([0.299, 0.587, 0.114], np.float32)
+
+
+def _blurred(plane: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Even out noise and hair; colours apart."""
+    sigma = _NOISE * max(plane.shape[:2])
+    blurred: NDArray[np.float32] = ndimage.gaussian_filter(plane, sigma, axes=(0, 1))
+    return blurred

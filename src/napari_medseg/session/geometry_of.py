@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -43,8 +44,18 @@ def geometry_of(layer: Layer, ndim: int | None = None) -> dict[str, Any]:
         "scale": layer.scale[kept],
         "translate": layer.translate[kept],
         "rotate": layer.rotate[square],
-        "shear": layer.shear[square],
+        "shear": _shear_matrix(layer)[square],
         "affine": layer.affine.set_slice(kept),
         "units": tuple(layer.units[axis] for axis in kept),
         "axis_labels": tuple(layer.axis_labels[axis] for axis in kept),
     }
+
+
+def _shear_matrix(layer: Layer) -> NDArray[np.float64]:
+    """Give the shear in full; napari writes an upper triangular one as the list of its elements."""
+    shear = np.asarray(layer.shear, float)
+    if shear.ndim == 2:
+        return shear
+    matrix = np.eye(layer.ndim)
+    matrix[np.triu_indices(layer.ndim, k=1)] = shear
+    return matrix

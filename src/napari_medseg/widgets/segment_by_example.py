@@ -5,16 +5,13 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QEvent, Qt
 from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import (
     QFormLayout,
-    QFrame,
     QGroupBox,
     QHBoxLayout,
     QPushButton,
-    QScrollArea,
-    QStyle,
     QVBoxLayout,
     QWidget,
 )
@@ -33,9 +30,11 @@ from napari_medseg.widgets.parts.messages import Message
 from napari_medseg.widgets.parts.proposal_panel import ProposalPanel
 from napari_medseg.widgets.parts.proposal_view import ProposalView
 from napari_medseg.widgets.parts.shortcuts import Shortcuts, native
+from napari_medseg.widgets.parts.vertical_scroll import VerticalScrollArea
 
 if TYPE_CHECKING:
     import napari.viewer
+    from psygnal import SignalInstance
 
 ADD_KEYS, PLANE_KEYS, VOLUME_KEYS = "Ctrl+Shift+E", "Ctrl+Enter", "Ctrl+Shift+Enter"
 
@@ -81,6 +80,7 @@ class SegmentByExample(QWidget):
             self.viewer, self.case, self.images, self.labels, self.classes
         )
         self.shortcuts = Shortcuts(self.viewer, self)
+        self._gone = False
         self._lay_out()
         self._connect()
         self.follower.choose_first_image()
@@ -127,6 +127,12 @@ class SegmentByExample(QWidget):
         self.jobs.drop_prediction()
         self.case.reject()
         self.message.done("Rejected: your labels are as they were.")
+
+    def event(self, event: QEvent) -> bool:
+        """Leave the viewer as it was when the dock is closed."""
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            self._let_go()
+        return super().event(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Accept or reject where no part of the dock wanted the key for itself."""
@@ -237,32 +243,18 @@ class SegmentByExample(QWidget):
             )
         )
         column.addWidget(_group("Predict", self.jobs.plane, self.jobs.volume))
-        column.addWidget(self.panel)
         column.addWidget(self.approved)
         column.addWidget(self.details)
         column.addStretch()
-        scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(inside)
+        # The answers to a proposal, progress and messages stay in sight on a small screen.
         outer = QVBoxLayout(self)
-        outer.setContentsMargins(0, 0, 0, 4)
-        outer.addWidget(scroll)
-        outer.addWidget(self.progress)
-        outer.addWidget(self.message)
-        bar = self.style().pixelMetric(QStyle.PixelMetric.PM_ScrollBarExtent)
-        scroll.setMinimumWidth(inside.minimumSizeHint().width() + bar)
+        outer.setContentsMargins(2, 0, 4, 4)
+        for part in (VerticalScrollArea(inside), self.panel, self.progress, self.message):
+            outer.addWidget(part)
 
     def _connect(self) -> None:
-        case, examples = self.case, self.case.examples
-        for signal in (
-            case.image_changed,
-            case.labels_changed,
-            case.proposal_changed,
-            case.approved_changed,
-            examples.changed,
-        ):
+        examples = self.case.examples
+        for signal in self._signals():
             signal.connect(self.refresh)
         for button in self.jobs.buttons:
             button.started.connect(self.refresh)
@@ -286,7 +278,33 @@ class SegmentByExample(QWidget):
         self.shortcuts.add(ADD_KEYS, self.jobs.add.start)
         self.shortcuts.add(PLANE_KEYS, self.jobs.plane.start)
         self.shortcuts.add(VOLUME_KEYS, self.jobs.volume.start)
-        self.destroyed.connect(partial(_let_go, self))
+        self.destroyed.connect(partial(SegmentByExample._let_go, self))
+
+    def _let_go(self) -> None:
+        """Leave nothing of the dock behind in the viewer; its own widgets may be gone already."""
+        if self._gone:
+            return
+        self._gone = True
+        for event in ("current_step", "order"):
+            getattr(self.viewer.dims.events, event).disconnect(self.refresh)
+        for signal in (*self._signals(), self.case.examples.scores_changed):
+            signal.disconnect()
+        self.case.examples.classes_changed.disconnect()
+        self.follower.close()
+        self.view.close()
+        self.shortcuts.release_canvas()
+        self.jobs.drop_prediction()
+
+    def _signals(self) -> tuple[SignalInstance, ...]:
+        """Give what changes what is possible."""
+        case = self.case
+        return (
+            case.image_changed,
+            case.labels_changed,
+            case.proposal_changed,
+            case.approved_changed,
+            case.examples.changed,
+        )
 
     def _show_examples(self) -> None:
         self.strip.show_entries(self.case.examples.entries)
@@ -323,22 +341,3 @@ def _group(title: str, *widgets: QWidget) -> QGroupBox:
     for widget in widgets:
         layout.addWidget(widget)
     return group
-
-
-def _let_go(dock: SegmentByExample) -> None:
-    """Leave nothing of the dock behind in the viewer; its own widgets are gone already."""
-    for event in ("current_step", "order"):
-        getattr(dock.viewer.dims.events, event).disconnect(dock.refresh)
-    for signal in (
-        dock.case.image_changed,
-        dock.case.labels_changed,
-        dock.case.proposal_changed,
-        dock.case.approved_changed,
-        dock.case.examples.changed,
-        dock.case.examples.scores_changed,
-        dock.case.examples.classes_changed,
-    ):
-        signal.disconnect()
-    dock.follower.close()
-    dock.view.close()
-    dock.shortcuts.release_canvas()

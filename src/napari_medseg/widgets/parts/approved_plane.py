@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from qtpy.QtWidgets import QCheckBox, QWidget
+from qtpy.QtWidgets import QCheckBox, QSizePolicy, QWidget
 
 from napari_medseg.session.case import Case
 from napari_medseg.session.stack import Stack
@@ -25,6 +25,7 @@ class ApprovedPlane(QCheckBox):
         self, case: Case, stack: Callable[[], Stack | None], parent: QWidget | None = None
     ) -> None:
         super().__init__("This plane is approved", parent)
+        self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
         self._case, self._stack = case, stack
         self._mode_before = "paint"
         self.clicked.connect(self._on_clicked)

@@ -8,9 +8,9 @@ from qtpy.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
     QHeaderView,
-    QPushButton,
     QTableWidget,
     QTableWidgetItem,
+    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -42,16 +42,17 @@ class ClassTable(QWidget):
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.table.setToolTip("Double-click a name to change it")
-        self.add_button = QPushButton("Add class")
-        self.add_button.setToolTip("Add one more class to paint")
-        self.remove_button = QPushButton("Remove class")
-        buttons = QHBoxLayout()
+        self.add_button = _small_button("+", "Add one more class to paint")
+        self.remove_button = _small_button("−", "Remove the chosen class")
+        buttons = QVBoxLayout()
+        buttons.setSpacing(2)
         buttons.addWidget(self.add_button)
         buttons.addWidget(self.remove_button)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(self.table)
-        column.addLayout(buttons)
+        buttons.addStretch()
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self.table)
+        row.addLayout(buttons)
         self.add_button.clicked.connect(self._on_add)
         self.remove_button.clicked.connect(self._on_remove)
         self.table.itemChanged.connect(self._on_item_changed)
@@ -126,3 +127,11 @@ class ClassTable(QWidget):
         if self.table.currentRow() >= 0:
             self._refresh_buttons()
             self.chosen.emit(self.value)
+
+
+def _small_button(text: str, tip: str) -> QToolButton:
+    button = QToolButton()
+    button.setText(text)
+    button.setToolTip(tip)
+    button.setFixedSize(_ROW, _ROW)
+    return button

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QFrame,
-    QGridLayout,
     QHBoxLayout,
     QLabel,
     QScrollArea,
@@ -22,7 +21,7 @@ from superqt import QElidingLabel
 from napari_medseg.session.examples import Entry
 from napari_medseg.widgets.parts.thumbnails import thumbnail
 
-PICTURE = 80
+PICTURE = 72
 HARMFUL_BELOW = 0.5
 """A leave-one-out Dice under this marks an example that the others do not agree with."""
 
@@ -38,7 +37,7 @@ class ExampleStrip(QScrollArea):
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setFixedHeight(PICTURE + 66)
+        self.setFixedHeight(PICTURE + 62)
         self._cards: list[ExampleCard] = []
         self._inside = QWidget()
         self._row = QHBoxLayout(self._inside)
@@ -98,25 +97,19 @@ class ExampleCard(QFrame):
         self.picture.setPixmap(thumbnail(entry.example, PICTURE))
         self.name = QElidingLabel(entry.example.name)
         self.name.setElideMode(Qt.TextElideMode.ElideMiddle)
-        self.name.setFixedWidth(PICTURE - 18)
+        self.name.setFixedWidth(PICTURE)
         self.score = QLabel()
-        self.remove = QToolButton()
+        self.remove = QToolButton(self.picture)
         self.remove.setText("✕")
-        self.remove.setAutoRaise(True)
         self.remove.setFixedSize(18, 18)
+        self.remove.move(PICTURE - 18, 0)
         self.remove.setToolTip("Remove this example; your paint stays")
         self.remove.clicked.connect(lambda: self.removed.emit(self.index))
-        name_row = QGridLayout()
-        name_row.setContentsMargins(0, 0, 0, 0)
-        name_row.setSpacing(0)
-        name_row.addWidget(self.name, 0, 0)
-        name_row.addWidget(self.remove, 0, 1)
         column = QVBoxLayout(self)
         column.setContentsMargins(3, 3, 3, 1)
         column.setSpacing(0)
-        column.addWidget(self.picture)
-        column.addLayout(name_row)
-        column.addWidget(self.score)
+        for part in (self.picture, self.name, self.score):
+            column.addWidget(part)
 
     def update_entry(self, entry: Entry, index: int) -> None:
         """Take over a new place in the strip and a new score."""
@@ -131,7 +124,7 @@ class ExampleCard(QFrame):
             self.setToolTip(f"{name}. {where}")
         else:
             harmful = score < HARMFUL_BELOW
-            self.score.setText(f"{'⚠ ' if harmful else ''}Dice {score:.2f}")
+            self.score.setText(f"{'⚠' if harmful else 'Dice'} {score:.2f}")
             self.setToolTip(
                 f"{name}. {where}The other examples predict it with a Dice of {score:.2f}"
                 + (": they do not agree with it; check its paint or remove it." if harmful else ".")

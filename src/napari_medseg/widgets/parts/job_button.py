@@ -6,18 +6,17 @@ pressed, from a snapshot of what is open then, so that nothing the user does mea
 
 from __future__ import annotations
 
-import io
 import logging
 import threading
 from collections.abc import Callable, Generator
 from typing import Any
 
 from napari.qt.threading import create_worker
-from napari.utils import progress as activity_progress
 from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QPushButton, QWidget
 
 from napari_medseg.engine.results import Progress
+from napari_medseg.widgets.parts.activity import Activity
 
 AnyJob = Generator[Progress, None, Any]
 
@@ -112,7 +111,7 @@ class JobButton(QPushButton):
         self._make_job = make_job
         self._gate = gate or JobGate(self)
         self._run: _Run | None = None
-        self._activity: Any = None
+        self._activity = Activity(text, self)
         self.clicked.connect(self._on_clicked)
         self._gate.changed.connect(self._refresh)
         # The widget is gone when this is called: only the run may be touched.
@@ -176,7 +175,7 @@ class JobButton(QPushButton):
     def _on_progress(self, progress: Progress) -> None:
         if self._run is None:
             return
-        self._show_activity(progress)
+        self._activity.show_progress(progress)
         self.progressed.emit(progress)
 
     def _on_finished(self) -> None:
@@ -184,7 +183,7 @@ class JobButton(QPushButton):
         if run is None:
             return
         self._run = self._held["run"] = None
-        self._close_activity()
+        self._activity.finish()
         self._gate.leave(self)
         self._refresh()
         if run.error is not None:
@@ -210,21 +209,6 @@ class JobButton(QPushButton):
             reason = f"Wait until “{other.title}” is done, or cancel it."
         self.setToolTip(reason or self._idle_tip)
         self.setEnabled(not reason)
-
-    def _show_activity(self, progress: Progress) -> None:
-        """Show it in napari's activity bar as well, which stays when the dock is closed."""
-        if self._activity is None:
-            self._activity = activity_progress(
-                total=progress.total, desc=self.title, file=io.StringIO()
-            )
-        step = progress.done - self._activity.n
-        if step > 0:
-            self._activity.update(step)
-
-    def _close_activity(self) -> None:
-        if self._activity is not None:
-            self._activity.close()
-            self._activity = None
 
 
 def sentence_for(error: BaseException) -> str:

@@ -31,9 +31,9 @@ class TestConDSegResNet50(NetContract):
     def expected_shapes(self, batch: int, height: int, width: int) -> list[tuple[int, ...]]:
         return [(batch, 1, height, width)] * 4
 
-    test_can_be_exported_and_gives_the_same_output = pytest.mark.slow(
-        NetContract.test_can_be_exported_and_gives_the_same_output
-    )
+    @pytest.mark.slow
+    def test_can_be_exported_and_gives_the_same_output(self, net: nn.Module) -> None:
+        super().test_can_be_exported_and_gives_the_same_output(net)
 
 
 class TestConDSegPVT(NetContract):
@@ -53,9 +53,9 @@ class TestConDSegPVT(NetContract):
     def expected_shapes(self, batch: int, height: int, width: int) -> list[tuple[int, ...]]:
         return [(batch, 1, height, width)] * 4
 
-    test_can_be_exported_and_gives_the_same_output = pytest.mark.slow(
-        NetContract.test_can_be_exported_and_gives_the_same_output
-    )
+    @pytest.mark.slow
+    def test_can_be_exported_and_gives_the_same_output(self, net: nn.Module) -> None:
+        super().test_can_be_exported_and_gives_the_same_output(net)
 
 
 class TestConDSegStage1(NetContract):

@@ -1,0 +1,79 @@
+"""Folders of images and masks become tasks, or a sentence that says what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from medseg_training.in_context.tasks import TaskFolderError, read_task, read_tasks
+
+
+def test_reads_classes_and_channels(task_root: Path) -> None:
+    tasks = {task.name: task for task in read_tasks(task_root)}
+    assert tasks["grey_one"].classes == (1, 2)
+    assert tasks["grey_two"].classes == (1,)
+    assert tasks["grey_one"].channels == 1
+    assert tasks["colours"].channels == 3
+
+
+def test_images_are_scaled_and_masks_stay_indices(task_root: Path) -> None:
+    pair = read_task(task_root / "grey_one").pairs[0]
+    assert [tuple(level.shape) for level in pair.pyramid] == [(1, 48, 40), (1, 24, 20), (1, 12, 10)]
+    assert float(pair.pyramid[0].min()) == 0.0
+    assert float(pair.pyramid[0].max()) == 1.0
+    assert pair.labels.dtype == np.uint8
+    assert set(np.unique(pair.labels)) == {0, 1, 2}
+
+
+def test_large_images_are_shrunk_without_new_labels(tmp_path: Path) -> None:
+    folder = tmp_path / "large"
+    (folder / "images").mkdir(parents=True)
+    (folder / "masks").mkdir()
+    for i in range(3):
+        Image.fromarray(np.full((300, 600), 9, np.uint8)).save(folder / "images" / f"{i}.png")
+        labels = np.zeros((300, 600), np.uint8)
+        labels[100:200, 100:300] = 7
+        Image.fromarray(labels).save(folder / "masks" / f"{i}.png")
+    pair = read_task(folder).pairs[0]
+    assert pair.labels.shape == (128, 256)
+    assert set(np.unique(pair.labels)) == {0, 7}
+    assert abs((pair.labels == 7).mean() - 1 / 9) < 0.01
+
+
+def test_rare_classes_are_left_out(tmp_path: Path, write_task: Callable[..., None]) -> None:
+    folder = tmp_path / "rare"
+    write_task(folder, classes=1)
+    labels = np.asarray(Image.open(folder / "masks" / "000.png")).copy()
+    labels[:5, :5] = 3
+    Image.fromarray(labels).save(folder / "masks" / "000.png")
+    assert read_task(folder).classes == (1,)
+
+
+def test_a_missing_mask_is_named(task_root: Path) -> None:
+    (task_root / "grey_one" / "masks" / "003.png").unlink()
+    with pytest.raises(TaskFolderError, match="003"):
+        read_task(task_root / "grey_one")
+
+
+def test_a_mask_of_another_size_is_named(task_root: Path) -> None:
+    Image.fromarray(np.zeros((5, 5), np.uint8)).save(task_root / "grey_one" / "masks" / "002.png")
+    with pytest.raises(TaskFolderError, match=r"002\.png has shape \(5, 5\)"):
+        read_task(task_root / "grey_one")
+
+
+def test_an_empty_folder_and_an_unknown_name_are_refused(tmp_path: Path, task_root: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(TaskFolderError, match="no folders"):
+        read_tasks(tmp_path / "empty")
+    with pytest.raises(TaskFolderError, match="no task named elsewhere"):
+        read_tasks(task_root, leave_out=["elsewhere"])
+
+
+def test_an_image_that_cannot_be_opened_is_named(task_root: Path) -> None:
+    (task_root / "grey_one" / "images" / "001.png").write_bytes(b"no image")
+    with pytest.raises(TaskFolderError, match=r"001\.png"):
+        read_task(task_root / "grey_one")

@@ -1,0 +1,177 @@
+"""A run learns, repeats itself, survives being killed, and stops when asked."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from medseg_training import checkpoints
+from medseg_training.in_context.recipe import Recipe
+from medseg_training.in_context.tasks import read_tasks
+from medseg_training.trainer import Trainer, TrainingError, build_trainer, learning_rate
+
+RecipeFactory = Callable[..., Recipe]
+
+
+def events(run: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
+
+
+def weights(trainer: Trainer) -> torch.Tensor:
+    return torch.cat([p.detach().flatten() for p in trainer.net.parameters()])
+
+
+def test_the_loss_falls(small_recipe: RecipeFactory, tmp_path: Path) -> None:
+    stages = [{"steps": 40, "size": 24, "cost": 12.0}]
+    trainer = build_trainer(small_recipe(stages=stages), tmp_path / "run", echo=False)
+    trainer.fit()
+    losses = [float(str(e["loss"])) for e in events(tmp_path / "run") if e["event"] == "train"]
+    assert sum(losses[-2:]) < 0.9 * sum(losses[:2])
+
+
+def test_two_runs_are_equal_also_in_parts(small_recipe: RecipeFactory, tmp_path: Path) -> None:
+    runs = [build_trainer(small_recipe(parts=2), tmp_path / n, echo=False) for n in "ab"]
+    for trainer in runs:
+        trainer.fit()
+    assert torch.equal(weights(runs[0]), weights(runs[1]))
+
+
+def test_resume_is_exact(small_recipe: RecipeFactory, tmp_path: Path) -> None:
+    recipe = small_recipe()
+    whole = build_trainer(recipe, tmp_path / "whole", echo=False)
+    whole.fit()
+    first = build_trainer(recipe, tmp_path / "halves", echo=False)
+    for _ in range(5):
+        first._one_step()
+        first.step += 1
+    first.save()
+    second = build_trainer(recipe, tmp_path / "halves", echo=False)
+    second.resume()
+    second.fit()
+    assert torch.equal(weights(whole), weights(second))
+    for a, b in zip(whole.average.parameters(), second.average.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(
+    small_recipe: RecipeFactory, tmp_path: Path
+) -> None:
+    trainer = build_trainer(small_recipe(), tmp_path / "run", echo=False)
+    trainer.step = 3
+    trainer.save()
+    trainer.step = 4
+    trainer.save()
+    last = tmp_path / "run" / "checkpoints" / checkpoints.LAST
+    last.write_bytes(last.read_bytes()[:1000])
+    trainer.resume()
+    assert trainer.step == 3
+    last.unlink()
+    (last.parent / checkpoints.PREVIOUS).unlink()
+    with pytest.raises(checkpoints.CheckpointError, match="no readable checkpoint"):
+        trainer.resume()
+
+
+def test_a_run_of_nan_ends_and_keeps_its_checkpoint(
+    small_recipe: RecipeFactory, tmp_path: Path
+) -> None:
+    trainer = build_trainer(small_recipe(), tmp_path / "run", echo=False)
+    trainer.save()
+    with torch.no_grad():
+        trainer.net.out_conv.conv.bias.fill_(float("nan"))
+    with pytest.raises(TrainingError, match="lower optimiser"):
+        trainer.fit()
+    state = checkpoints.load(tmp_path / "run" / "checkpoints")
+    assert all(bool(torch.isfinite(v).all()) for v in state["net"].values())
+
+
+def test_a_stop_file_ends_the_run_with_a_checkpoint(
+    small_recipe: RecipeFactory, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    trainer = build_trainer(small_recipe(), run, echo=False)
+    (run / "STOP").touch()
+    trainer.fit()
+    assert events(run)[-1]["event"] == "stopped"
+    assert checkpoints.load(run / "checkpoints")["step"] == 0
+
+
+def test_held_out_tasks_are_watched_and_not_trained_on(
+    small_recipe: RecipeFactory, task_root: Path, tmp_path: Path
+) -> None:
+    data = small_recipe().data.model_dump() | {"leave_out": ("grey_two",)}
+    trainer = build_trainer(small_recipe(data=data), tmp_path / "run", echo=False)
+    assert [task.name for task in trainer.held_out] == ["grey_two"]
+    assert "grey_two" not in [task.name for task in trainer.sampler.tasks]
+    scores = trainer.validate()
+    assert set(scores) == {"1", "4", "16"}
+    assert all(0 <= value <= 1 for value in scores.values())
+
+
+def test_the_rate_rises_stays_and_falls(small_recipe: RecipeFactory) -> None:
+    recipe = small_recipe()
+    rates = [learning_rate(recipe, step) for step in range(recipe.steps)]
+    assert rates[0] < rates[1] == rates[5] == recipe.optimiser.rate
+    assert learning_rate(recipe, recipe.steps) < 0.05 * recipe.optimiser.rate
+
+
+def test_weights_can_be_started_from(
+    small_recipe: RecipeFactory, task_root: Path, tmp_path: Path
+) -> None:
+    tasks = read_tasks(task_root)
+    first = Trainer(small_recipe(), tmp_path / "a", tasks, echo=False)
+    second = Trainer(small_recipe(seed=5), tmp_path / "b", tasks, echo=False)
+    assert not torch.equal(weights(first), weights(second))
+    second.start_from(first.net.state_dict())
+    assert torch.equal(weights(first), weights(second))
+
+
+@pytest.fixture
+def command(task_root: Path, recipe_path: Path) -> list[str]:
+    """The command of a run that would go on for long."""
+    return [
+        *(sys.executable, "-m", "medseg_training", str(recipe_path)),
+        *(f"data.root={task_root}", "encoder_blocks=[8, 8]", "precision=float32", "log_every=2"),
+        *("stages=[{steps=100000, size=32, cost=8.0}]", "checkpoint_minutes=0.001", "parts=1"),
+    ]
+
+
+def wait_for(run: Path, event: str, process: subprocess.Popen[bytes]) -> None:
+    for _ in range(1200):
+        if (run / "events.jsonl").exists() and any(e["event"] == event for e in whole_lines(run)):
+            return
+        assert process.poll() is None, "the run ended by itself"
+        time.sleep(0.05)
+    raise AssertionError(f"no {event} event")
+
+
+def whole_lines(run: Path) -> list[dict[str, object]]:
+    text = (run / "events.jsonl").read_text()
+    return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_and_sigterm_ends_it_well(command: list[str], tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    killed = subprocess.Popen([*command, "--run", str(run)], env=environment, stdout=-3)
+    wait_for(run, "checkpoint", killed)
+    killed.kill()
+    killed.wait()
+    before = int(checkpoints.load(run / "checkpoints")["step"])
+    assert before > 0
+    resumed = subprocess.Popen([*command, "--resume", str(run)], env=environment, stdout=-3)
+    wait_for(run, "resumed", resumed)
+    wait_for(run, "train", resumed)
+    resumed.send_signal(signal.SIGTERM)
+    assert resumed.wait(60) == 0
+    assert whole_lines(run)[-1]["event"] == "stopped"
+    assert int(checkpoints.load(run / "checkpoints")["step"]) >= before

@@ -1,0 +1,175 @@
+"""From a run folder to a model folder of the zoo: weights, model card, a page to read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save as to_safetensors
+
+from medseg_training import checkpoints
+from medseg_training.in_context.recipe import Recipe, build_recipe
+from napari_medseg.io.atomic import atomic_write
+from napari_medseg.zoo.cards import CARD_FILE, ModelCard
+
+WEIGHTS_FILE = "model.safetensors"
+
+CITATION = (
+    "Butoi, V. I., Gonzalez Ortiz, J. J., Ma, T., Sabuncu, M. R., Guttag, J., Dalca, A. V.: "
+    "UniverSeg: Universal Medical Image Segmentation. ICCV 2023."
+)
+DESCRIPTION = (
+    "Segments a structure in a medical image after the examples that you paint, without being "
+    "trained for it: microscopy, dermoscopy, endoscopy, X-ray, ultrasound, CT, MRI."
+)
+NOT_FOR = (
+    "No medical device: never use it for a diagnosis or a treatment decision without a qualified "
+    "person checking every contour. Weak on targets that cover under one percent of the image."
+)
+LICENCE = "CC BY-SA 4.0"
+"""Two of the training sets are under CC BY-SA 4.0; the weights are shared alike."""
+
+
+class ExportError(RuntimeError):
+    """A run that cannot be exported; the message says why."""
+
+
+def export_run(
+    run: Path,
+    folder: Path,
+    *,
+    name: str = "universeg-open",
+    title: str = "UniverSeg, trained on open data",
+    results: Mapping[str, Any] | None = None,
+) -> ModelCard:
+    """Write the moving average of a run as a model folder; the card comes last.
+
+    Weights are float16 on disk under the official keys. Results that an existing card of the folder
+    holds are dropped unless they are given again: they belong to other weights.
+
+    Raises
+    ------
+    ExportError, CheckpointError
+        When the run folder is incomplete or its weights are not finite.
+    """
+    recipe = _recipe(run)
+    state = checkpoints.load(run / "checkpoints")
+    weights = {key: value.half().contiguous() for key, value in state["average"].items()}
+    if not all(bool(torch.isfinite(value).all()) for value in weights.values()):
+        raise ExportError(f"The weights of {run} are not finite in half precision.")
+    content = to_safetensors(weights)
+    sources = _read_json(run / "sources.json")
+    card = ModelCard(
+        name=name,
+        title=title,
+        kind="in-context",
+        net="UniverSeg",
+        net_options={"encoder_blocks": list(recipe.encoder_blocks)},
+        file=WEIGHTS_FILE,
+        sha256=hashlib.sha256(content).hexdigest(),
+        size_bytes=len(content),
+        modalities=tuple(sorted({source["modality"] for source in sources})),
+        input={"size": [128, 128], "channels": 1, "range": [0.0, 1.0]},
+        description=DESCRIPTION,
+        not_for=NOT_FOR,
+        licence=LICENCE,
+        citation=CITATION,
+        training=_training(recipe, int(state["step"]), sources),
+        results=dict(results or {}),
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    _write(folder / WEIGHTS_FILE, content)
+    _write(folder / "README.md", readme(card).encode())
+    _write(folder / CARD_FILE, card.to_json().encode())
+    return card
+
+
+def add_results(folder: Path, results: Mapping[str, Any]) -> None:
+    """Write measured results into the card and the page of a model folder."""
+    path = folder / CARD_FILE
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["results"] = dict(results)
+    card = ModelCard.from_json(json.dumps(content))
+    _write(folder / "README.md", readme(card).encode())
+    _write(path, card.to_json().encode())
+
+
+def readme(card: ModelCard) -> str:
+    """Give the page that a person reads beside the weights."""
+    training = card.training
+    lines = [
+        f"# {card.title}",
+        "",
+        card.description,
+        "",
+        f"**Not for:** {card.not_for}",
+        "",
+        f"**Weights:** {card.net} with {training['parameters']:,} parameters, official keys, "
+        f"float16 on disk. Licence {card.licence}.",
+        "",
+        f"**Cite:** {card.citation}",
+        "",
+        "## How it was trained",
+        "",
+        f"{training['steps']:,} steps of `medseg_training` with the recipe `in_context.toml`, seed "
+        f"{training['seed']}, weights averaged over steps; sizes "
+        + ", ".join(f"{s['size']} ({s['steps']:,} steps)" for s in training["stages"])
+        + f". {100 * training['real']:.0f} % real tasks, {100 * training['synthetic']:.0f} % "
+        f"synthetic ones, {100 * training['phantoms']:.0f} % phantoms.",
+        "",
+        "| data set | kind | pairs | licence as stated by its distributor |",
+        "|---|---|---|---|",
+    ]
+    lines += [
+        f"| {s['original']} | {s['modality']} | {s['pairs']} | {s['licence']} |"
+        for s in training["data"]
+    ]
+    if card.results:
+        lines += ["", "## How good it is", "", *_result_lines(card.results)]
+    return "\n".join(lines) + "\n"
+
+
+def _result_lines(results: Mapping[str, Any]) -> list[str]:
+    counts = results["support"]
+    header = "| mean Dice on unseen tasks | " + " | ".join(f"{n} examples" for n in counts) + " |"
+    lines = [str(results["protocol"]), "", header, "|---" * (len(counts) + 1) + "|"]
+    for method, values in results["mean"].items():
+        lines.append(f"| {method} | " + " | ".join(f"{values[str(n)]:.3f}" for n in counts) + " |")
+    return lines
+
+
+def _training(recipe: Recipe, steps: int, sources: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    from napari_medseg.nets.universeg import UniverSeg
+
+    net = UniverSeg(encoder_blocks=recipe.encoder_blocks)
+    return {
+        "steps": steps,
+        "seed": recipe.seed,
+        "parameters": sum(p.numel() for p in net.parameters()),
+        "stages": [{"steps": s.steps, "size": s.size} for s in recipe.stages],
+        "real": recipe.data.real,
+        "synthetic": recipe.data.synthetic,
+        "phantoms": recipe.data.phantoms,
+        "left_out": list(recipe.data.leave_out),
+        "data": [dict(source) for source in sources],
+    }
+
+
+def _recipe(run: Path) -> Recipe:
+    content = _read_json(run / "config.json")
+    return build_recipe(content)
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ExportError(f"{path} cannot be read; is this a run folder? ({error})") from error
+
+
+def _write(path: Path, content: bytes) -> None:
+    atomic_write(path, lambda temporary: temporary.write_bytes(content))

@@ -1,0 +1,45 @@
+"""Where training data came from and under which licence, as their manifest says."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Source:
+    """One data set: folder name, what it is, original name, licence as stated, pairs used."""
+
+    task: str
+    modality: str
+    original: str
+    licence: str
+    pairs: int
+
+
+def read_sources(root: Path, names: Iterable[str]) -> list[Source]:
+    """Give the sources of the named tasks from `manifest.json` in `root` or beside it.
+
+    A task that no manifest names is listed with its origin and licence "not stated".
+    """
+    entries: dict[str, dict[str, object]] = {}
+    for folder in (root.resolve().parent, root):
+        manifest = folder / "manifest.json"
+        if manifest.is_file():
+            content = json.loads(manifest.read_text(encoding="utf-8"))
+            entries |= {str(entry.get("task")): entry for entry in content}
+    return [_source(name, entries.get(name, {})) for name in names]
+
+
+def _source(name: str, entry: dict[str, object]) -> Source:
+    licence = re.sub(r"[,;(]?\s*\(?verify\)?", "", str(entry.get("licence", "not stated"))).strip()
+    return Source(
+        task=name,
+        modality=str(entry.get("modality", "not stated")),
+        original=str(entry.get("original", "not stated")),
+        licence=licence,
+        pairs=int(str(entry.get("n", 0))),
+    )

@@ -90,19 +90,59 @@ def stack_on_display(layer: Layer, dims: Dims) -> Stack:
     Raises
     ------
     ValueError
-        If the layer has fewer than two axes, or if the viewer shows one only.
+        If the layer has fewer than two axes.
     """
-    missing = dims.ndim - layer.ndim
-    order = [axis - missing for axis in dims.order if axis >= missing]
+    order = _own_order(layer, dims)
     if len(order) < 2:
         raise ValueError("The image has no planes; choose one with at least two axes.")
     axes = (min(order[-2:]), max(order[-2:]))
     axis = order[-3] if len(order) > 2 else None
+    fixed = order[:-2]
     shape = shape_of(layer)
-    where = np.round(layer.world_to_data(dims.point)).astype(int)
-    where = np.clip(where, 0, np.array(shape) - 1)
-    at = tuple(0 if i in axes else int(where[i]) for i in range(layer.ndim))
-    return Stack(axes, axis, at, 1 if axis is None else shape[axis])
+    at = [0] * layer.ndim
+    if fixed:
+        linear, offset = _slider_to_index(layer, fixed)
+        point = np.array([dims.point[axis - layer.ndim] for axis in fixed])
+        for i, index in zip(fixed, np.round(linear @ point + offset), strict=True):
+            at[i] = int(min(max(index, 0), shape[i] - 1))
+    return Stack(axes, axis, tuple(at), 1 if axis is None else shape[axis])
+
+
+def show_plane(layer: Layer, dims: Dims, key: PlaneKey) -> None:
+    """Move the viewer's sliders to a plane of `layer`, and turn to its axes where they differ."""
+    order = _own_order(layer, dims)
+    spanned = [axis for axis in order if key[axis] is None]
+    if set(order[-2:]) != set(spanned):
+        first = dims.ndim - layer.ndim
+        turned = [axis for axis in order if axis not in spanned] + spanned
+        dims.order = (*range(first), *(axis + first for axis in turned))
+    fixed = [axis for axis in range(layer.ndim) if key[axis] is not None]
+    if fixed:
+        linear, offset = _slider_to_index(layer, fixed)
+        index = np.array([key[axis] for axis in fixed], float)
+        for axis, value in zip(fixed, np.linalg.solve(linear, index - offset), strict=True):
+            dims.set_point(axis + dims.ndim - layer.ndim, float(value))
+
+
+def _own_order(layer: Layer, dims: Dims) -> list[int]:
+    """Give the order in which the viewer shows the axes that a layer has."""
+    missing = dims.ndim - layer.ndim
+    return [axis - missing for axis in dims.order if axis >= missing]
+
+
+def _slider_to_index(
+    layer: Layer, fixed: list[int]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Give the map from slider positions to indices, as matrix and offset.
+
+    napari leaves out how the axes on display tilt against the others, and so must we: an oblique
+    volume would else be written into on another plane than the one seen.
+    """
+    origin = np.zeros(layer.ndim)
+    offset = np.asarray(layer.world_to_data(origin), float)
+    columns = [np.asarray(layer.world_to_data(unit), float) - offset for unit in np.eye(layer.ndim)]
+    linear = np.stack(columns, axis=1)
+    return linear[np.ix_(fixed, fixed)], offset[fixed]
 
 
 def shape_of(layer: Layer) -> tuple[int, ...]:

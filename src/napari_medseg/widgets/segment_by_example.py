@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
 
 from napari_medseg.session.case import Case
 from napari_medseg.session.edits import Mode
+from napari_medseg.session.stack import show_plane
 from napari_medseg.widgets.parts.approved_plane import ApprovedPlane
 from napari_medseg.widgets.parts.by_example_jobs import ByExampleJobs
 from napari_medseg.widgets.parts.class_table import ClassTable
@@ -171,12 +172,7 @@ class SegmentByExample(QWidget):
         if origin is None or image is None or not origin.is_of(image):
             self.message.hint("This example was painted on an image that is not chosen now.")
             return
-        point = [float(i) if i is not None else 0.0 for i in origin.key]
-        world = image.data_to_world(point)
-        first = self.viewer.dims.ndim - image.ndim
-        for axis, index_on_axis in enumerate(origin.key):
-            if index_on_axis is not None:
-                self.viewer.dims.set_point(first + axis, world[axis])
+        show_plane(image, self.viewer.dims, origin.key)
 
     def _on_threshold(self, threshold: float) -> None:
         if self.case.proposal is not None:

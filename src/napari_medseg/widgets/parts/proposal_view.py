@@ -173,7 +173,8 @@ class ProposalView:
         proposal = self._case.proposal
         if moved or proposal is None or event.button != 1:
             return
-        where = [round(float(value)) for value in layer.world_to_data(event.position)]
-        axis = proposal.stack.axis
-        row, column = (where[axis] for axis in proposal.stack.axes)
-        self.clicked.emit(0 if axis is None else where[axis], row, column)
+        stack = stack_on_display(layer, self._viewer.dims)
+        if stack.same_planes(proposal.stack):
+            where = layer.world_to_data(event.position)
+            row, column = (round(float(where[axis])) for axis in stack.axes)
+            self.clicked.emit(stack.position, row, column)

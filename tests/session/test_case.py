@@ -1,0 +1,184 @@
+"""A case: image, labels, examples, proposal; without any window."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+from napari.layers import Image, Labels
+
+from napari_medseg.engine.results import PlanePreview, Provenance
+from napari_medseg.engine.support import SupportSet, make_example
+from napari_medseg.session.case import Case
+from napari_medseg.session.edits import Mode
+from napari_medseg.session.examples import Examples, Origin
+from napari_medseg.session.history import accepted
+from napari_medseg.session.jobs import Query, example_job
+from napari_medseg.session.prediction import Prediction
+from napari_medseg.session.stack import stack_on_display
+
+MADE = Provenance("by-example", "some-model", "abc", {"refine": True})
+
+
+@pytest.fixture
+def viewer() -> ViewerModel:
+    viewer = ViewerModel()
+    viewer.add_image(np.arange(4 * 6 * 5).reshape(4, 6, 5), name="scan", scale=(3, 1, 1))
+    return viewer
+
+
+@pytest.fixture
+def case(viewer: ViewerModel) -> Case:
+    case = Case()
+    case.set_image(viewer.layers[0])
+    return case
+
+
+def propose(case: Case, viewer: ViewerModel, *positions: int, fresh: bool = False) -> Prediction:
+    stack = stack_on_display(viewer.layers[0], viewer.dims)
+    prediction = Prediction(case, stack, 1, fresh, MADE)
+    for position in positions:
+        prediction.take(PlanePreview(position, np.full((1, 6, 5), 0.8, np.float32)), 0.5)
+    return prediction
+
+
+def test_accept_writes_and_remembers_what_made_it(case: Case, viewer: ViewerModel) -> None:
+    labels = case.new_labels()
+    labels.metadata["mine"] = 1
+    propose(case, viewer, 1, 2)
+    assert case.accept([1]) == 30
+    assert case.proposal is not None
+    assert case.accept() == 30
+    assert case.proposal is None
+    first, second = accepted(labels)
+    assert (first["model"], first["planes"]) == ("some-model", [[1, None, None]])
+    assert second["accepted_with"] == {"threshold": 0.5, "mode": "keep"}
+    assert labels.metadata["mine"] == 1
+    assert labels.metadata["medseg"]["class_names"] == ["background", "class 1"]
+
+
+def test_accept_without_labels_makes_them(case: Case, viewer: ViewerModel) -> None:
+    propose(case, viewer, 0)
+    case.accept()
+    assert case.labels is not None
+    assert tuple(case.labels.scale) == (3, 1, 1)
+
+
+def test_a_failed_accept_keeps_the_proposal_and_the_labels(case: Case, viewer: ViewerModel) -> None:
+    case.set_labels(Labels(np.zeros((2, 2), np.uint8), name="small"))
+    propose(case, viewer, 0)
+    with pytest.raises(ValueError, match="another size"):
+        case.accept()
+    assert case.proposal is not None
+    assert not case.labels.data.any()
+
+
+def test_planes_that_come_after_a_reject_or_for_another_image_go_nowhere(
+    case: Case, viewer: ViewerModel
+) -> None:
+    late = PlanePreview(3, np.ones((1, 6, 5), np.float32))
+    prediction = propose(case, viewer, 0)
+    case.set_image(Image(np.zeros((4, 6, 5))))
+    prediction.take(late, 0.5)
+    assert case.proposal is None
+    case.set_image(viewer.layers[0])
+    prediction = propose(case, viewer, 0)
+    case.reject()
+    prediction.drop()
+    prediction.take(late, 0.5)
+    assert case.proposal is None
+
+
+def test_a_plane_joins_the_open_proposal_and_a_volume_replaces_it(
+    case: Case, viewer: ViewerModel
+) -> None:
+    propose(case, viewer, 0)
+    propose(case, viewer, 2)
+    assert case.proposal.positions == [0, 2]
+    propose(case, viewer, 1, 3, fresh=True)
+    assert case.proposal.positions == [1, 3]
+
+
+def test_approved_planes_are_not_written_and_stay_approved_with_the_layer(
+    case: Case, viewer: ViewerModel
+) -> None:
+    labels = case.new_labels()
+    stack = stack_on_display(viewer.layers[0], viewer.dims)
+    case.set_approved(stack.key(1), True)
+    case.mode = Mode.OVERWRITE_ALL
+    propose(case, viewer, 1, 2)
+    assert case.accept() == 30
+    assert not labels.data[1].any()
+    other = Case()
+    other.set_image(viewer.layers[0])
+    other.set_labels(labels)
+    assert set(other.approved) == {stack.key(1)}
+    other.set_approved(stack.key(1), False)
+    assert not case.approved
+
+
+def test_paint_says_what_is_missing(case: Case, viewer: ViewerModel) -> None:
+    stack = stack_on_display(viewer.layers[0], viewer.dims)
+    with pytest.raises(ValueError, match="New labels"):
+        case.paint(stack)
+    labels = case.new_labels()
+    with pytest.raises(ValueError, match="no paint"):
+        case.paint(stack)
+    labels.data_setitem(tuple(np.array([[stack.position], [2], [2]])), 1)
+    assert case.paint(stack).sum() == 1
+    with pytest.raises(ValueError, match="Open an image"):
+        Case().new_labels()
+
+
+def test_all_planes_of_a_volume_are_scaled_alike_and_a_photo_on_its_own(
+    case: Case, viewer: ViewerModel
+) -> None:
+    image = viewer.layers[0]
+    stack = stack_on_display(image, viewer.dims)
+    mask = np.ones((6, 5), np.uint8)
+
+    def example(query: Query):
+        job = example_job(query, mask, "")
+        while True:
+            try:
+                next(job)
+            except StopIteration as end:
+                return end.value
+
+    low, high = example(Query.of(image, stack, case.known_ranges)).value_range
+    assert low < 2
+    assert high > 117
+    image.contrast_limits = (20, 60)
+    seen = example(Query.of(image, stack, case.known_ranges, displayed=True))
+    assert seen.value_range == (20, 60)
+    photo = Image(np.zeros((6, 5, 3), np.uint8), rgb=True)
+    flat = stack_on_display(photo, ViewerModel().dims)
+    assert example(Query.of(photo, flat, {})).value_range is None
+
+
+def test_examples_of_one_plane_replace_each_other_and_classes_grow() -> None:
+    image, key = Image(np.zeros((4, 6, 5))), (1, None, None)
+    examples = Examples()
+    pixels = np.arange(30).reshape(6, 5)
+    assert examples.add(make_example(pixels, np.full((6, 5), 1)), Origin(image, key)) == 0
+    assert examples.add(make_example(pixels, np.full((6, 5), 2)), Origin(image, key)) == 0
+    assert len(examples) == 1
+    assert examples.class_names == ("background", "class 1", "class 2")
+    assert (examples.count(1), examples.count(2)) == (0, 1)
+    assert "Examples show" in examples.why_not_removable(2)
+    with pytest.raises(ValueError, match="Label 200 has no row"):
+        examples.add(make_example(pixels, np.full((6, 5), 200)))
+
+
+def test_loading_examples_with_other_class_names_is_refused_whole() -> None:
+    examples = Examples()
+    pixels, mask = np.arange(30).reshape(6, 5), np.ones((6, 5), np.uint8)
+    examples.rename_class(1, "lesion")
+    examples.add(make_example(pixels, mask))
+    theirs = SupportSet(class_names=("background", "liver")).add(pixels, mask)
+    with pytest.raises(ValueError, match=r"“lesion” here but “liver”"):
+        examples.load(theirs)
+    assert len(examples) == 1
+    examples.remove(0)
+    examples.load(theirs)
+    assert examples.class_names == ("background", "liver")

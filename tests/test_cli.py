@@ -12,6 +12,9 @@ import numpy as np
 import pytest
 import tifffile
 import torch
+from napari.components import ViewerModel
+from napari.errors import MultipleReaderError
+from npe2 import PluginManifest
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -258,11 +261,34 @@ def test_unknown_sample_is_refused_without_a_window():
     assert run("--version").stdout.strip() == medseg.__version__
 
 
-def test_own_reader_is_preferred_only_where_nobody_chose():
-    from napari.settings import get_settings
+@pytest.fixture
+def fresh_settings(monkeypatch: pytest.MonkeyPatch):
+    """Settings of napari that nobody's file is read into or written from."""
+    from napari.settings import NapariSettings
 
-    plugins = get_settings().plugins
+    settings = NapariSettings(config_path=None)
+    for module in ("napari.settings", "napari.plugins.utils"):
+        monkeypatch.setattr(f"{module}.get_settings", lambda: settings)
+    return settings
+
+
+def test_own_reader_is_preferred_only_where_nobody_chose(fresh_settings):
+    plugins = fresh_settings.plugins
     plugins.extension2reader = {"*.nii": "other"}
     prefer_own_reader()
     expected = dict.fromkeys(PATTERNS, "napari-medseg") | {"*.nii": "other"}
     assert plugins.extension2reader == expected
+
+
+def test_napari_opens_our_files_without_asking_once_the_command_has_run(
+    work, npe2pm, fresh_settings
+):
+    for name in ("napari", "napari-medseg"):
+        npe2pm.register(PluginManifest.from_distribution(name))
+    viewer = ViewerModel()
+    with pytest.raises(MultipleReaderError):
+        viewer.open(work / "stack.ome.tif", plugin=None)
+    prefer_own_reader()
+    for name in ("stack.ome.tif", "scan.nii.gz"):
+        (layer,) = viewer.open(work / name, plugin=None)
+        assert layer.scale[0] == pytest.approx(3.0, rel=0.01)

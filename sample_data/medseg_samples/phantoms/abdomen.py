@@ -114,7 +114,7 @@ def _organs(rng: np.random.Generator, painter: Painter, z: Field, y: Field, x: F
     pancreas = ellipse((z, y, x), (6, -10, 6), (11, 11, 46), -0.35)
     lobules = 92 - 55 * np.clip(smooth_noise(rng, shape, (1, 1.6, 1.6)), 0, 1)
     painter.paint(pancreas, lobules, 0, softness=3)
-    painter.paint(ellipse((z, y, x), (42, 26, 98), (38, 44, 25), 0.35), 122.0, SPLEEN, softness=2.5)
+    painter.paint(ellipse((z, y, x), (28, 26, 98), (44, 44, 25), 0.35), 122.0, SPLEEN, softness=2.5)
     for side, lab, height in ((1, LEFT_KIDNEY, -6), (-1, RIGHT_KIDNEY, -16)):
         _kidney(rng, painter, (z - height, y - 40, x - 66 * side), 0.35 * side, lab)
 

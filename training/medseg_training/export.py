@@ -150,7 +150,7 @@ def _training(recipe: Recipe, steps: int, sources: Sequence[Mapping[str, Any]]) 
         "steps": steps,
         "seed": recipe.seed,
         "parameters": sum(p.numel() for p in net.parameters()),
-        "stages": [{"steps": s.steps, "size": s.size} for s in recipe.stages],
+        "stages": _stages_done(recipe, steps),
         "real": recipe.data.real,
         "synthetic": recipe.data.synthetic,
         "phantoms": recipe.data.phantoms,
@@ -159,9 +159,19 @@ def _training(recipe: Recipe, steps: int, sources: Sequence[Mapping[str, Any]]) 
     }
 
 
+def _stages_done(recipe: Recipe, steps: int) -> list[dict[str, int]]:
+    """Give how many steps were made at each image size."""
+    done = []
+    for stage in recipe.stages:
+        made = min(stage.steps, steps)
+        if made > 0:
+            done.append({"steps": made, "size": stage.size})
+        steps -= stage.steps
+    return done
+
+
 def _recipe(run: Path) -> Recipe:
-    content = _read_json(run / "config.json")
-    return build_recipe(content)
+    return build_recipe(_read_json(run / "config.json"))
 
 
 def _read_json(path: Path) -> Any:

@@ -1,0 +1,83 @@
+"""A run becomes a model that the zoo loads, and its card tells what it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from medseg_training.__main__ import main
+from medseg_training.export import ExportError, export_run
+from medseg_training.in_context.recipe import Recipe
+from medseg_training.trainer import Trainer, build_trainer
+from napari_medseg.zoo.cards import ModelCard
+from napari_medseg.zoo.weights import load_net
+
+
+@pytest.fixture
+def trainer(small_recipe: Callable[..., Recipe], task_root: Path, tmp_path: Path) -> Trainer:
+    manifest = [{"task": "grey_one", "original": "Discs", "licence": "CC0, verify", "n": 6}]
+    (task_root / "manifest.json").write_text(json.dumps(manifest))
+    trainer = build_trainer(small_recipe(), tmp_path / "run", echo=False)
+    trainer.fit()
+    return trainer
+
+
+def test_the_zoo_loads_the_exported_average(trainer: Trainer, tmp_path: Path) -> None:
+    export_run(trainer.run, tmp_path / "model", name="small")
+    net = load_net(ModelCard.from_folder(tmp_path / "model"))
+    for key, value in trainer.average.state_dict().items():
+        assert torch.allclose(net.state_dict()[key], value, rtol=1e-3, atol=1e-6)
+
+
+def test_the_card_names_data_and_licences(trainer: Trainer, tmp_path: Path) -> None:
+    card = export_run(trainer.run, tmp_path / "model", name="small")
+    data = {source["task"]: source for source in card.training["data"]}
+    assert data["grey_one"]["licence"] == "CC0"
+    assert data["colours"]["licence"] == "not stated"
+    assert card.training["stages"] == [{"steps": 12, "size": 32}]
+    text = (tmp_path / "model" / "README.md").read_text()
+    assert "Discs" in text
+    assert str(tmp_path) not in text + card.to_json()
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="is this a run folder"):
+        export_run(tmp_path, tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
+def test_measuring_and_exporting_from_the_command_line(
+    trainer: Trainer, task_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, figures = tmp_path / "model", tmp_path / "results.json"
+    assert main(["export", str(trainer.run), "--to", str(model)]) == 0
+    tables = tmp_path / "results.md"
+    arguments = ["--support", "1", "3", "--size", "32", "--draws", "1", "--unet-seconds", "0.05"]
+    arguments += ["--markdown", str(tables), "--results", str(figures), "--engine"]
+    assert main(["evaluate-in-context", str(model), str(task_root), *arguments]) == 0
+    results = json.loads(figures.read_text())
+    assert results["support"] == [1, 3]
+    assert len(results["mean"]) == 5
+    assert all(0 <= v <= 1 for row in results["mean"].values() for v in row.values())
+    assert "grey_two" in tables.read_text()
+    assert main(["export", str(trainer.run), "--to", str(model), "--results", str(figures)]) == 0
+    assert ModelCard.from_folder(model).results["mean"] == results["mean"]
+    assert "unseen tasks" in (model / "README.md").read_text()
+
+
+def test_wrong_requests_give_one_sentence(
+    tmp_path: Path, recipe_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(tmp_path / "none.toml")]) == 2
+    assert main([str(recipe_path), "optimiser.rate=-1"]) == 2
+    assert main([str(recipe_path), "no change"]) == 2
+    assert main([str(recipe_path), f"data.root={tmp_path}"]) == 2
+    said = capsys.readouterr().err
+    assert "cannot be read" in said
+    assert "optimiser.rate" in said
+    assert "section.key=value" in said
+    assert "no folders" in said

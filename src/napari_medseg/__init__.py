@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari_medseg.engine.by_example import segment_by_example
     from napari_medseg.engine.cluster import cluster
+    from napari_medseg.engine.compare import compare
+    from napari_medseg.engine.measure import measure
     from napari_medseg.engine.results import Progress, Provenance, Segmentation
     from napari_medseg.engine.support import SupportExample, SupportSet
     from napari_medseg.io.geometry import Geometry
@@ -28,7 +30,9 @@ _HOME = {
     "SupportExample": "engine.support",
     "SupportSet": "engine.support",
     "cluster": "engine.cluster",
+    "compare": "engine.compare",
     "list_models": "zoo.registry",
+    "measure": "engine.measure",
     "segment_by_example": "engine.by_example",
 }
 
@@ -41,7 +45,9 @@ __all__ = [
     "SupportExample",
     "SupportSet",
     "cluster",
+    "compare",
     "list_models",
+    "measure",
     "segment_by_example",
 ]
 

@@ -155,6 +155,7 @@ def test_one_bad_input_does_not_stop_the_others(work):
     ("inputs", "options", "sentence"),
     [
         (["none.png"], {}, "no such file"),
+        (["other"], {}, "is a folder"),
         (["plane.png"], {"model": "none"}, "no model named 'none'"),
         (["plane.png"], {"out": "plane.png"}, "is a file"),
         (["plane.png"], {"out": "."}, "overwrite the input"),

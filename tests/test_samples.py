@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import yaml
+from napari.components import ViewerModel
 from napari.layers import Labels, Layer
+from npe2 import PluginManifest
 
 import medseg_samples
 from medseg_samples import make_samples
@@ -88,3 +90,13 @@ def test_manifest_offers_every_sample():
     manifest = medseg_samples.FOLDER.parents[1] / "napari.yaml"
     offered = yaml.safe_load(manifest.read_text())["contributions"]["sample_data"]
     assert {entry["key"] for entry in offered} == set(medseg_samples.SETS)
+
+
+@pytest.mark.parametrize("key", medseg_samples.SETS)
+def test_napari_opens_every_sample_through_the_manifest(key, npe2pm):
+    npe2pm.register(PluginManifest.from_distribution("napari-medseg"))
+    viewer = ViewerModel()
+    viewer.open_sample("napari-medseg", key)
+    started = viewer.layers[-1]
+    assert started.data[viewer.dims.current_step[0]].any()
+    assert viewer.layers.selection.active is started

@@ -48,7 +48,12 @@ def test_label_map_of_ours_opens_as_labels(tmp_path):
     assert layer.metadata["medseg"]["class_names"] == ["background", "a", "b"]
 
 
-def test_several_files_are_one_layer_each(scan):
+def test_several_planes_are_stacked_and_volumes_are_not(scan, tmp_path):
+    paths = [str(tmp_path / f"{n}.ome.tif") for n in range(3)]
+    for path, plane in zip(paths, VOLUME, strict=False):
+        tifffile.imwrite(path, plane, metadata={"axes": "YX"})
+    (stack,) = (Layer.create(*data) for data in get_reader(paths)(paths))
+    np.testing.assert_array_equal(stack.data, VOLUME[:3])
     assert len(read_layers([str(scan), str(scan)])) == 2
 
 

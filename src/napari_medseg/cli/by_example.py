@@ -17,7 +17,15 @@ from napari_medseg.cli.outputs import (
     checked_folder,
     suffix_for,
 )
-from napari_medseg.cli.report import FAILED, print_json, refuse, refusing, run_job, say, sentence_of
+from napari_medseg.cli.report import (
+    FAILED,
+    check_files,
+    print_json,
+    refusing,
+    run_job,
+    say,
+    sentence_of,
+)
 
 if TYPE_CHECKING:
     from napari_medseg.engine.options import ByExampleOptions
@@ -100,9 +108,7 @@ def _checked(
     probabilities: bool,
 ) -> _Request:
     """Check everything that can be checked before the first image is read."""
-    missing = [str(path) for path in inputs if not path.is_file()]
-    if missing:
-        refuse(f"There is no such file: {', '.join(missing)}; check the names.")
+    check_files(*inputs)
     with refusing(ValueError, OSError):
         check_names(inputs, out, (support, support / "images", support / "masks"))
         from napari_medseg.engine.devices import choose_device

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from napari_medseg.cli.outputs import SUFFIX, Format, checked_folder, suffix_for
-from napari_medseg.cli.report import fail, print_json, refuse, refusing, say
+from napari_medseg.cli.report import check_files, fail, print_json, refuse, refusing, say
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,9 +33,7 @@ def export(
     """Write a label map as another kind of file; it is read back and compared."""
     from napari_medseg.io.labels import read_labels, write_labels
 
-    for path in (labels, *([like] if like else [])):
-        if not path.is_file():
-            refuse(f"There is no such file: {path}; check the name.")
+    check_files(labels, *([like] if like else []))
     with refusing(ValueError):
         target = _target(labels, like, out, to)
     try:

@@ -7,6 +7,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import typer
@@ -35,6 +36,15 @@ def fail(message: str) -> NoReturn:
     """Leave, because the job failed."""
     say(f"napari-medseg: {message}")
     raise typer.Exit(FAILED)
+
+
+def check_files(*paths: Path) -> None:
+    """Refuse the request where one of these is no file."""
+    for path in paths:
+        if path.is_dir():
+            refuse(f"{path} is a folder; give the files in it.")
+        if not path.is_file():
+            refuse(f"There is no such file: {path}; check the name.")
 
 
 def sentence_of(error: Exception) -> str:

@@ -34,7 +34,10 @@ def get_reader(path: str | Sequence[str]) -> Callable[[Any], list[LayerData]] | 
 
 
 def read_layers(path: str | Sequence[str]) -> list[LayerData]:
-    """Read files into layers, one each; a label map that this package wrote becomes labels.
+    """Read a file into a layer; a label map that this package wrote becomes labels.
+
+    Several files, which napari gives when it is asked to stack them, become one volume where they
+    are planes of one size and kind, else one layer each.
 
     Raises
     ------
@@ -42,6 +45,11 @@ def read_layers(path: str | Sequence[str]) -> list[LayerData]:
         With one sentence, where a file cannot be read.
     """
     paths = [path] if isinstance(path, str) else path
+    if len(paths) > 1:
+        images = [read_image(str(name)) for name in paths]
+        kinds = {(image.data.shape, image.data.dtype, image.rgb) for image in images}
+        if len(kinds) == 1 and images[0].geometry.ndim == 2:
+            return [image_layer(_stacked(images))]
     return [_layer(str(name)) for name in paths]
 
 
@@ -91,6 +99,14 @@ def labels_layer(labels: LabelFile, **attributes: Any) -> LayerData:
         }
     }
     return labels.labels, _placed(labels.geometry, labels.name, metadata) | attributes, "labels"
+
+
+def _stacked(planes: Sequence[ImageFile]) -> ImageFile:
+    """Give planes as a volume; nothing says how far apart they lie, so it is a pixel's height."""
+    first = planes[0]
+    y, x = first.geometry.spacing
+    geometry = Geometry((y, y, x), units=first.geometry.units)
+    return ImageFile(np.stack([plane.data for plane in planes]), geometry, first.rgb, first.name)
 
 
 def _layer(name: str) -> LayerData:

@@ -71,7 +71,8 @@ def write_nifti_labels(
     nibabel = _nibabel()
     volume = labels if labels.ndim == 3 else labels[None]
     image = nibabel.Nifti1Image(volume.T, _reversed(_volume_affine(geometry)))
-    image.header.set_xyzt_units({"um": "micron"}.get(geometry.units, "mm"))
+    units = {"mm": "mm", "um": "micron"}
+    image.header.set_xyzt_units(units.get(geometry.units, "unknown"))
     image.header.extensions.append(nibabel.nifti1.Nifti1Extension("comment", note.encode("ascii")))
     nibabel.save(image, path)
 

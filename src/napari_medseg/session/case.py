@@ -15,7 +15,7 @@ from napari_medseg.session.colours import class_colormap
 from napari_medseg.session.edits import Locks, Mode, why_not_writable, write_planes
 from napari_medseg.session.examples import Examples
 from napari_medseg.session.geometry_of import geometry_of
-from napari_medseg.session.history import record
+from napari_medseg.session.history import KEY, record
 from napari_medseg.session.proposal import Proposal
 from napari_medseg.session.stack import PlaneKey, Stack, shape_of
 
@@ -39,6 +39,7 @@ class Case:
         self.proposal: Proposal | None = None
         self.mode = Mode.KEEP
         self.known_ranges: dict[Any, ValueRange] = {}
+        self.examples.classes_changed.connect(self._note_class_names)
 
     def set_image(self, image: Image | None) -> None:
         """Turn to another image; an open proposal belongs to the old one and is dropped."""
@@ -51,9 +52,12 @@ class Case:
 
     def set_labels(self, labels: Labels | None) -> None:
         """Choose the layer that is painted in and that accepted labels are written into."""
-        if labels is not self.labels:
-            self.labels = labels
-            self.labels_changed.emit()
+        if labels is self.labels:
+            return
+        self.labels = labels
+        self.examples.adopt_class_names(self._notes().get("class_names") or ())
+        self._note_class_names()
+        self.labels_changed.emit()
 
     def new_labels(self) -> Labels:
         """Make an empty labels layer that lies exactly where the image lies, and choose it.
@@ -70,6 +74,7 @@ class Case:
             np.zeros(shape_of(image), np.uint8),
             name=f"{image.name} labels",
             colormap=class_colormap(),
+            metadata=self._geometry_note(image),
             **geometry_of(image),
         )
         self.set_labels(labels)
@@ -207,11 +212,23 @@ class Case:
             return
         planes = set(self.approved)
         planes = planes | {key} if approved else planes - {key}
-        self.labels.metadata["medseg"] = {**self._notes(), "approved": frozenset(planes)}
+        self.labels.metadata[KEY] = {**self._notes(), "approved": frozenset(planes)}
         self.approved_changed.emit()
 
+    def _note_class_names(self) -> None:
+        """Keep the names with the labels, so that they are saved with them."""
+        if self.labels is not None:
+            names = list(self.examples.class_names)
+            self.labels.metadata[KEY] = {**self._notes(), "class_names": names}
+
+    @staticmethod
+    def _geometry_note(image: Image) -> dict[str, Any]:
+        """Hand on what the image's file said of its position, which layers cannot hold in full."""
+        geometry = image.metadata.get(KEY, {}).get("geometry")
+        return {KEY: {"geometry": geometry}} if geometry else {}
+
     def _notes(self) -> dict[str, Any]:
-        return {} if self.labels is None else self.labels.metadata.get("medseg", {})
+        return {} if self.labels is None else self.labels.metadata.get(KEY, {})
 
     def _require_image(self) -> Image:
         if self.image is None:

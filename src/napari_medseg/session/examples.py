@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -149,6 +150,13 @@ class Examples:
         """Add a class with a name of its own; gives its label value."""
         self._extend_classes(len(self._class_names))
         return len(self._class_names) - 1
+
+    def adopt_class_names(self, names: Sequence[str]) -> None:
+        """Take the names that came with a labels layer, unless the user has named classes."""
+        untouched = all(name == f"class {i}" for i, name in enumerate(self._class_names[1:], 1))
+        if untouched and not self._entries and 1 < len(names) <= MOST_CLASSES + 1:
+            self._class_names = tuple(names)
+            self.classes_changed.emit()
 
     def rename_class(self, value: int, name: str) -> None:
         """Give a class another name; an empty one is refused by keeping the old."""

@@ -87,7 +87,7 @@ class SegmentByExample(QWidget):
         self.follower.choose_first_image()
         self._show_keys(True)
         self.refresh()
-        self.message.hint("Press New labels, then paint the class on one plane.")
+        self._tell_first_step()
 
     # -- what the user does ---------------------------------------------------------------------
 
@@ -98,7 +98,6 @@ class SegmentByExample(QWidget):
         except ValueError as error:
             self.message.problem(str(error))
             return
-        self.message.hint("Paint the class on this plane, then press Add example.")
 
     def accept(self) -> None:
         """Write the whole proposal into the labels."""
@@ -165,6 +164,14 @@ class SegmentByExample(QWidget):
             self.message.hint("Nothing changed: your labels are there already, and they are kept.")
         else:
             self.message.hint("Nothing changed.")
+
+    def _tell_first_step(self) -> None:
+        if self.case.image is None:
+            self.message.hint("Open an image: drop a file on the window, or File > Open Sample.")
+        elif self.case.labels is None:
+            self.message.hint("Press New labels, then paint the class on one plane.")
+        else:
+            self.message.hint("Paint the class on this plane, then press Add example.")
 
     def _go_to_example(self, index: int) -> None:
         origin = self.case.examples.entries[index].origin
@@ -252,6 +259,8 @@ class SegmentByExample(QWidget):
         examples = self.case.examples
         for signal in self._signals():
             signal.connect(self.refresh)
+        for signal in (self.case.image_changed, self.case.labels_changed):
+            signal.connect(self._tell_first_step)
         for button in self.jobs.buttons:
             button.started.connect(self.refresh)
             button.ended.connect(self.refresh)

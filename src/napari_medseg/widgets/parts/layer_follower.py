@@ -75,8 +75,11 @@ class LayerFollower:
         self._labels.disconnect_layers()
 
     def _on_inserted(self, event: Any) -> None:
-        if self._case.image is None and isinstance(event.value, Image):
-            self._case.set_image(event.value)
+        layer = event.value
+        if self._case.image is None and is_image(layer):
+            self._case.set_image(layer)
+        elif self._case.labels is None and is_labels_of_user(layer) and layer.visible:
+            self._case.set_labels(layer if self._case.fits(layer) else None)
 
     def _on_removed(self, event: Any) -> None:
         if event.value is self._case.labels:

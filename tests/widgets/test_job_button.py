@@ -1,0 +1,202 @@
+"""The bridge from a job to a dock."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Generator
+from typing import TYPE_CHECKING
+
+import pytest
+from qtpy.QtCore import QElapsedTimer, Qt, QTimer
+
+from napari_medseg.engine.results import Progress
+from napari_medseg.widgets.parts.job_button import JobButton, JobGate
+from napari_medseg.widgets.parts.job_progress import JobProgress
+
+from .by_example import click, press_and_wait
+
+if TYPE_CHECKING:
+    from pytestqt.qtbot import QtBot
+
+pytestmark = pytest.mark.gui
+
+
+def counting(total: int = 5) -> Generator[Progress, None, int]:
+    for done in range(total + 1):
+        yield Progress(done, total, f"{done} of {total}")
+    return total
+
+
+class Waiting:
+    """A job that goes on only when it is let, and notes that it was closed."""
+
+    def __init__(self) -> None:
+        self.go = threading.Event()
+        self.closed_in: int | None = None
+
+    def __call__(self) -> Generator[Progress, None, str]:
+        try:
+            for step in range(100):
+                yield Progress(step, 100, "working")
+                self.go.wait(10)
+                self.go.clear()
+            return "done"
+        finally:
+            self.closed_in = threading.get_ident()
+
+
+@pytest.fixture
+def button_of(qtbot: QtBot):
+    def make(job, gate: JobGate | None = None, text: str = "Run") -> JobButton:
+        button = JobButton(text, job, gate)
+        qtbot.addWidget(button)
+        return button
+
+    return make
+
+
+def test_steps_arrive_in_order_and_the_result_at_the_end(button_of, qtbot: QtBot) -> None:
+    button = button_of(counting)
+    seen: list[object] = []
+    button.progressed.connect(lambda progress: seen.append(progress.done))
+    button.succeeded.connect(seen.append)
+    button.ended.connect(lambda: seen.append("ended"))
+    press_and_wait(qtbot, button)
+    assert seen == [0, 1, 2, 3, 4, 5, 5, "ended"]
+    assert button.text() == "Run"
+
+
+def test_it_becomes_cancel_and_closes_the_job_where_it_runs(button_of, qtbot: QtBot) -> None:
+    job = Waiting()
+    button = button_of(job)
+    with qtbot.waitSignal(button.progressed):
+        click(qtbot, button)
+    assert button.text() == "Cancel"
+    with qtbot.waitSignals([button.cancelled, button.ended]):
+        click(qtbot, button)
+        assert (button.text(), button.isEnabled()) == ("Cancelling…", False)
+        job.go.set()
+    assert job.closed_in not in (None, threading.get_ident())
+    assert (button.text(), button.isEnabled()) == ("Run", True)
+
+
+def test_a_double_click_starts_one_job(button_of, qtbot: QtBot) -> None:
+    started: list[int] = []
+
+    def job() -> Generator[Progress, None, None]:
+        started.append(1)
+        yield from counting(50)
+
+    button = button_of(job)
+    with qtbot.waitSignal(button.ended):
+        qtbot.mouseDClick(button, Qt.MouseButton.LeftButton)
+        button.start()
+    assert started == [1]
+
+
+def test_buttons_of_one_gate_exclude_each_other_and_say_why(button_of, qtbot: QtBot) -> None:
+    gate, job = JobGate(), Waiting()
+    first, second = button_of(job, gate, "Predict the volume"), button_of(counting, gate)
+    with qtbot.waitSignal(first.progressed):
+        click(qtbot, first)
+    assert not second.isEnabled()
+    assert "Predict the volume" in second.toolTip()
+    second.start()
+    assert not second.is_running
+    with qtbot.waitSignal(first.ended):
+        first.cancel()
+        job.go.set()
+    assert second.isEnabled()
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (ValueError("Paint something first."), "Paint something first."),
+        (OSError("The disk is full: free some space."), "The disk is full: free some space."),
+        (MemoryError(), "not enough memory"),
+        (KeyError("x"), "The log has the details."),
+    ],
+)
+def test_an_error_is_one_sentence_in_the_dock(
+    button_of, qtbot: QtBot, error: Exception, sentence: str
+) -> None:
+    def job() -> Generator[Progress, None, None]:
+        yield Progress(0, 1)
+        raise error
+
+    button = button_of(job)
+    with qtbot.waitSignal(button.failed) as failed:
+        click(qtbot, button)
+    assert sentence in failed.args[0]
+    qtbot.waitUntil(lambda: button.isEnabled())
+
+
+def test_nothing_to_run_is_told_at_once_and_a_change_of_mind_is_silent(
+    button_of, qtbot: QtBot
+) -> None:
+    def refuse() -> None:
+        raise ValueError("Open an image first.")
+
+    button = button_of(refuse)
+    with qtbot.waitSignal(button.failed) as failed:
+        click(qtbot, button)
+    assert failed.args == ["Open an image first."]
+    changed_mind = button_of(lambda: None)
+    with qtbot.assertNotEmitted(changed_mind.failed):
+        click(qtbot, changed_mind)
+    assert not changed_mind.is_running
+
+
+def test_a_button_deleted_meanwhile_stops_its_job(button_of, qtbot: QtBot) -> None:
+    job = Waiting()
+    button = JobButton("Run", job)
+    with qtbot.waitSignal(button.progressed):
+        click(qtbot, button)
+    button.deleteLater()
+    qtbot.wait(20)
+    job.go.set()
+    qtbot.waitUntil(lambda: job.closed_in is not None)
+
+
+def test_progress_is_told_in_words_and_numbers(button_of, qtbot: QtBot) -> None:
+    job = Waiting()
+    button, bar = button_of(job), JobProgress()
+    qtbot.addWidget(bar)
+    bar.follow(button)
+    assert bar.isHidden()
+    with qtbot.waitSignal(button.progressed):
+        click(qtbot, button)
+    assert not bar.isHidden()
+    with qtbot.waitSignal(button.progressed):
+        job.go.set()
+    assert (bar.bar.value(), bar.bar.maximum()) == (1, 100)
+    assert bar.words.text().startswith("working")
+    with qtbot.waitSignal(button.ended):
+        button.cancel()
+        job.go.set()
+    assert bar.isHidden()
+
+
+def test_the_window_keeps_answering_while_a_job_computes(button_of, qtbot: QtBot) -> None:
+    import numpy as np
+
+    def computing() -> Generator[Progress, None, None]:
+        matrix = np.random.default_rng(0).random((400, 400))
+        until = time.monotonic() + 1.5
+        while time.monotonic() < until:
+            np.linalg.svd(matrix)
+            yield Progress(0, 1, "computing")
+
+    button, clock, gaps = button_of(computing), QElapsedTimer(), []
+    timer = QTimer()
+    timer.setInterval(16)
+    timer.timeout.connect(lambda: gaps.append(clock.restart()))
+    clock.start()
+    timer.start()
+    press_and_wait(qtbot, button)
+    timer.stop()
+    # A single late tick may be the machine's; a window that freezes is late again and again.
+    assert len(gaps) > 20
+    assert sum(gap > 200 for gap in gaps) <= 1, sorted(gaps)[-5:]

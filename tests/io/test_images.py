@@ -279,3 +279,10 @@ def test_folder_missing_and_foreign_files_are_named(tmp_path):
 def test_one_pixel_opens(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", GREY[:1, :1])
     assert read_image(tmp_path / "a.tif").data.shape == (1, 1)
+
+
+def test_picture_that_claims_to_be_huge_is_refused_without_filling_memory(tmp_path, monkeypatch):
+    Image.fromarray(GREY).save(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 40)
+    with pytest.raises(ReadError, match="save it as TIFF"):
+        read_image(tmp_path / "a.png")

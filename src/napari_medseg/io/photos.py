@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
+from napari_medseg.io.errors import ReadError
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.notes import NOTE_KEY, noted_geometry, parse_note
 
@@ -19,12 +20,24 @@ _GOLDEN_RATIO = 0.618033988749895  # steps of it keep neighbouring hues far apar
 
 
 def read_photo(file: Path) -> tuple[NDArray[Any], Geometry, bool]:
-    """Give pixels (H, W[, 3|4]), a geometry in pixels, and whether they are in colour."""
+    """Give pixels (H, W[, 3|4]), a geometry in pixels, and whether they are in colour.
+
+    Raises
+    ------
+    ReadError
+        Where the picture has more than about 179 million pixels, which a file of a few bytes could
+        claim to have.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        with Image.open(file) as opened:
-            opened.load()
-            data, rgb = pixels(ImageOps.exif_transpose(opened))
+        try:
+            with Image.open(file) as opened:
+                opened.load()
+                data, rgb = pixels(ImageOps.exif_transpose(opened))
+        except Image.DecompressionBombError as error:
+            raise ReadError(
+                f"{file.name} is too large for this kind of file; save it as TIFF and open that."
+            ) from error
     return data, Geometry(spacing=(1.0, 1.0)), rgb
 
 

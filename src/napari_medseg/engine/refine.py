@@ -22,7 +22,7 @@ Zoom = Literal["none", "crop", "tiles"]
 TILE_PART = 0.6
 """Length of a tile's sides as a part of the plane's."""
 
-MARGIN = 0.5
+MARGIN = 0.3
 """Room around the region, as a part of its longer side, on either side."""
 
 LARGEST_SHARE = 0.7

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +130,6 @@ def _write(support: SupportSet, folder: Path) -> None:
         "format": FORMAT,
         "version": VERSION,
         "software": f"napari-medseg {__version__}",
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "content_sha256": support.content_hash,
         "class_names": list(support.class_names),
         "examples": entries,

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from torch import nn
 
 NETS: dict[str, str] = {
+    "ConDSeg": "napari_medseg.nets.condseg",
+    "ConDSegStage1": "napari_medseg.nets.condseg",
+    "SwinUNet": "napari_medseg.nets.swin_unet",
+    "UNet": "napari_medseg.nets.unet",
     "UniverSeg": "napari_medseg.nets.universeg",
 }
 """Module that holds each net, under a class of the same name."""

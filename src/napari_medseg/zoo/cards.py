@@ -35,13 +35,20 @@ class ModelCard:
     net_options : mapping
         Arguments of its constructor.
     file, sha256, size_bytes : str, str, int
-        The weights: a safetensors file beside the card, its hash and its size.
+        The weights: a safetensors file beside the card, its hash and its size. The hash is empty
+        for a model that is still to be downloaded.
     classes : tuple of str
         What a pretrained model segments, without the background; empty for an in-context model.
     modalities : tuple of str
         Kinds of images it was trained on, such as ``"CT"`` or ``"dermoscopy"``.
     input : mapping
-        What the net expects: ``size`` (H, W), ``channels``, ``range``.
+        What the net expects: ``size`` (H, W), ``channels``, ``range``; for a pretrained model
+        everything that `napari_medseg.zoo.specs.InputSpec` reads.
+    output : mapping
+        How a pretrained net answers, see `napari_medseg.zoo.specs.OutputSpec`.
+    source : mapping
+        Where the weights came from or can be downloaded: ``url``, ``file``, ``sha256`` of the
+        original file, ``note`` to be read before the download.
     description, not_for : str
         What it is for, and what it must not be used for.
     licence, citation : str
@@ -64,6 +71,8 @@ class ModelCard:
     classes: tuple[str, ...] = ()
     modalities: tuple[str, ...] = ()
     input: Mapping[str, Any] = field(default_factory=dict)
+    output: Mapping[str, Any] = field(default_factory=dict)
+    source: Mapping[str, Any] = field(default_factory=dict)
     description: str = ""
     not_for: str = ""
     licence: str = ""
@@ -83,12 +92,20 @@ class ModelCard:
             )
         if self.kind not in KINDS:
             raise CardError(f"Model {self.name!r} is of an unknown kind, {self.kind!r}.")
-        if not re.fullmatch(r"[0-9a-f]{64}", self.sha256):
+        to_download = self.sha256 == "" and "url" in self.source
+        if not to_download and not re.fullmatch(r"[0-9a-f]{64}", self.sha256):
             raise CardError(
                 f"The card of model {self.name!r} holds no valid sha256 of its weights."
             )
         if Path(self.file).name != self.file:
             raise CardError(f"The card of model {self.name!r} names a file outside of its folder.")
+
+    @property
+    def state(self) -> str:
+        """Whether it can be used at once: ``"present"``, ``"to download"`` or ``"missing"``."""
+        if self.folder is not None and self.weights_path.is_file():
+            return "present"
+        return "to download" if self.sha256 == "" else "missing"
 
     @property
     def weights_path(self) -> Path:

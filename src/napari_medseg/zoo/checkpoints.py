@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import os
 from collections.abc import Mapping
@@ -11,55 +12,48 @@ from typing import TYPE_CHECKING, Any
 
 from napari_medseg.io.atomic import atomic_folder
 from napari_medseg.zoo.architectures import build_net
-from napari_medseg.zoo.cards import CARD_FILE, ModelCard
-from napari_medseg.zoo.registry import user_folder
+from napari_medseg.zoo.cards import CARD_FILE, CardError, ModelCard
+from napari_medseg.zoo.detect import detect_net, without_prefixes
+from napari_medseg.zoo.published import about
+from napari_medseg.zoo.registry import bundled_names, user_folder
+from napari_medseg.zoo.specs import InputSpec, OutputSpec
 from napari_medseg.zoo.weights import WeightsError, check_state, load_net, parse_safetensors
 
 if TYPE_CHECKING:
     import torch
 
-PUBLISHED: dict[str, dict[str, Any]] = {
-    "UniverSeg": {
-        "name": "universeg-v1",
-        "title": "UniverSeg v1 (published weights)",
-        "kind": "in-context",
-        "input": {"size": [128, 128], "channels": 1, "range": [0, 1]},
-        "description": "Segments what a few painted examples show, on any medical image.",
-        "not_for": "Diagnosis. Its authors release the weights for research purposes only.",
-        "licence": "OpenRAIL++-M (weights; terms of use travel with derivatives), research only",
-        "citation": "Butoi, Gonzalez Ortiz et al., UniverSeg: Universal Medical Image "
-        "Segmentation, ICCV 2023",
-    },
-}
-"""What the card of a published checkpoint says, by the name of its net."""
-
-WRAPPERS = ("state_dict", "model_state_dict", "model")
+WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
 WEIGHTS_FILE = "model.safetensors"
 
 
 def import_checkpoint(
     path: str | os.PathLike[str],
-    net: str = "UniverSeg",
+    net: str | None = None,
     *,
     name: str | None = None,
     net_options: Mapping[str, Any] | None = None,
+    **fields: Any,
 ) -> ModelCard:
     """Import a checkpoint of a known net into the user's models folder.
 
-    The file is opened without ever running code in it, wrappers ("state_dict", "model") and the
-    prefix "module." are taken off, every tensor must fit the net, and the result is loaded again
-    before it gets its name.
+    The file is opened without ever running code in it; wrappers ("state_dict", "model") and the
+    prefixes of DataParallel and of the published SwinUNet are taken off; net, number of classes,
+    channels and width are read from the tensors; every tensor must fit the net; and the result is
+    loaded again before it gets its name.
 
     Parameters
     ----------
     path : path-like
         ``.pt``, ``.pth`` or ``.safetensors``.
-    net : str
-        A key of `napari_medseg.zoo.architectures.NETS`.
+    net : str, optional
+        A key of `napari_medseg.zoo.architectures.NETS`; by default the one that the tensors tell.
     name : str, optional
-        What the model shall be called; by default the published name.
+        What the model shall be called; by default the published name, or the file's.
     net_options : mapping, optional
-        Arguments of the net's constructor.
+        Arguments of the net's constructor; by default those that the tensors tell.
+    **fields
+        Further fields of the `ModelCard`, such as ``classes``, ``input``, ``licence``; ``input``
+        is laid over the default one entry by entry.
 
     Returns
     -------
@@ -71,39 +65,137 @@ def import_checkpoint(
     WeightsError
         If the file is missing, damaged, holds code, or belongs to another net.
     CardError
-        If the net or the name cannot be used.
+        If the net, the name or a field cannot be used.
     SaveError
         If the model cannot be saved.
     """
-    from safetensors.torch import save
-
     source = Path(path)
     state = _read_state(source)
-    model = build_net(net, net_options)
+    net, options = _which_net(state, net, net_options, source.name)
+    model = build_net(net, options)
+    state = _completed(model, state)
     check_state(model, state, source.name)
+    return _install(source, state, _card_fields(source, net, options, name, fields))
+
+
+def _which_net(
+    state: Mapping[str, torch.Tensor],
+    net: str | None,
+    options: Mapping[str, Any] | None,
+    file: str,
+) -> tuple[str, dict[str, Any]]:
+    """Give the net and its options: those asked for, else those that the tensors tell."""
+    found = detect_net(state)
+    if net is None and found is None:
+        raise WeightsError(
+            f"{file!r} belongs to none of the known networks; name the network if it is one of "
+            "ConDSeg, ConDSegStage1, SwinUNet, UNet, UniverSeg."
+        )
+    if found is not None and net in (None, found[0]):
+        return found[0], dict(found[1] if options is None else options)
+    return str(net), dict(options or {})
+
+
+def _completed(net: torch.nn.Module, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Add what follows from the net alone: counters of batches, and SwinUNet's indices and masks.
+
+    Some programs leave them out when they save a state dict; a wrong one is still refused.
+    """
+    derived = (".num_batches_tracked", ".relative_position_index", ".attn_mask")
+    own = net.state_dict()
+    missing = {key: own[key] for key in own if key.endswith(derived) and key not in state}
+    return {**state, **missing}
+
+
+def _card_fields(
+    source: Path,
+    net: str,
+    options: Mapping[str, Any],
+    name: str | None,
+    fields: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Put the card together: what is published, under what the user says."""
+    try:
+        known = about(net, options)
+    except KeyError as error:
+        raise CardError(f"The net {net} needs the option {error} to be imported.") from error
+    stated = {**known.get("input", {}), **fields.get("input", {})}
+    card = {"name": _plain_name(source), **known, **fields, "input": stated}
+    return {**card, **({"name": name} if name else {}), "net": net, "net_options": options}
+
+
+def _plain_name(source: Path) -> str:
+    """Make a name for a model of the name of its file."""
+    kept = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in source.stem)
+    return kept.strip("._-") or "model"
+
+
+def _install(source: Path, state: dict[str, torch.Tensor], fields: dict[str, Any]) -> ModelCard:
+    """Write card and weights as a folder of the user's models, and load them again."""
+    from safetensors.torch import save
+
     content = save({key: value.contiguous() for key, value in state.items()})
-    about = {"title": net, "kind": "pretrained", "name": source.stem, **PUBLISHED.get(net, {})}
+    origin = {"file": source.name, "sha256": hashlib.sha256(source.read_bytes()).hexdigest()}
     card = ModelCard(
-        **{**about, **({"name": name} if name else {})},
-        net=net,
-        net_options=dict(net_options or {}),
+        **{**fields, "source": {**fields.get("source", {}), **origin}},
         file=WEIGHTS_FILE,
         sha256=hashlib.sha256(content).hexdigest(),
         size_bytes=len(content),
     )
+    if card.kind == "pretrained":
+        check_classes(card)
+    return install(card, content)
+
+
+def check_classes(card: ModelCard) -> None:
+    """Make sure that a pretrained model's card fits its net.
+
+    Raises
+    ------
+    CardError
+        If input or output are not stated, or the number of classes is not the net's.
+    """
+    InputSpec.of(card)
+    output = OutputSpec.of(card)
+    channels = card.net_options.get("n_classes", 1)
+    if output.channels != channels:
+        raise CardError(
+            f"Model {card.name!r} gives {channels} maps, so {channels - (channels > 1)} classes "
+            f"must be named without the background, not {output.n_classes}."
+        )
+
+
+def install(card: ModelCard, content: bytes, readme: str = "") -> ModelCard:
+    """Put a model into the user's folder, loaded once to prove it; an older one is replaced.
+
+    Raises
+    ------
+    CardError
+        If the name is that of a bundled model.
+    WeightsError
+        If the weights are not those of the card.
+    SaveError
+        If the model cannot be saved.
+    """
+    if card.name in bundled_names():
+        raise CardError(
+            f"A model named {card.name!r} comes with the package: choose another name for yours."
+        )
+
+    def write(folder: Path) -> None:
+        (folder / WEIGHTS_FILE).write_bytes(content)
+        if readme:
+            (folder / "README.md").write_text(readme, encoding="utf-8")
+        (folder / CARD_FILE).write_text(card.to_json(), encoding="utf-8")
+
     user_folder().mkdir(parents=True, exist_ok=True)
     folder = atomic_folder(
         user_folder() / card.name,
-        lambda target: _write(target, content, card),
+        write,
         lambda target: load_net(replace(card, folder=target)),
         may_replace=lambda target: (target / CARD_FILE).exists(),
     )
     return replace(card, folder=folder)
-
-
-def _write(folder: Path, content: bytes, card: ModelCard) -> None:
-    (folder / WEIGHTS_FILE).write_bytes(content)
-    (folder / CARD_FILE).write_text(card.to_json(), encoding="utf-8")
 
 
 def _read_state(source: Path) -> dict[str, torch.Tensor]:
@@ -112,17 +204,23 @@ def _read_state(source: Path) -> dict[str, torch.Tensor]:
             f"There is no file {source.name!r}: choose the checkpoint you downloaded."
         )
     if source.suffix == ".safetensors":
-        return parse_safetensors(source.read_bytes(), source.name)
+        return without_prefixes(parse_safetensors(source.read_bytes(), source.name))
     return _unwrapped(_load_without_code(source), source.name)
 
 
 def _load_without_code(source: Path) -> Any:
+    """Open a checkpoint with the reader that knows tensors and plain containers only.
+
+    Training programs often save their settings beside the weights, as an argparse.Namespace with
+    numbers of NumPy in it: these few harmless types are read too, nothing else ever.
+    """
     import pickle
 
     import torch
 
     try:
-        return torch.load(source, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(_harmless_types()):
+            return torch.load(source, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise WeightsError(
             f"{source.name!r} is damaged or could run code, so it was not opened. "
@@ -134,6 +232,19 @@ def _load_without_code(source: Path) -> Any:
         ) from error
 
 
+def _harmless_types() -> list[Any]:
+    import numpy as np
+
+    scalar: Any = np.float64(0).__reduce__()[0]
+    numbers = (np.float64, np.float32, np.int64, np.int32, np.bool_)
+    types: list[Any] = [type(np.dtype(number)) for number in numbers]
+    old_names = [
+        (scalar, "numpy.core.multiarray.scalar"),
+        (scalar, "numpy._core.multiarray.scalar"),
+    ]
+    return [argparse.Namespace, np.dtype, *types, *old_names]
+
+
 def _unwrapped(content: Any, name: str) -> dict[str, torch.Tensor]:
     import torch
 
@@ -141,11 +252,13 @@ def _unwrapped(content: Any, name: str) -> dict[str, torch.Tensor]:
         if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
             content = content[wrapper]
     tensors = isinstance(content, dict) and all(
-        isinstance(value, torch.Tensor) for value in content.values()
+        isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in content.items()
     )
     if not tensors or not content:
         raise WeightsError(f"{name!r} holds no state_dict, that is, no tensors under their names.")
-    return {
-        key.removeprefix("module."): value.float() if value.is_floating_point() else value
-        for key, value in content.items()
-    }
+    return without_prefixes(
+        {
+            key: value.float() if value.is_floating_point() else value
+            for key, value in content.items()
+        }
+    )

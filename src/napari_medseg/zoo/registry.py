@@ -1,4 +1,4 @@
-"""The models of this computer: those that come with the package and those of the user."""
+"""The models there are: those that come with the package, the user's, and those to download."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import platformdirs
 
 from napari_medseg.zoo.cards import CARD_FILE, CardError, ModelCard
+from napari_medseg.zoo.published import downloadable
 
 FOLDER_VARIABLE = "NAPARI_MEDSEG_MODELS"
 
@@ -16,6 +17,11 @@ FOLDER_VARIABLE = "NAPARI_MEDSEG_MODELS"
 def bundled_folder() -> Path:
     """Give the folder of the models that come with the package."""
     return Path(__file__).parent / "bundled"
+
+
+def bundled_names() -> set[str]:
+    """Give the names of the models that come with the package."""
+    return {folder.name for folder in _model_folders(bundled_folder())}
 
 
 def user_folder() -> Path:
@@ -26,11 +32,17 @@ def user_folder() -> Path:
     return Path(platformdirs.user_data_dir("napari-medseg")) / "models"
 
 
-def list_models() -> list[ModelCard]:
-    """Give the cards of all models, bundled ones first, each group in order of name.
+def list_models(*, present: bool = False) -> list[ModelCard]:
+    """Give the cards of all models: bundled ones, the user's, then those to download.
 
-    A folder whose card cannot be read is left out with a warning, and so is a user's model that
-    has the name of another: one broken folder must not take the rest away.
+    Each group is in order of name; `ModelCard.state` says which can be used at once. A folder whose
+    card cannot be read is left out with a warning, and so is a user's model that has the name of
+    another: one broken folder must not take the rest away.
+
+    Parameters
+    ----------
+    present : bool
+        Whether to leave out those that are still to be downloaded.
     """
     cards: dict[str, ModelCard] = {}
     for root in (bundled_folder(), user_folder()):
@@ -45,7 +57,10 @@ def list_models() -> list[ModelCard]:
                 warnings.warn(message, UserWarning, stacklevel=2)
                 continue
             cards[card.name] = card
-    return list(cards.values())
+    if not present:
+        cards = {**{card.name: card for card in downloadable()}, **cards}
+    ready = [card for card in cards.values() if card.state != "to download"]
+    return ready + [card for card in cards.values() if card.state == "to download"]
 
 
 def get_card(name: str) -> ModelCard:

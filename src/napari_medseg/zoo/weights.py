@@ -58,6 +58,11 @@ def read_verified(card: ModelCard) -> bytes:
     WeightsError
         If the file is missing or differs from the card.
     """
+    if card.state == "to download":
+        raise WeightsError(
+            f"The weights of model {card.name!r} are not on this computer yet: download them with "
+            f"napari-medseg models download {card.name}."
+        )
     if not card.file.endswith(".safetensors"):
         raise WeightsError(
             f"Model {card.name!r} points to {card.file!r}, which is no safetensors file; "

@@ -13,8 +13,8 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 COMPOUND_SUFFIXES = (".nii.gz", ".ome.tif", ".ome.tiff", ".tar.gz")
@@ -63,6 +63,36 @@ def atomic_write(
         With one sentence, where the folder is missing or read-only, the disk is full, or the file
         does not read back. What was at `path` is then untouched and no stray file is left.
     """
+    with replacing(path) as temporary:
+        write(temporary)
+        if verify is not None:
+            with reading_back(temporary, path):
+                verify(temporary)
+    return Path(os.path.realpath(path))
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a temporary path beside `path` that becomes it when the block ends well.
+
+    What `atomic_write` does in one call, for writing in steps: an exception in the block, and
+    closing the generator that the block stands in, leave what was there untouched.
+
+    Parameters
+    ----------
+    path : path-like
+        Where the file shall be.
+
+    Yields
+    ------
+    Path
+        In the same folder, with the same suffix; the block writes it.
+
+    Raises
+    ------
+    SaveError
+        As `atomic_write`.
+    """
     target = Path(os.path.realpath(path))
     _check_folder(target)
     if target.is_dir():
@@ -70,9 +100,8 @@ def atomic_write(
     stem, suffix = split_suffix(target.name)
     temporary = target.with_name(_hidden_name(stem, "tmp", suffix))
     try:
-        write(temporary)
+        yield temporary
         _sync_file(temporary)
-        _verify(temporary, target, verify)
         if target.exists():
             shutil.copymode(target, temporary)
         os.replace(temporary, target)
@@ -82,7 +111,19 @@ def atomic_write(
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
     _sync_folder(target.parent)
-    return target
+
+
+@contextmanager
+def reading_back(temporary: Path, path: str | os.PathLike[str]) -> Iterator[None]:
+    """Turn whatever is raised while a file is read back into the sentence why it was not saved."""
+    try:
+        yield
+    except Exception as error:
+        name = os.path.basename(os.path.realpath(path))
+        reason = str(error).replace(temporary.name, name)
+        raise SaveError(
+            f"{name} was not saved, because it did not read back as it was written: {reason}"
+        ) from error
 
 
 def atomic_folder(
@@ -117,6 +158,22 @@ def atomic_folder(
     SaveError
         As `atomic_write`, and where the folder there may not be replaced; it is then untouched.
     """
+    with replacing_folder(path, may_replace) as temporary:
+        write(temporary)
+        if verify is not None:
+            with reading_back(temporary, path):
+                verify(temporary)
+    return Path(os.path.realpath(path))
+
+
+@contextmanager
+def replacing_folder(
+    path: str | os.PathLike[str], may_replace: Callable[[Path], bool] | None = None
+) -> Iterator[Path]:
+    """Give an empty temporary folder beside `path` that becomes it when the block ends well.
+
+    As `replacing`, for folders; `may_replace` and what is raised as in `atomic_folder`.
+    """
     target = Path(os.path.realpath(path))
     _check_folder(target)
     sweep_stale(target.parent)
@@ -127,16 +184,14 @@ def atomic_folder(
     temporary = target.with_name(_hidden_name(target.name, "tmp"))
     try:
         temporary.mkdir()
-        write(temporary)
+        yield temporary
         _sync_tree(temporary)
-        _verify(temporary, target, verify)
         _swap_folders(temporary, target)
     except OSError as error:
         raise _explained(error, target) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     _sync_folder(target.parent)
-    return target
 
 
 def sweep_stale(
@@ -208,18 +263,6 @@ def _swap_folders(new: Path, target: Path) -> None:
         old.rename(target)
         raise
     shutil.rmtree(old, ignore_errors=True)
-
-
-def _verify(temporary: Path, target: Path, verify: Callable[[Path], object] | None) -> None:
-    if verify is None:
-        return
-    try:
-        verify(temporary)
-    except Exception as error:
-        reason = str(error).replace(temporary.name, target.name)
-        raise SaveError(
-            f"{target.name} was not saved, because it did not read back as it was written: {reason}"
-        ) from error
 
 
 def _check_folder(target: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from napari.components import ViewerModel
 from napari.layers import Image, Labels
 
-from napari_medseg.engine.results import PlanePreview, Provenance
+from napari_medseg.engine.results import Provenance
 from napari_medseg.engine.support import SupportSet, make_example
 from napari_medseg.session.case import Case
 from napari_medseg.session.edits import Mode
@@ -15,6 +15,7 @@ from napari_medseg.session.examples import Examples, Origin
 from napari_medseg.session.history import accepted
 from napari_medseg.session.jobs import Query, example_job
 from napari_medseg.session.prediction import Prediction
+from napari_medseg.session.proposal import PlaneProposal
 from napari_medseg.session.stack import stack_on_display
 
 MADE = Provenance("by-example", "some-model", "abc", {"refine": True})
@@ -38,7 +39,7 @@ def propose(case: Case, viewer: ViewerModel, *positions: int, fresh: bool = Fals
     stack = stack_on_display(viewer.layers[0], viewer.dims)
     prediction = Prediction(case, stack, 1, fresh, MADE)
     for position in positions:
-        prediction.take(PlanePreview(position, np.full((1, 6, 5), 0.8, np.float32)), 0.5)
+        prediction.take(PlaneProposal.of(position, np.full((1, 6, 5), 0.8, np.float32), [1]), 0.5)
     return prediction
 
 
@@ -76,7 +77,7 @@ def test_a_failed_accept_keeps_the_proposal_and_the_labels(case: Case, viewer: V
 def test_planes_that_come_after_a_reject_or_for_another_image_go_nowhere(
     case: Case, viewer: ViewerModel
 ) -> None:
-    late = PlanePreview(3, np.ones((1, 6, 5), np.float32))
+    late = PlaneProposal.of(3, np.ones((1, 6, 5), np.float32), [1])
     prediction = propose(case, viewer, 0)
     case.set_image(Image(np.zeros((4, 6, 5))))
     prediction.take(late, 0.5)

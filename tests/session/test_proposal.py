@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_medseg.engine.cut import labels_from_probabilities
-from napari_medseg.session.proposal import LOWEST_THRESHOLD, Proposal
+from napari_medseg.session.proposal import LOWEST_THRESHOLD, PlaneProposal, Proposal
 from napari_medseg.session.stack import Stack
 
 STACK = Stack(axes=(1, 2), axis=0, at=(0, 0, 0), n_planes=4)
@@ -22,7 +22,7 @@ def probabilities(seed: int = 0, n_classes: int = 2) -> np.ndarray:
 @pytest.mark.parametrize("threshold", [LOWEST_THRESHOLD, 0.3, 0.5, 0.77, 1.0])
 def test_it_cuts_as_the_engine_does(threshold: float) -> None:
     proposal = Proposal(STACK, (1, 2), threshold)
-    proposal.set_plane(2, probabilities())
+    proposal.put(PlaneProposal.of(2, probabilities(), proposal.values))
     expected = labels_from_probabilities(probabilities(), threshold)
     assert np.array_equal(proposal.labels(2), expected)
     assert proposal.positions == [2]
@@ -30,7 +30,7 @@ def test_it_cuts_as_the_engine_does(threshold: float) -> None:
 
 def test_the_threshold_can_be_moved_back_and_forth() -> None:
     proposal = Proposal(STACK, (1, 2))
-    proposal.set_plane(0, probabilities())
+    proposal.put(PlaneProposal.of(0, probabilities(), proposal.values))
     first = proposal.labels(0)
     proposal.threshold = 0.9
     assert (proposal.labels(0) > 0).sum() < (first > 0).sum()
@@ -40,7 +40,9 @@ def test_the_threshold_can_be_moved_back_and_forth() -> None:
 
 def test_label_values_need_not_be_dense() -> None:
     proposal = Proposal(STACK, (3, 300))
-    proposal.set_plane(0, np.array([[[0.9, 0.1]], [[0.2, 0.8]]], np.float32))
+    proposal.put(
+        PlaneProposal.of(0, np.array([[[0.9, 0.1]], [[0.2, 0.8]]], np.float32), proposal.values)
+    )
     assert proposal.labels(0).tolist() == [[3, 300]]
 
 
@@ -51,7 +53,7 @@ def test_a_component_is_one_connected_piece_of_one_class() -> None:
     field[1, 0:2, 2:4] = 0.9  # another class beside it
     field[0, 6, 6] = 0.9
     proposal = Proposal(STACK, (1, 2))
-    proposal.set_plane(0, field)
+    proposal.put(PlaneProposal.of(0, field, proposal.values))
     piece = proposal.component(0, 0, 0)
     assert piece is not None
     assert piece.sum() == 5
@@ -65,7 +67,7 @@ def test_a_component_is_one_connected_piece_of_one_class() -> None:
 
 def test_an_empty_prediction_proposes_nothing() -> None:
     proposal = Proposal(STACK, (1,))
-    proposal.set_plane(0, np.zeros((1, 5, 4), np.float32))
+    proposal.put(PlaneProposal.of(0, np.zeros((1, 5, 4), np.float32), proposal.values))
     assert proposal.labels(0).shape == (5, 4)
     assert not proposal.labels(0).any()
     proposal.discard(0)
@@ -74,4 +76,4 @@ def test_an_empty_prediction_proposes_nothing() -> None:
 
 def test_a_prediction_of_other_classes_is_refused() -> None:
     with pytest.raises(ValueError, match="3 classes"):
-        Proposal(STACK, (1,)).set_plane(0, probabilities(n_classes=3))
+        PlaneProposal.of(0, probabilities(n_classes=3), (1,))

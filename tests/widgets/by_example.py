@@ -34,7 +34,7 @@ def click(qtbot: QtBot, button: QAbstractButton) -> None:
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
 
 
-def press_and_wait(qtbot: QtBot, button: QAbstractButton, timeout: int = 20_000) -> None:
+def press_and_wait(qtbot: QtBot, button: QAbstractButton, timeout: int = 60_000) -> None:
     """Press a button that starts a job, and wait until the job is over."""
     with qtbot.waitSignal(button.ended, timeout=timeout):
         click(qtbot, button)
@@ -50,9 +50,11 @@ def paint(dock: SegmentByExample, mask: NDArray[np.integer]) -> None:
     labels.data_setitem(points, mask[rows, columns])
 
 
-def open_dock(viewer: Viewer, qtbot: QtBot) -> SegmentByExample:
-    """Open the dock at the right of the window."""
+def open_dock(viewer: Viewer, qtbot: QtBot, model: str = "") -> SegmentByExample:
+    """Open the dock at the right of the window, with a certain model."""
     dock = SegmentByExample(viewer)
     viewer.window.add_dock_widget(dock, name="Segment by example", area="right")
+    if model:
+        dock.details.model.setCurrentIndex(dock.details.model.findText(model))
     qtbot.wait(1)
     return dock

@@ -45,7 +45,4 @@ def dock(viewer: Viewer, qtbot: QtBot, handmade_model: str) -> SegmentByExample:
     """The dock on a volume with spacing, with the handmade model."""
     image, _ = volume()
     viewer.add_image(image, name="ball", scale=(4, 1, 1), units=("mm",) * 3)
-    dock = open_dock(viewer, qtbot)
-    model = dock.details.model
-    model.setCurrentIndex(model.findText(handmade_model))
-    return dock
+    return open_dock(viewer, qtbot, handmade_model)

@@ -204,7 +204,7 @@ def test_the_volume_fills_nearest_first_and_leaves_examples_alone(
     add_example(dock, qtbot, 4)
     order: list[int] = []
     dock.jobs.volume.progressed.connect(
-        lambda progress: order.append(progress.preview.index) if progress.preview else None
+        lambda progress: order.append(progress.preview.position) if progress.preview else None
     )
     press_and_wait(qtbot, dock.jobs.volume)
     assert order == [3, 5, 2, 6, 1, 7, 0]
@@ -459,7 +459,7 @@ def test_it_fits_a_small_screen_and_a_big_font(
     viewer = make_napari_viewer_proxy(show=True)
     viewer.theme = theme
     viewer.add_image(volume()[0], name="ball")
-    dock = open_dock(viewer, qtbot)
+    dock = open_dock(viewer, qtbot, handmade_model)
     font = dock.font()
     font.setPointSizeF(font.pointSizeF() * 1.25)
     dock.setFont(font)

@@ -16,7 +16,7 @@ from napari_medseg.session.edits import Locks, Mode, why_not_writable, write_pla
 from napari_medseg.session.examples import Examples
 from napari_medseg.session.geometry_of import geometry_of
 from napari_medseg.session.history import KEY, record
-from napari_medseg.session.proposal import Proposal
+from napari_medseg.session.proposal import PlaneProposal, Proposal
 from napari_medseg.session.stack import PlaneKey, Stack, shape_of
 
 if TYPE_CHECKING:
@@ -117,10 +117,10 @@ class Case:
         assert self.proposal is not None
         return self.proposal
 
-    def propose(self, position: int, probabilities: NDArray[np.float32]) -> None:
+    def propose(self, plane: PlaneProposal) -> None:
         """Take the prediction of one plane into the open proposal, if there still is one."""
         if self.proposal is not None:
-            self.proposal.set_plane(position, probabilities)
+            self.proposal.put(plane)
             self.proposal_changed.emit()
 
     def accept(self, positions: Iterable[int] | None = None) -> int:

@@ -13,9 +13,16 @@ from numpy.typing import NDArray
 
 from napari_medseg.engine.by_example import by_example_job
 from napari_medseg.engine.options import ByExampleOptions
-from napari_medseg.engine.results import Job, Progress, Provenance
+from napari_medseg.engine.results import (
+    Job,
+    PlanePreview,
+    Progress,
+    Provenance,
+    Segmentation,
+)
 from napari_medseg.engine.scaling import ValueRange, robust_range
 from napari_medseg.engine.support import SupportExample, SupportSet, make_example
+from napari_medseg.session.proposal import PlaneProposal
 from napari_medseg.session.stack import Stack, full_resolution
 
 if TYPE_CHECKING:
@@ -108,6 +115,9 @@ def predict_job(
 ) -> Job:
     """Segment planes of an image as the examples show; see `by_example_job`.
 
+    What a proposal keeps of a finished plane is worked out here, in the job's thread: `preview` is
+    a `PlaneProposal`.
+
     Parameters
     ----------
     query : Query
@@ -120,17 +130,26 @@ def predict_job(
         How.
     """
     yield Progress(0, len(positions), "Reading the image")
-    is_volume = query.stack.axis is not None
-    return (
-        yield from by_example_job(
-            query.volume(),
-            support,
-            replace(options, keep_probabilities=False),
-            rgb=query.rgb,
-            planes=list(positions) if is_volume else None,
-            value_range=query.range(),
-        )
+    job = by_example_job(
+        query.volume(),
+        support,
+        replace(options, keep_probabilities=False),
+        rgb=query.rgb,
+        planes=list(positions) if query.stack.axis is not None else None,
+        value_range=query.range(),
     )
+    values = range(1, len(support.class_names))
+    while True:
+        try:
+            progress = next(job)
+        except StopIteration as end:
+            segmentation: Segmentation = end.value
+            return segmentation
+        preview = progress.preview
+        if isinstance(preview, PlanePreview):
+            plane = PlaneProposal.of(preview.index, preview.probabilities, values)
+            progress = replace(progress, preview=plane)
+        yield progress
 
 
 def planned_provenance(options: ByExampleOptions, support: SupportSet) -> Provenance:

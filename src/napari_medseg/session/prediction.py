@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_medseg.engine.results import PlanePreview, Provenance
+from napari_medseg.engine.results import Provenance
 
 if TYPE_CHECKING:
     from napari_medseg.session.case import Case
+    from napari_medseg.session.proposal import PlaneProposal
     from napari_medseg.session.stack import Stack
 
 
@@ -48,7 +49,7 @@ class Prediction:
         """Take no more planes."""
         self._wanted = False
 
-    def take(self, preview: PlanePreview, threshold: float) -> None:
+    def take(self, plane: PlaneProposal, threshold: float) -> None:
         """Put a finished plane into the proposal."""
         if not self.is_wanted:
             return
@@ -57,7 +58,7 @@ class Prediction:
             self._fresh = False
         proposal = self._case.open_proposal(self._stack, self._values, threshold)
         proposal.provenance = self._provenance
-        self._case.propose(preview.index, preview.probabilities)
+        self._case.propose(plane)
 
     def finish(self, provenance: Provenance) -> None:
         """Take over what the finished job says of itself."""

@@ -7,7 +7,7 @@ touches the user's labels; `napari_medseg.session.edits` does that when the user
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +23,22 @@ _EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
 
 
 @dataclass(frozen=True)
-class _PlaneProposal:
-    """The likeliest class of each pixel and its probability, inside the box that matters."""
+class PlaneProposal:
+    """The likeliest class of each pixel and its probability, inside the box that matters.
 
+    Parameters
+    ----------
+    position : int
+        Which plane of the stack.
+    shape : tuple of int
+        Height and width of the plane.
+    box : tuple of slice
+        The part of the plane with any probability worth keeping.
+    values, confidence : ndarray
+        Label value and probability of the likeliest class, in the box.
+    """
+
+    position: int
     shape: tuple[int, int]
     box: tuple[slice, slice]
     values: NDArray[np.unsignedinteger]
@@ -33,19 +46,20 @@ class _PlaneProposal:
 
     @classmethod
     def of(
-        cls, probabilities: NDArray[np.float32], values: NDArray[np.unsignedinteger]
-    ) -> _PlaneProposal:
+        cls, position: int, probabilities: NDArray[np.float32], values: Sequence[int]
+    ) -> PlaneProposal:
+        """Boil down the (C, H, W) probabilities of classes with these label values."""
+        if len(probabilities) != len(values):
+            raise ValueError(f"The prediction has {len(probabilities)} classes, not {len(values)}.")
         best = probabilities.argmax(axis=0)
         confidence = probabilities.max(axis=0)
         box = _box_around(confidence >= LOWEST_THRESHOLD)
-        return cls(
-            shape=(probabilities.shape[1], probabilities.shape[2]),
-            box=box,
-            values=values[best[box]],
-            confidence=confidence[box].astype(np.float32),
-        )
+        labels = np.array(values, np.min_scalar_type(max(values, default=0)))
+        shape = (probabilities.shape[1], probabilities.shape[2])
+        return cls(position, shape, box, labels[best[box]], confidence[box].astype(np.float32))
 
     def cut(self, threshold: float) -> NDArray[np.unsignedinteger]:
+        """Give (H, W) label values, 0 where no class is probable enough."""
         labels = np.zeros(self.shape, self.values.dtype)
         labels[self.box] = np.where(self.confidence >= threshold, self.values, 0)
         return labels
@@ -69,7 +83,7 @@ class Proposal:
         self.values = tuple(int(value) for value in values)
         self.provenance: Provenance | None = None
         self._threshold = 0.0
-        self._planes: dict[int, _PlaneProposal] = {}
+        self._planes: dict[int, PlaneProposal] = {}
         self.threshold = threshold
 
     @property
@@ -91,14 +105,9 @@ class Proposal:
         """The smallest type that holds all its labels."""
         return np.min_scalar_type(max(self.values, default=0))
 
-    def set_plane(self, position: int, probabilities: NDArray[np.float32]) -> None:
-        """Take the prediction of one plane, (C, H, W) probabilities of the classes in `values`."""
-        if len(probabilities) != len(self.values):
-            raise ValueError(
-                f"The prediction has {len(probabilities)} classes, not {len(self.values)}."
-            )
-        values = np.array(self.values, self.dtype)
-        self._planes[position] = _PlaneProposal.of(probabilities, values)
+    def put(self, plane: PlaneProposal) -> None:
+        """Take the prediction of one plane; an earlier one of the same plane is replaced."""
+        self._planes[plane.position] = plane
 
     def labels(self, position: int) -> NDArray[np.unsignedinteger]:
         """Cut one predicted plane at the threshold; (H, W) label values, 0 is background."""
@@ -131,7 +140,7 @@ class Proposal:
             return
         plane = self._planes[position]
         confidence = np.where(mask[plane.box], np.float32(0), plane.confidence)
-        self._planes[position] = _PlaneProposal(plane.shape, plane.box, plane.values, confidence)
+        self._planes[position] = replace(plane, confidence=confidence)
 
 
 def _box_around(mask: NDArray[np.bool_]) -> tuple[slice, slice]:

@@ -12,6 +12,7 @@ from qtpy.QtWidgets import (
     QGroupBox,
     QHBoxLayout,
     QPushButton,
+    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -58,6 +59,7 @@ class SegmentByExample(QWidget):
         self.images = LayerPicker(self.viewer.layers, is_image, "Open an image first")
         self.labels = LayerPicker(self.viewer.layers, is_labels_of_user, "No labels yet")
         self.new_button = QPushButton("New labels")
+        self.new_button.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.classes = ClassTable(self.case.examples)
         self.strip = ExampleStrip()
         self.panel = ProposalPanel()
@@ -252,7 +254,9 @@ class SegmentByExample(QWidget):
         # The answers to a proposal, progress and messages stay in sight on a small screen.
         outer = QVBoxLayout(self)
         outer.setContentsMargins(2, 0, 4, 4)
-        for part in (VerticalScrollArea(inside), self.panel, self.progress, self.message):
+        scroll = VerticalScrollArea(inside)
+        self.details.toggled.connect(lambda _: scroll.show_later(self.details))
+        for part in (scroll, self.panel, self.progress, self.message):
             outer.addWidget(part)
 
     def _connect(self) -> None:
@@ -263,6 +267,7 @@ class SegmentByExample(QWidget):
             signal.connect(self._tell_first_step)
         for button in self.jobs.buttons:
             button.started.connect(self.refresh)
+            button.started.connect(lambda: self.message.hint(""))
             button.ended.connect(self.refresh)
             self.progress.follow(button)
         examples.changed.connect(self._show_examples)

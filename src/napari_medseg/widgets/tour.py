@@ -83,7 +83,7 @@ class Tour:
         self.press(self.dock.jobs.add)
 
     def press(self, button: JobButton, until: Callable[[], bool] | None = None) -> None:
-        """Press a button and wait until its job is over, or something else is true.
+        """Press a button and wait until its job is over, or until something else is true.
 
         Raises
         ------
@@ -93,14 +93,24 @@ class Tour:
         failures: list[str] = []
         button.failed.connect(failures.append)
         button.click()
+        self.wait_for(button, until)
+        button.failed.disconnect(failures.append)
+        if failures:
+            raise RuntimeError(failures[0])
+
+    def wait_for(self, button: JobButton, until: Callable[[], bool] | None = None) -> None:
+        """Wait until the job of a button is over, or until something else is true.
+
+        Raises
+        ------
+        RuntimeError
+            If it takes too long.
+        """
         deadline = time.monotonic() + LONGEST_JOB_S
         while button.is_running and not (until and until()):
             self.settle(0.02)
             if time.monotonic() > deadline:
                 raise RuntimeError(f"“{button.title}” took too long.")
-        button.failed.disconnect(failures.append)
-        if failures:
-            raise RuntimeError(failures[0])
         self.settle()
 
     def dice(self, plane: int) -> float:

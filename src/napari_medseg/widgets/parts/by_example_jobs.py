@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_medseg.engine.leave_one_out import leave_one_out
 from napari_medseg.engine.order import nearest_first
-from napari_medseg.engine.results import PlanePreview, Progress, Segmentation
+from napari_medseg.engine.results import Progress, Segmentation
 from napari_medseg.engine.support import SupportExample, SupportSet
 from napari_medseg.session.case import Case
 from napari_medseg.session.examples import Origin
@@ -24,6 +24,7 @@ from napari_medseg.session.jobs import (
     save_job,
 )
 from napari_medseg.session.prediction import Prediction
+from napari_medseg.session.proposal import PlaneProposal
 from napari_medseg.session.stack import Stack, stack_on_display
 from napari_medseg.widgets.parts.details import Details
 from napari_medseg.widgets.parts.job_button import AnyJob, JobButton, JobGate
@@ -188,7 +189,7 @@ class ByExampleJobs(QObject):
         return predict_job(self._query(stack), positions, support, options)
 
     def _on_step(self, progress: Progress) -> None:
-        if isinstance(progress.preview, PlanePreview) and self.prediction is not None:
+        if isinstance(progress.preview, PlaneProposal) and self.prediction is not None:
             self.prediction.take(progress.preview, self._threshold())
 
     def _on_predicted(self, segmentation: Segmentation) -> None:

@@ -85,7 +85,7 @@ class ClassTable(QWidget):
             self.table.selectRow(min(row, len(names) - 1))
         rows = min(max(len(names), 1), 4)
         self.table.setFixedHeight(
-            self.table.horizontalHeader().sizeHint().height() + rows * _ROW + 4
+            self.table.horizontalHeader().sizeHint().height() + rows * _ROW + 10
         )
         self._refresh_buttons()
 
@@ -93,7 +93,9 @@ class ClassTable(QWidget):
         value = row + 1
         swatch = QPixmap(14, 14)
         swatch.fill(QColor(colour_of(value)))
-        named = QTableWidgetItem(QIcon(swatch), name)
+        icon = QIcon(swatch)
+        icon.addPixmap(swatch, QIcon.Mode.Selected)
+        named = QTableWidgetItem(icon, name)
         count = QTableWidgetItem(str(self._examples.count(value)))
         count.setFlags(count.flags() & ~Qt.ItemFlag.ItemIsEditable)
         count.setTextAlignment(Qt.AlignmentFlag.AlignCenter)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -30,11 +30,15 @@ class Details(QCollapsible):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("Details", parent)
         self.model = QComboBox()
-        for card in list_models():
+        for card in list_models(present=True):
             if card.kind == "in-context":
                 self.model.addItem(card.title, card)
+                tip = f"{card.description}\nNot for: {card.not_for}\nLicence: {card.licence}"
+                self.model.setItemData(self.model.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
                 if card.name == DEFAULT_MODEL:
                     self.model.setCurrentIndex(self.model.count() - 1)
+        self.model.currentIndexChanged.connect(self._show_card)
+        self._show_card()
         self.device = _choices(_DEVICES, "Where the computation runs")
         self.refine = _choices(_REFINE, "Look at the region found a second time, at its own scale")
         self.colour = _choices(_COLOUR, "What is made of a colour image")
@@ -69,6 +73,9 @@ class Details(QCollapsible):
         for box in (self.flips, self.displayed, self.shortcuts):
             rows.addRow(box)
         return form
+
+    def _show_card(self) -> None:
+        self.model.setToolTip(self.model.currentData(Qt.ItemDataRole.ToolTipRole) or "")
 
     @property
     def has_model(self) -> bool:

@@ -4,42 +4,61 @@ from __future__ import annotations
 
 import time
 
-from qtpy.QtWidgets import QLabel, QProgressBar, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QGridLayout, QLabel, QProgressBar, QPushButton, QSizePolicy, QWidget
 
 from napari_medseg.engine.results import Progress
 from napari_medseg.widgets.parts.job_button import JobButton
 
 
 class JobProgress(QWidget):
-    """Follows the jobs of several buttons; hidden while none runs."""
+    """Follows the jobs of several buttons and cancels them; hidden while none runs."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.bar = QProgressBar()
         self.words = QLabel()
         self.words.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        layout = QVBoxLayout(self)
+        self.cancel_button = QPushButton("Cancel")
+        self.cancel_button.setToolTip("Stop; what is done stays")
+        self.cancel_button.clicked.connect(self._cancel)
+        layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
-        layout.addWidget(self.bar)
-        layout.addWidget(self.words)
+        layout.addWidget(self.bar, 0, 0)
+        layout.addWidget(self.cancel_button, 0, 1)
+        layout.addWidget(self.words, 1, 0, 1, 2)
+        layout.setColumnStretch(0, 1)
+        self._buttons: list[JobButton] = []
         self._started = 0.0
         self.hide()
 
     def follow(self, button: JobButton) -> None:
         """Show the jobs of this button too."""
+        self._buttons.append(button)
         button.started.connect(lambda: self._start(button.title))
         button.progressed.connect(self._advance)
-        button.ended.connect(self.hide)
+        button.ended.connect(self._end)
+
+    def _cancel(self) -> None:
+        self.cancel_button.setEnabled(False)
+        self.cancel_button.setText("Cancelling…")
+        for button in self._buttons:
+            button.cancel()
+
+    def _end(self) -> None:
+        self.setVisible(any(button.is_running for button in self._buttons))
 
     def _start(self, title: str) -> None:
         self._started = time.monotonic()
+        self.cancel_button.setEnabled(True)
+        self.cancel_button.setText("Cancel")
         self.bar.setRange(0, 0)
         self.words.setText(f"{title}…")
         self.show()
 
     def _advance(self, progress: Progress) -> None:
         self.bar.setRange(0, max(progress.total, 1))
+        self.bar.setFormat("%v of %m" if progress.total > 1 else "%p %")
         self.bar.setValue(progress.done)
         parts = [progress.message or self.words.text()]
         left = self._seconds_left(progress)

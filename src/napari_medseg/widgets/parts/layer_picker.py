@@ -71,7 +71,7 @@ class LayerPicker(QComboBox):
             index = self._shown.index(self._current) if self._current in self._shown else -1
             self.setCurrentIndex(index if self._shown else 0)
         self.setEnabled(bool(self._shown))
-        self.setToolTip("" if self._shown else self._empty)
+        self.setToolTip(self.currentText() if self._shown else self._empty)
 
     def disconnect_layers(self) -> None:
         """Stop following the layer list."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import QEvent, QObject, Qt
+from qtpy.QtCore import QEvent, QObject, Qt, QTimer
 from qtpy.QtWidgets import QFrame, QScrollArea, QStyle, QWidget
+
+_UNFOLDING_MS = 350
 
 
 class VerticalScrollArea(QScrollArea):
@@ -23,6 +25,10 @@ class VerticalScrollArea(QScrollArea):
         if event.type() in (QEvent.Type.LayoutRequest, QEvent.Type.Resize, QEvent.Type.Show):
             self._fit()
         return super().eventFilter(watched, event)
+
+    def show_later(self, part: QWidget) -> None:
+        """Scroll to a part of the content once it has unfolded."""
+        QTimer.singleShot(_UNFOLDING_MS, lambda: self.ensureWidgetVisible(part, 0, 0))
 
     def _fit(self) -> None:
         content = self.widget()

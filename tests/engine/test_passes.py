@@ -7,7 +7,12 @@ from torch import Tensor, nn
 
 from napari_medseg.engine import passes
 from napari_medseg.engine.devices import choose_device, choose_precision
-from napari_medseg.engine.memory import forecast_pass, queries_per_pass
+from napari_medseg.engine.memory import (
+    available_memory,
+    fits,
+    forecast_pass,
+    queries_per_pass,
+)
 from napari_medseg.engine.passes import Averaging, Predictor, Question, View
 
 
@@ -108,6 +113,13 @@ def test_the_forecast_grows_with_support_and_queries() -> None:
     assert forecast_pass(64) > forecast_pass(16) > forecast_pass(1)
     assert forecast_pass(16, queries=4) == 4 * forecast_pass(16)
     assert queries_per_pass(16, torch.device("cpu")) == 1
+
+
+def test_what_is_larger_than_the_memory_does_not_fit() -> None:
+    free = available_memory(torch.device("cpu"))
+    assert free > 0
+    assert fits(1000)
+    assert not fits(100 * free)
 
 
 def test_devices_and_precision_by_name() -> None:

@@ -87,11 +87,12 @@ def prepare(
     card = get_card(options.model) if isinstance(options.model, str) else options.model
     colours = colours and all(example.is_rgb for example in support)
     key = (support.content_hash, card.sha256, colours, options.of_preparation())
-    if key not in support.memo:
+    prepared: PreparedSupport | None = support.memo.get(key)
+    if prepared is None:
         yield Progress(0, total, "Loading the model")
         prepared = yield from _prepare(support, options, card, colours, total)
         _keep(support.memo, key, prepared)
-    return support.memo[key]
+    return prepared
 
 
 def _prepare(

@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_medseg.io.atomic import atomic_write, split_suffix
+from napari_medseg.io.atomic import reading_back, replacing, split_suffix
 from napari_medseg.io.errors import ReadError, guarded
 from napari_medseg.io.geometry import Geometry
+from napari_medseg.io.grid import same_place
 from napari_medseg.io.images import NIFTI_SUFFIXES, TIFF_SUFFIXES, checked_suffix
 from napari_medseg.io.notes import HasDict, make_note
+from napari_medseg.io.steps import Step, Steps, finish
 
 WRITTEN_SUFFIXES = (".png", *TIFF_SUFFIXES, *NIFTI_SUFFIXES)
 READ_SUFFIXES = (*WRITTEN_SUFFIXES, ".bmp")
@@ -107,6 +109,21 @@ def write_labels(
     SaveError
         Where the file could not be saved; what was there before is untouched.
     """
+    return finish(label_steps(path, labels, geometry, provenance, class_names))
+
+
+def label_steps(
+    path: str | os.PathLike[str],
+    labels: ArrayLike,
+    geometry: Geometry | None = None,
+    provenance: HasDict | Mapping[str, Any] | None = None,
+    class_names: Sequence[str] | None = None,
+    like: Path | None = None,
+) -> Steps[Path]:
+    """Write a label map as `write_labels` does, in steps; closing the generator cancels it.
+
+    `like` is a NIfTI image of the same grid; a NIfTI file gets its placement to the bit.
+    """
     exact = exact_labels(labels)
     if exact.ndim not in (2, 3) or not exact.size:
         raise ValueError(f"Labels must be a plane or a volume; these have the shape {exact.shape}.")
@@ -114,8 +131,13 @@ def write_labels(
     if where.ndim != exact.ndim:
         raise ValueError(f"The geometry has {where.ndim} axes, the labels have {exact.ndim}.")
     note = make_note(where, provenance, class_names)
-    write = _writer(Path(path).name, exact, where, note)
-    return atomic_write(path, write, partial(_compare, labels=exact, geometry=where))
+    write = _writer(Path(path).name, exact, where, note, like)
+    with replacing(path) as temporary:
+        yield from write(temporary)
+        yield Step(1, 1, "Reading back and comparing")
+        with reading_back(temporary, path):
+            _compare(temporary, exact, where)
+    return Path(os.path.realpath(path))
 
 
 def read_labels(path: str | os.PathLike[str]) -> LabelFile:
@@ -150,9 +172,9 @@ def read_labels(path: str | os.PathLike[str]) -> LabelFile:
 
 
 def _writer(
-    name: str, labels: NDArray[Any], geometry: Geometry, note: str
-) -> Callable[[Path], None]:
-    """Give what writes these labels into a file of that name.
+    name: str, labels: NDArray[Any], geometry: Geometry, note: str, like: Path | None
+) -> Callable[[Path], Steps[None]]:
+    """Give what writes these labels into a file of that name, in steps.
 
     Raises
     ------
@@ -171,7 +193,7 @@ def _writer(
                 f"A PNG label map holds 255 classes, this one goes up to {highest}; save it as "
                 "OME-TIFF or NIfTI."
             )
-        return partial(write_indexed_png, labels=labels, note=note)
+        return _in_one_step(partial(write_indexed_png, labels=labels, note=note))
     if suffix in TIFF_SUFFIXES:
         from napari_medseg.io.tiff import write_tiff_labels
 
@@ -180,14 +202,22 @@ def _writer(
                 f"OME-TIFF holds labels up to {_HIGHEST_IN_TIFF}, these go up to {highest}; "
                 "save them as NIfTI."
             )
-        return partial(write_tiff_labels, labels=labels, geometry=geometry, note=note)
+        return _in_one_step(partial(write_tiff_labels, labels=labels, geometry=geometry, note=note))
     if suffix in NIFTI_SUFFIXES:
-        from napari_medseg.io.nifti import write_nifti_labels
+        from napari_medseg.io.nifti_labels import nifti_label_steps
 
-        return partial(write_nifti_labels, labels=labels, geometry=geometry, note=note)
+        return partial(nifti_label_steps, labels=labels, geometry=geometry, note=note, like=like)
     raise ValueError(
         f"Labels cannot be saved as {name}; end the name with {', '.join(WRITTEN_SUFFIXES)}."
     )
+
+
+def _in_one_step(write: Callable[[Path], None]) -> Callable[[Path], Steps[None]]:
+    def steps(path: Path) -> Steps[None]:
+        yield Step(0, 1, "Writing")
+        write(path)
+
+    return steps
 
 
 def _label_reader(suffix: str) -> Callable[[Path], tuple[NDArray[Any], Geometry, dict[str, Any]]]:
@@ -214,7 +244,7 @@ def _one_channel(file: Path, colours: NDArray[Any]) -> NDArray[Any]:
 
 
 def _compare(path: Path, labels: NDArray[Any], geometry: Geometry) -> None:
-    """Raise where a file does not hold these labels at this spacing."""
+    """Raise where a file does not hold these labels, or not where they lie."""
     found = read_labels(path)
     same_shape = found.labels.shape[-labels.ndim :] == labels.shape
     if not same_shape or not np.array_equal(found.labels.reshape(labels.shape), labels):
@@ -222,3 +252,7 @@ def _compare(path: Path, labels: NDArray[Any], geometry: Geometry) -> None:
     spacing = found.geometry.spacing[-labels.ndim :]
     if not np.allclose(spacing, geometry.spacing, rtol=1e-6, atol=0.0):
         raise ValueError(f"the spacing in the file is {spacing}, not {geometry.spacing}.")
+    if found.geometry.ndim == geometry.ndim and not same_place(
+        labels.shape, geometry, found.geometry
+    ):
+        raise ValueError("the labels in the file lie elsewhere than those that were to be saved.")

@@ -34,9 +34,15 @@ def make_note(
     if class_names:
         note["class_names"] = list(class_names)
     if provenance is not None:
-        fields = provenance.as_dict() if isinstance(provenance, HasDict) else dict(provenance)
-        note["provenance"] = fields
+        note["provenance"] = fields_of(provenance)
     return json.dumps({NOTE_KEY: note})
+
+
+def fields_of(provenance: HasDict | Mapping[str, Any] | None) -> dict[str, Any]:
+    """Give a provenance as the mapping that it is in a file; empty where there is none."""
+    if provenance is None:
+        return {}
+    return provenance.as_dict() if isinstance(provenance, HasDict) else dict(provenance)
 
 
 def parse_note(text: str | None) -> dict[str, Any]:

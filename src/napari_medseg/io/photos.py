@@ -81,7 +81,13 @@ def write_indexed_png(path: Path, labels: NDArray[np.uint8], note: str) -> None:
     image.save(path, pnginfo=text, optimize=True)
 
 
+def class_colour(value: int) -> tuple[int, int, int]:
+    """Give the red, green and blue (0 to 255) that a class is shown in; black for 0."""
+    if value == 0:
+        return 0, 0, 0
+    red, green, blue = colorsys.hsv_to_rgb((value - 1) * _GOLDEN_RATIO % 1.0, 0.75, 0.95)
+    return round(255 * red), round(255 * green), round(255 * blue)
+
+
 def _palette() -> list[int]:
-    colours = [(0.0, 0.0, 0.0)]
-    colours += [colorsys.hsv_to_rgb(n * _GOLDEN_RATIO % 1.0, 0.75, 0.95) for n in range(255)]
-    return [round(255 * channel) for colour in colours for channel in colour]
+    return [channel for value in range(256) for channel in class_colour(value)]

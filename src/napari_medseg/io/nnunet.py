@@ -1,0 +1,253 @@
+"""An image and its labels as a case of an nnU-Net v2 dataset.
+
+The layout is that of nnU-Net's documentation: ``imagesTr/CASE_0000.nii.gz`` (one file per channel),
+``labelsTr/CASE.nii.gz`` and ``dataset.json``. ``dataset.json`` also lists the files of each case,
+which nnU-Net takes instead of looking into the folders; it is written last, so a case is in the
+dataset with all its files or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_medseg.io.atomic import SaveError, atomic_write, reading_back, replacing
+from napari_medseg.io.geometry import Geometry
+from napari_medseg.io.labels import exact_labels, label_steps
+from napari_medseg.io.nifti_labels import nifti_label_steps
+from napari_medseg.io.steps import Step, Steps
+
+ENDING = ".nii.gz"
+_COLOURS = ("R", "G", "B")
+_DATASET = re.compile(r"Dataset\d{3}_[A-Za-z0-9_-]+")
+
+
+@dataclass(frozen=True)
+class Case:
+    """What becomes one case.
+
+    Parameters
+    ----------
+    name : str
+        Its identifier; names a file, so it must not name a patient.
+    image : ndarray, shape (H, W[, 3|4]) or (Z, H, W[, 3|4])
+        Any real type.
+    rgb : bool
+        Whether the last axis is colour; each of red, green and blue becomes a channel.
+    labels : ndarray of integers, shape (H, W) or (Z, H, W)
+        Class index per pixel.
+    geometry : Geometry
+        Of both.
+    class_names : sequence of str
+        Name of each index from 0 on.
+    channel : str
+        What the one channel of a grey image is; nnU-Net normalises ``"CT"`` in its own way.
+    like : Path, optional
+        The NIfTI file of the image, whose placement is copied to the bit.
+    """
+
+    name: str
+    image: NDArray[Any]
+    rgb: bool
+    labels: NDArray[Any]
+    geometry: Geometry
+    class_names: Sequence[str] = ()
+    channel: str = "image"
+    like: Path | None = None
+
+
+def nnunet_steps(folder: str | os.PathLike[str], case: Case) -> Steps[Path]:
+    """Add a case to an nnU-Net dataset, which is begun where there is none.
+
+    Parameters
+    ----------
+    folder : path-like
+        The dataset, ``Dataset012_Name``.
+    case : Case
+        A case of the same name is replaced.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    ValueError
+        With one sentence, where the case does not fit the dataset or nnU-Net.
+    SaveError
+        Where it could not be saved; the dataset is then as it was, as far as nnU-Net sees it.
+    """
+    dataset = Path(folder)
+    labels = _consecutive(case)
+    channels = _channels(case)
+    description = _merged(_description(dataset), case, labels, list(channels))
+    for part in ("imagesTr", "labelsTr"):
+        _made(dataset / part)
+    total = len(channels) + 1
+    for n, (number, data) in enumerate(channels.items()):
+        target = dataset / "imagesTr" / f"{case.name}_{number:04d}{ENDING}"
+        with replacing(target) as temporary:
+            for step in nifti_label_steps(temporary, data, case.geometry, "", case.like):
+                yield Step(n * step.total + step.done, total * step.total, "Writing the image")
+            with reading_back(temporary, target):
+                _compare(temporary, data)
+    target = dataset / "labelsTr" / f"{case.name}{ENDING}"
+    yield from label_steps(target, labels, case.geometry, None, case.class_names or None, case.like)
+    text = json.dumps(description, indent=2, ensure_ascii=False)
+    atomic_write(dataset / "dataset.json", lambda path: path.write_text(text, "utf-8"))
+    return dataset
+
+
+def check_dataset_name(folder: Path) -> None:
+    """Raise ValueError with one sentence where nnU-Net would not take a folder of this name."""
+    if not _DATASET.fullmatch(folder.name):
+        raise ValueError(
+            "nnU-Net wants a folder named like Dataset012_Liver, with three digits; "
+            f"“{folder.name}” is not."
+        )
+
+
+def cases_of(folder: Path) -> list[str]:
+    """Give the names of the cases that a dataset lists; none where there is no dataset."""
+    return sorted(_description(folder).get("dataset", {}))
+
+
+def _consecutive(case: Case) -> NDArray[np.unsignedinteger]:
+    labels = exact_labels(case.labels)
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", case.name):
+        raise ValueError(
+            f"“{case.name}” cannot name a case; use letters, digits, points, dashes and "
+            "underscores."
+        )
+    expected = case.image.shape[: case.image.ndim - 1] if case.rgb else case.image.shape
+    if expected != labels.shape:
+        raise ValueError(
+            f"The labels have the size {labels.shape}, the image {expected}; choose the image on "
+            "which they were painted."
+        )
+    return labels
+
+
+def _channels(case: Case) -> dict[int, NDArray[Any]]:
+    image = case.image
+    if image.dtype == bool:
+        image = image.astype(np.uint8)
+    if image.dtype.kind not in "iuf" or image.dtype.itemsize > 8:
+        raise ValueError(f"nnU-Net takes numbers; the image is of type {image.dtype}.")
+    if image.dtype == np.float16:
+        image = image.astype(np.float32)
+    if image.dtype.kind == "f" and not np.isfinite(image).all():
+        raise ValueError(
+            "The image holds NaN or infinity, with which nnU-Net cannot be trained; mend it first."
+        )
+    if not case.rgb:
+        return {0: image}
+    return {number: image[..., number] for number in range(3)}
+
+
+def _description(dataset: Path) -> dict[str, Any]:
+    file = dataset / "dataset.json"
+    if not file.exists():
+        return {}
+    try:
+        found = json.loads(file.read_text("utf-8"))
+        if not isinstance(found.get("labels"), dict):
+            raise ValueError
+    except (OSError, ValueError, AttributeError) as error:
+        raise SaveError(
+            f"The dataset.json in {dataset} cannot be read; mend it or choose another folder."
+        ) from error
+    return dict(found)
+
+
+def _merged(
+    found: Mapping[str, Any], case: Case, labels: NDArray[Any], channels: Iterable[int]
+) -> dict[str, Any]:
+    """Give the dataset's description with the case in it.
+
+    Raises
+    ------
+    ValueError
+        Where the classes or channels are others than those of the cases that are there.
+    """
+    names = list(_COLOURS) if case.rgb else [case.channel]
+    channel_names = {str(number): name for number, name in enumerate(names)}
+    classes = _classes(case.class_names, int(labels.max(initial=0)))
+    if found:
+        if found.get("file_ending") != ENDING or len(found.get("channel_names", {})) != len(names):
+            raise ValueError(
+                "The cases of this dataset have other channels or another kind of file; choose "
+                "another dataset."
+            )
+        classes = _joined(found["labels"], classes)
+        channel_names = dict(found["channel_names"])
+    cases = dict(found.get("dataset") or _listed(found))
+    cases[case.name] = {
+        "images": [f"./imagesTr/{case.name}_{number:04d}{ENDING}" for number in channels],
+        "label": f"./labelsTr/{case.name}{ENDING}",
+    }
+    return dict(found) | {
+        "channel_names": channel_names,
+        "labels": classes,
+        "numTraining": len(cases),
+        "file_ending": ENDING,
+        "dataset": dict(sorted(cases.items())),
+    }
+
+
+def _classes(class_names: Sequence[str], highest: int) -> dict[str, int]:
+    """Give the classes as nnU-Net wants them: numbered from 0 without a gap, each named once."""
+    classes = {"background": 0}
+    for value in range(1, max(highest + 1, len(class_names))):
+        name = class_names[value] if value < len(class_names) else ""
+        taken = not name or name in classes
+        classes[f"class {value}" if taken else name] = value
+    return classes
+
+
+def _joined(old: Mapping[str, Any], new: Mapping[str, int]) -> dict[str, Any]:
+    """Give the classes of both; the case may name fewer or more, but none by another number."""
+    by_value = {value: name for name, value in old.items() if isinstance(value, int)}
+    for name, value in new.items():
+        known = by_value.get(value)
+        if known != name and (known is not None or name in old):
+            raise ValueError(
+                f"Class {value} is called “{known or 'nothing yet'}” in this dataset and “{name}” "
+                "here; give the classes the same names and numbers, or choose another dataset."
+            )
+    return dict(old) | dict(new)
+
+
+def _listed(found: Mapping[str, Any]) -> dict[str, Any]:
+    if found.get("numTraining"):
+        raise ValueError(
+            "This dataset was begun by another program, and nnU-Net finds its cases by their "
+            "names; choose a new folder."
+        )
+    return {}
+
+
+def _made(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SaveError(
+            f"The folder {folder} cannot be made ({error.strerror}); choose another one."
+        ) from error
+
+
+def _compare(path: Path, data: NDArray[Any]) -> None:
+    import nibabel
+
+    found = np.asarray(nibabel.load(path).dataobj).T.reshape(data.shape)
+    if not np.array_equal(found, data):
+        raise ValueError("the image in the file differs from the one that was to be saved.")

@@ -267,7 +267,7 @@ def test_stack_with_its_last_planes_cut_off_is_refused(tmp_path, name, kept):
 
 
 def test_folder_missing_and_foreign_files_are_named(tmp_path):
-    with pytest.raises(ReadError, match="is a folder"):
+    with pytest.raises(ReadError, match="is a folder without DICOM images"):
         read_image(tmp_path)
     with pytest.raises(ReadError, match="does not exist"):
         read_image(tmp_path / "a.png")

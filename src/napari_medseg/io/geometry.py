@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Matrix = tuple[tuple[float, ...], ...]
+_SHEARED = 1.0 - 1e-6  # volume of a voxel over the product of its sides: 0.08 degrees
+_LEAST_VOLUME = 1e-3
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,9 @@ class Geometry:
     Parameters
     ----------
     spacing : tuple of float
-        Distance between neighbouring samples along each array axis, in `units`.
+        Distance between neighbouring samples along each array axis, in `units`. In a sheared scan
+        that of the first axis is how far its planes lie apart, so that the product is always the
+        volume of a voxel.
     origin : tuple of float
         Position of the first sample's centre, in `units`.
     direction : tuple of tuple of float
@@ -66,10 +70,16 @@ class Geometry:
         spacing = np.linalg.norm(matrix[:-1, :-1], axis=0)
         if not np.isfinite(matrix).all() or not (spacing > 0).all():
             raise ValueError("The file gives no usable voxel size (zero or not a number).")
+        direction = matrix[:-1, :-1] / spacing
+        squeezed = abs(np.linalg.det(direction))
+        if squeezed < _LEAST_VOLUME:
+            raise ValueError("The file gives no usable voxel size (axes that coincide).")
+        if squeezed < _SHEARED:
+            spacing[0] *= squeezed
         return cls(
             spacing=tuple(spacing.tolist()),
             origin=tuple(matrix[:-1, -1].tolist()),
-            direction=_as_matrix(matrix[:-1, :-1] / spacing),
+            direction=_as_matrix(direction),
             units=units,
             matrix=_as_matrix(matrix),
         )

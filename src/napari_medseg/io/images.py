@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from numpy.typing import NDArray
+import numpy as np
 
 from napari_medseg.io.atomic import split_suffix
-from napari_medseg.io.errors import ReadError, guarded
+from napari_medseg.io.errors import ReadError
+from napari_medseg.io.findings import Finding
 from napari_medseg.io.geometry import Geometry
 
 PHOTO_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
@@ -26,39 +27,89 @@ class ImageFile:
 
     Parameters
     ----------
-    data : ndarray
-        (H, W), (H, W, 3|4), (Z, H, W) or (Z, H, W, 3|4), values as stored.
+    data : ndarray, or dask array for very large images
+        (H, W), (H, W, 3|4), (Z, H, W), (Z, H, W, 3|4); with further leading axes where `axes`
+        names them. Values as stored, rescaled where the file says how.
     geometry : Geometry
         Of the spatial axes of `data`, 2 or 3 of them.
     rgb : bool
         Whether the last axis is colour.
     name : str
-        File name without its suffix.
+        What it may be called on the screen: the file name without its suffix; for DICOM modality,
+        body part and series number.
+    findings : tuple of Finding
+        What the person who opens it must know.
+    axes : tuple of str
+        Name of each axis of `data` but colour; the last of ``("z", "y", "x")`` by default.
+    window : tuple of float, optional
+        Values between which it is to be shown, where the file says so.
+    value_unit : str
+        What the values are, such as ``"HU"``; empty where that is not known.
+    negative : bool
+        Whether low values are meant to be shown bright.
+    step : tuple of (float, str)
+        Distance along the leading axis that is not of space, and its unit.
+    levels : tuple of arrays
+        The same image ever coarser, after `data`; for multiscale files.
+    source : mapping
+        How to find it again: ``"kind"``; for DICOM ``"series"``, the UID, ``"planes"``, file and
+        frame number of each plane, ``"corners"``, the position of the first pixel of each in mm
+        (up, front, right), and ``"turn"``, the directions of rows and columns.
     """
 
-    data: NDArray[Any]
+    data: Any
     geometry: Geometry
     rgb: bool
     name: str
+    findings: tuple[Finding, ...] = ()
+    axes: tuple[str, ...] = ()
+    window: tuple[float, float] | None = None
+    value_unit: str = ""
+    negative: bool = False
+    step: tuple[float, str] = (1.0, "pixel")
+    levels: tuple[Any, ...] = ()
+    source: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.axes:
+            ndim = self.data.ndim - self.rgb
+            object.__setattr__(self, "axes", ("t", "z", "y", "x")[-ndim:])
 
 
-def read_image(path: str | os.PathLike[str]) -> ImageFile:
-    """Read a PNG, JPEG, BMP, TIFF or NIfTI file.
+def read_image(path: str | os.PathLike[str], series: int | str | None = None) -> ImageFile:
+    """Read a plane or a volume into memory, as a method wants it.
 
     Values stay as stored, with these exceptions: 1-bit images become 0 and 255; palette images
     become what the palette shows (grey where it is grey); CMYK, YCbCr and Lab become RGB without a
     colour profile; grey with transparency drops the transparency; a photo is turned the way its
-    EXIF entry says; a PNG with 16 bits per colour channel is read with 8. Spacing comes from TIFF
-    (OME, ImageJ and resolution entries) and NIfTI; the print resolution of a photo is no spacing.
+    EXIF entry says; a PNG with 16 bits per colour channel is read with 8; DICOM and NIfTI are
+    rescaled as they say. Spacing comes from TIFF (OME, ImageJ and resolution entries), NIfTI,
+    OME-Zarr and DICOM; the print resolution of a photo is no spacing.
+
+    Parameters
+    ----------
+    path : path-like
+        A PNG, JPEG, BMP, TIFF, NIfTI, DICOM or OME-Zarr file, or a folder of DICOM files.
+    series : int or str, optional
+        Which series of a folder: its place in the list of `list_series`, or its UID.
 
     Raises
     ------
     ReadError
-        With one sentence, for a missing, empty, cut, foreign or unreadable file.
+        With one sentence, for a missing, empty, cut, foreign or unreadable file, for one with
+        more axes than a volume has, and for a DICOM series that is no volume.
     """
-    file = Path(path)
-    read = _reader(checked_suffix(file, IMAGE_SUFFIXES))
-    return ImageFile(*guarded(file, lambda: read(file)), name=split_suffix(file.name)[0])
+    from napari_medseg.io.volume import read_volume
+
+    image = read_volume(path, series)
+    ndim = image.data.ndim - image.rgb
+    if ndim > image.geometry.ndim:
+        sizes = " × ".join(str(n) for n in image.data.shape[:ndim])
+        raise ReadError(
+            f"{Path(path).name} has {ndim} axes of sizes {sizes}; save one time point or one "
+            "channel of it and open that."
+        )
+    return replace(image, data=np.asarray(image.data), levels=())
 
 
 def checked_suffix(file: Path, known: tuple[str, ...]) -> str:
@@ -81,18 +132,3 @@ def checked_suffix(file: Path, known: tuple[str, ...]) -> str:
     if file.stat().st_size == 0:
         raise ReadError(f"{file.name} is empty (0 bytes); get the file again from where it came.")
     return suffix
-
-
-def _reader(suffix: str) -> Callable[[Path], tuple[NDArray[Any], Geometry, bool]]:
-    """Give the reader of a kind of file; its library is loaded only now."""
-    if suffix in NIFTI_SUFFIXES:
-        from napari_medseg.io.nifti import read_nifti
-
-        return read_nifti
-    if suffix in TIFF_SUFFIXES:
-        from napari_medseg.io.tiff import read_tiff
-
-        return read_tiff
-    from napari_medseg.io.photos import read_photo
-
-    return read_photo

@@ -14,54 +14,61 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_medseg.io.atomic import split_suffix
 from napari_medseg.io.errors import ReadError
+from napari_medseg.io.findings import Finding
 from napari_medseg.io.geometry import Geometry
+from napari_medseg.io.images import ImageFile
 from napari_medseg.io.notes import parse_note
 
 _UNITS = {"mm": ("mm", 1.0), "micron": ("um", 1.0), "meter": ("mm", 1000.0)}
+_DIFFERENT = 0.1  # of a voxel, between the places that two matrices give to a corner
 
 
-def read_nifti(file: Path) -> tuple[NDArray[Any], Geometry, bool]:
-    """Give voxels (Z, Y, X[, 3]), geometry and whether they are in colour.
+def read_nifti(file: Path) -> ImageFile:
+    """Give voxels (Z, Y, X[, 3]) or (T, Z, Y, X), with where they lie and what is odd about that.
 
     Integers without a scaling stay integers of their type, everything else is float32 (float64
     where the file stores that). A header without units means mm. Where the file has both a qform
-    and an sform, the sform counts, as the standard recommends.
+    and an sform, the sform counts, as the standard recommends; where they differ there is a
+    finding. Where it has neither, the voxel size counts and no direction is claimed.
 
     Raises
     ------
     ReadError
-        With one sentence, for more than three axes or a voxel size that cannot be.
+        With one sentence, for more than four axes or a voxel size that cannot be.
     """
-    nibabel = _nibabel()
-    image = nibabel.load(file)
+    image = _nibabel().load(file)
     shape = image.shape
     while len(shape) > 3 and shape[-1] == 1:
         shape = shape[:-1]
-    if len(shape) > 3:
+    if len(shape) > 4:
         raise ReadError(
-            f"{file.name} has {len(shape)} axes of sizes {shape}; save one time point or one "
-            "channel of it and open that."
+            f"{file.name} has {len(shape)} axes of sizes {shape}; save one volume or one channel "
+            "of it and open that."
         )
     shape = shape + (1,) * (3 - len(shape))
-    units, factor = _UNITS.get(image.header.get_xyzt_units()[0], ("mm", 1.0))
-    affine = np.asarray(image.affine, dtype=np.float64)
-    if factor != 1.0:
-        affine = np.diag([factor, factor, factor, 1.0]) @ affine
-    geometry = Geometry.from_affine(_reversed(affine), units)
+    geometry, findings = _placed(image)
     data = _voxels(image).reshape(shape)
+    name = split_suffix(file.name)[0]
     if data.dtype.names:
         colours = np.stack([data[channel] for channel in data.dtype.names], axis=-1)
-        return np.ascontiguousarray(colours.transpose(2, 1, 0, 3)), geometry, True
-    return np.ascontiguousarray(data.T), geometry, False
+        order = (*reversed(range(len(shape))), len(shape))
+        data = np.ascontiguousarray(colours.transpose(order))
+        return ImageFile(data, geometry, True, name, tuple(findings))
+    return ImageFile(
+        np.ascontiguousarray(data.T), geometry, False, name, tuple(findings), step=_time_step(image)
+    )
 
 
 def read_nifti_labels(file: Path) -> tuple[NDArray[Any], Geometry, dict[str, Any]]:
     """Give the label map (Z, Y, X) of a NIfTI file, its geometry and our entry in it."""
-    data, geometry, _ = read_nifti(file)
+    image = read_nifti(file)
+    if image.data.ndim - image.rgb > 3:
+        raise ReadError(f"{file.name} has 4 axes; save one time point of it and open that.")
     extensions = _nibabel().load(file).header.extensions
     notes = [parse_note(_text(extension.get_content())) for extension in extensions]
-    return data, geometry, next((note for note in notes if note), {})
+    return image.data, image.geometry, next((note for note in notes if note), {})
 
 
 def write_nifti_labels(
@@ -75,6 +82,59 @@ def write_nifti_labels(
     image.header.set_xyzt_units(units.get(geometry.units, "unknown"))
     image.header.extensions.append(nibabel.nifti1.Nifti1Extension("comment", note.encode("ascii")))
     nibabel.save(image, path)
+
+
+def _placed(image: Any) -> tuple[Geometry, list[Finding]]:
+    """Give where the voxels lie by the rules of `read_nifti`."""
+    units, factor = _UNITS.get(image.header.get_xyzt_units()[0], ("mm", 1.0))
+    sform, sform_code = image.header.get_sform(coded=True)
+    qform, qform_code = image.header.get_qform(coded=True)
+    if not sform_code and not qform_code:
+        zooms = [abs(float(zoom)) * factor for zoom in image.header.get_zooms()[:3]]
+        zooms += [1.0] * (3 - len(zooms))
+        if not all(np.isfinite(zoom) and zoom > 0 for zoom in zooms):
+            raise ReadError("The file gives no usable voxel size (zero or not a number).")
+        finding = Finding(
+            "orientation unknown",
+            "This file does not say how it lies in the patient; it is shown as it is stored, and "
+            "left and right may be exchanged.",
+        )
+        return Geometry((zooms[2], zooms[1], zooms[0]), units=units), [finding]
+    affine = np.asarray(image.affine, dtype=np.float64)
+    findings = []
+    if (
+        sform_code
+        and qform_code
+        and _furthest(sform, qform, image.shape)
+        > _DIFFERENT * min(np.linalg.norm(affine[:3, :3], axis=0))
+    ):
+        findings.append(
+            Finding(
+                "sform",
+                "This file says in two ways where it lies (sform and qform), and they differ; the "
+                "sform counts here, other programs may take the qform.",
+            )
+        )
+    if factor != 1.0:
+        affine = np.diag([factor, factor, factor, 1.0]) @ affine
+    return Geometry.from_affine(_reversed(affine), units), findings
+
+
+def _furthest(one: Any, other: Any, shape: tuple[int, ...]) -> float:
+    """Give how far two matrices place the same corner of the array from each other."""
+    last = [n - 1 for n in (*shape[:3], 1, 1)[:3]]
+    corners = np.array(
+        [[x, y, z, 1] for x in (0, last[0]) for y in (0, last[1]) for z in (0, last[2])], float
+    )
+    return float(np.linalg.norm(corners @ (np.asarray(one) - np.asarray(other)).T, axis=1).max())
+
+
+def _time_step(image: Any) -> tuple[float, str]:
+    zooms = image.header.get_zooms()
+    units = {"sec": "s", "msec": "ms", "usec": "us"}.get(image.header.get_xyzt_units()[1])
+    if units is None or len(zooms) < 4 or not (np.isfinite(zooms[3]) and zooms[3] > 0):
+        return 1.0, "pixel"
+    return float(zooms[3]), units
 
 
 def _text(content: Any) -> str:

@@ -1,0 +1,86 @@
+"""What a reader noticed about an image that the person who opens it must know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_medseg.io.geometry import Geometry
+
+_MOST_ANISOTROPIC = 10.0
+_ORTHOGONAL = 1e-3  # cosine between axes: an angle of 0.06 degrees
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something about an image that is shown together with it.
+
+    Parameters
+    ----------
+    code : str
+        One word or two for programs: ``"uneven"``, ``"tilt"``, ``"sheared"``, ``"duplicate"``,
+        ``"orientation unknown"``, ``"position unknown"``, ``"sform"``, ``"anisotropic"``,
+        ``"not finite"``, ``"inverted"``, ``"overlap"`` or ``"fractional"``.
+    sentence : str
+        What it is and what follows from it, without anything about the patient.
+    warning : bool
+        Whether measurements or positions are at stake; else it is only good to know.
+    """
+
+    code: str
+    sentence: str
+    warning: bool = True
+
+    def __str__(self) -> str:
+        return self.sentence
+
+
+def warnings_of(findings: Iterable[Finding]) -> list[str]:
+    """Give the sentences of those findings that put measurements or positions at stake."""
+    return [finding.sentence for finding in findings if finding.warning]
+
+
+def geometry_findings(geometry: Geometry) -> list[Finding]:
+    """Give what is unusual about a grid: axes that are not orthogonal, very long voxels."""
+    found = []
+    direction = np.array(geometry.direction)
+    angles = np.abs(direction.T @ direction - np.eye(geometry.ndim))
+    if angles.max() > _ORTHOGONAL:
+        degrees = np.degrees(np.arcsin(min(angles.max(), 1.0)))
+        found.append(
+            Finding(
+                "sheared",
+                f"The axes of this image are not at right angles (off by {degrees:.1f}°); it is "
+                "shown on its own grid, so angles and shapes on the screen are not the patient's.",
+            )
+        )
+    longest, shortest = max(geometry.spacing), min(geometry.spacing)
+    if longest > _MOST_ANISOTROPIC * shortest:
+        found.append(
+            Finding(
+                "anisotropic",
+                f"The voxels are {longest / shortest:.0f} times as long as they are wide; volumes "
+                "measured on them are coarse.",
+            )
+        )
+    return found
+
+
+def value_findings(data: NDArray[Any]) -> list[Finding]:
+    """Give what is unusual about pixel values in memory: NaN and infinity."""
+    if data.dtype.kind != "f":
+        return []
+    bad = data.size - int(np.count_nonzero(np.isfinite(data)))
+    if not bad:
+        return []
+    return [
+        Finding(
+            "not finite",
+            f"{bad} values of this image are not a number or infinite; they count as the lowest "
+            "value and belong to no class.",
+        )
+    ]

@@ -1,0 +1,208 @@
+"""DICOM series: which ones a folder holds, and which of them is meant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_medseg.io.dicom import (
+    DICOM_SUFFIXES,
+    Frame,
+    frames_of,
+    is_cut,
+    is_dicom,
+    is_segmentation,
+    read_header,
+    text,
+)
+from napari_medseg.io.dicom_pixels import value_of, value_type, window_of
+from napari_medseg.io.errors import ReadError
+
+_THUMBNAIL = 96
+
+
+@dataclass(frozen=True)
+class Series:
+    """Frames that belong together: one series UID, one size, one direction.
+
+    Parameters
+    ----------
+    number : int
+        Its place in the list of its folder, from 1 on; what ``--series`` takes.
+    uid : str
+        SeriesInstanceUID. A localizer of three directions gives three series of one UID.
+    frames : tuple of Frame
+        As the files come; not yet in the order of space.
+    modality, body_part, description, series_number : str
+        What the header says; the description is for the screen only, for it may name a person.
+    """
+
+    number: int
+    uid: str
+    frames: tuple[Frame, ...] = field(repr=False)
+    modality: str = ""
+    body_part: str = ""
+    description: str = field(default="", repr=False)
+    series_number: str = ""
+
+    @property
+    def name(self) -> str:
+        """What the series may be called in public: modality, body part and number."""
+        number = f"series {self.series_number}" if self.series_number else ""
+        return " ".join(word for word in (self.modality, self.body_part, number) if word) or "DICOM"
+
+    @property
+    def summary(self) -> str:
+        """One line that tells it from others: name, count and size."""
+        rows, columns, _ = self.frames[0].size
+        planes = "plane" if len(self.frames) == 1 else "planes"
+        return f"{self.name}, {len(self.frames)} {planes} of {columns} × {rows}"
+
+    def thumbnail(self) -> NDArray[np.uint8]:
+        """Give the middle plane as a small picture of grey (h, w) or colour (h, w, 3)."""
+        frame = self.frames[len(self.frames) // 2]
+        plane = value_of(frame, value_type([frame]))
+        step = max(1, -(-max(plane.shape[:2]) // _THUMBNAIL))
+        small = plane[::step, ::step].astype(np.float32)
+        if plane.ndim == 3:
+            return small.astype(np.uint8)
+        low, high = window_of(frame) or (float(np.nanmin(small)), float(np.nanmax(small)))
+        scaled = np.clip((small - low) / max(high - low, 1e-6), 0.0, 1.0)
+        return (255.0 * np.nan_to_num(scaled)).astype(np.uint8)
+
+
+@dataclass(frozen=True)
+class Folder:
+    """What a folder of DICOM files holds.
+
+    Parameters
+    ----------
+    series : tuple of Series
+        The images, those of most planes first.
+    segmentations : tuple of Path
+        DICOM-SEG files.
+    unreadable : tuple of str
+        A sentence for each file that is DICOM and an image, but damaged.
+    """
+
+    series: tuple[Series, ...]
+    segmentations: tuple[Path, ...] = ()
+    unreadable: tuple[str, ...] = ()
+
+
+def list_series(folder: Path) -> list[Series]:
+    """Give the image series in a folder and the folders in it, those of most planes first.
+
+    Raises
+    ------
+    ReadError
+        Where there are none.
+    """
+    return list(scan_folder(folder).series)
+
+
+def scan_folder(folder: Path) -> Folder:
+    """Look through a folder, and the folders in it, for DICOM files.
+
+    Files that are no DICOM are passed over, and so are reports, plans and other objects without
+    an image. A damaged image is told in `Folder.unreadable`: a series must not silently lack it.
+
+    Raises
+    ------
+    ReadError
+        Where nothing in it can be opened.
+    """
+    frames: list[Frame] = []
+    segmentations, unreadable = [], []
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        if file.name.startswith(".") or file.name.upper() == "DICOMDIR":
+            continue
+        if not is_dicom(file):
+            if file.suffix.lower() in DICOM_SUFFIXES:
+                unreadable.append(f"{file.name} is no whole DICOM file (the preamble is missing).")
+            continue
+        try:
+            header = read_header(file)
+            if is_segmentation(header):
+                segmentations.append(file)
+            elif "Rows" in header:
+                frames += frames_of(file, header)
+            elif is_cut(header):
+                unreadable.append(f"{file.name} is cut off; get the file again.")
+        except ReadError as error:
+            unreadable.append(str(error))
+    if not frames and not segmentations:
+        raise ReadError(
+            unreadable[0]
+            if unreadable
+            else f"{folder.name} is a folder without DICOM images; give the files in it, or the "
+            "folder of a series."
+        )
+    return Folder(_grouped(frames), tuple(segmentations), tuple(unreadable))
+
+
+def series_of_file(file: Path) -> Series:
+    """Give the frames of one file.
+
+    Raises
+    ------
+    ReadError
+        With one sentence, where it holds no image or more than one kind of it.
+    """
+    return choose_series(_grouped(frames_of(file, read_header(file))), None, file.name)
+
+
+def choose_series(found: Sequence[Series], wanted: int | str | None, where: str) -> Series:
+    """Give the series that is meant: by its place in the list, or by its UID.
+
+    Raises
+    ------
+    ReadError
+        Where there are several and none is named, or the one named is not there; the sentence
+        lists them.
+    """
+    listing = "; ".join(f"{series.number}: {series.summary}" for series in found)
+    if wanted is None:
+        if len(found) == 1:
+            return found[0]
+        raise ReadError(f"{where} holds {len(found)} series; choose one of them: {listing}.")
+    for series in found:
+        if str(wanted) in (str(series.number), series.uid):
+            return series
+    raise ReadError(f"{where} holds no series {wanted}; there are {listing}.")
+
+
+def _grouped(frames: Sequence[Frame]) -> tuple[Series, ...]:
+    """Put frames together that are of one series, size and direction."""
+    groups: list[list[Frame]] = []
+    by_key: dict[tuple[object, ...], list[list[Frame]]] = {}
+    for frame in frames:
+        key = (text(frame.header, "SeriesInstanceUID"), frame.size, frame.pose is None)
+        same = by_key.setdefault(key, [])
+        for group in same:
+            pose = group[0].pose
+            if pose is None or frame.pose is None or pose.is_parallel(frame.pose):
+                group.append(frame)
+                break
+        else:
+            same.append([frame])
+            groups.append(same[-1])
+    groups.sort(key=len, reverse=True)
+    return tuple(_described(number, group) for number, group in enumerate(groups, start=1))
+
+
+def _described(number: int, frames: Sequence[Frame]) -> Series:
+    header = frames[0].header
+    return Series(
+        number,
+        text(header, "SeriesInstanceUID"),
+        tuple(frames),
+        text(header, "Modality"),
+        text(header, "BodyPartExamined"),
+        text(header, "SeriesDescription"),
+        text(header, "SeriesNumber"),
+    )

@@ -1,0 +1,136 @@
+"""The one way in for images: any readable file or folder, checked, with what was noticed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from napari_medseg.io.atomic import split_suffix
+from napari_medseg.io.dicom import DICOM_SUFFIXES, is_dicom
+from napari_medseg.io.errors import ReadError, guarded
+from napari_medseg.io.findings import geometry_findings, value_findings
+from napari_medseg.io.images import (
+    IMAGE_SUFFIXES,
+    NIFTI_SUFFIXES,
+    TIFF_SUFFIXES,
+    ImageFile,
+    checked_suffix,
+)
+
+ZARR_SUFFIX = ".zarr"
+
+
+def read_volume(
+    path: str | os.PathLike[str],
+    series: int | str | None = None,
+    *,
+    planes_if_uneven: bool = False,
+) -> ImageFile:
+    """Read an image as it is, with findings.
+
+    Parameters
+    ----------
+    path : path-like
+        A PNG, JPEG, BMP, TIFF, NIfTI, DICOM or OME-Zarr file, or a folder of DICOM files.
+    series : int or str, optional
+        Which series of a DICOM folder: its place in the list of `list_series`, or its UID. Needed
+        where there are several.
+    planes_if_uneven : bool
+        Whether a DICOM series with planes at uneven distances is given as a stack of planes
+        without distances, with a finding; else it is refused.
+
+    Returns
+    -------
+    ImageFile
+        Lazy (dask) where it is an OME-Zarr or a very large DICOM series.
+
+    Raises
+    ------
+    ReadError
+        With one sentence that says what is wrong and what to do.
+    """
+    file = Path(path)
+    if split_suffix(file.name)[1].lower() == ZARR_SUFFIX and file.is_dir():
+        from napari_medseg.io.zarr_images import read_zarr
+
+        return _checked(guarded(file, lambda: read_zarr(file)))
+    if file.is_dir():
+        return _dicom_folder(file, series, planes_if_uneven)
+    if series is not None:
+        raise ReadError(f"{file.name} is one file; a series is chosen in a folder.")
+    if _is_dicom_file(file):
+        return _dicom_file(file, planes_if_uneven)
+    read = _reader(checked_suffix(file, IMAGE_SUFFIXES))
+    return _checked(guarded(file, lambda: read(file)))
+
+
+def _is_dicom_file(file: Path) -> bool:
+    suffix = split_suffix(file.name)[1].lower()
+    if suffix in DICOM_SUFFIXES:
+        checked_suffix(file, DICOM_SUFFIXES)
+        return True
+    return suffix not in IMAGE_SUFFIXES and is_dicom(file)
+
+
+def _dicom_folder(folder: Path, series: int | str | None, planes_if_uneven: bool) -> ImageFile:
+    from napari_medseg.io.dicom_volume import read_series
+    from napari_medseg.io.series import choose_series, scan_folder
+
+    def read() -> ImageFile:
+        found = scan_folder(folder)
+        if found.unreadable:
+            raise ReadError(found.unreadable[0])
+        if not found.series:
+            raise ReadError(f"{folder.name} holds segmentations and no image.")
+        chosen = choose_series(found.series, series, f"The folder {folder.name}")
+        return read_series(chosen, planes_if_uneven=planes_if_uneven)
+
+    return _checked(guarded(folder, read))
+
+
+def _dicom_file(file: Path, planes_if_uneven: bool) -> ImageFile:
+    from napari_medseg.io.dicom_volume import read_series
+    from napari_medseg.io.series import series_of_file
+
+    def read() -> ImageFile:
+        return read_series(series_of_file(file), planes_if_uneven=planes_if_uneven)
+
+    return _checked(guarded(file, read))
+
+
+def _checked(image: ImageFile) -> ImageFile:
+    """Add what can be seen in every image, whatever file it came from."""
+    found = list(image.findings)
+    known = {finding.code for finding in found}
+    if not known & {"tilt", "uneven", "position unknown"}:
+        found += [f for f in geometry_findings(image.geometry) if f.code not in known]
+    if isinstance(image.data, np.ndarray):
+        found += value_findings(image.data)
+    return replace(image, findings=tuple(found))
+
+
+def _reader(suffix: str) -> Callable[[Path], ImageFile]:
+    """Give the reader of a kind of file; its library is loaded only now."""
+    if suffix in NIFTI_SUFFIXES:
+        from napari_medseg.io.nifti import read_nifti
+
+        return read_nifti
+    if suffix in TIFF_SUFFIXES:
+        return _tiff
+    return _photo
+
+
+def _tiff(file: Path) -> ImageFile:
+    from napari_medseg.io.tiff import read_tiff
+
+    return ImageFile(*read_tiff(file), name=split_suffix(file.name)[0])
+
+
+def _photo(file: Path) -> ImageFile:
+    from napari_medseg.io.photos import read_photo
+
+    return ImageFile(*read_photo(file), name=split_suffix(file.name)[0])

@@ -7,21 +7,14 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtGui import QKeyEvent
-from qtpy.QtWidgets import (
-    QFormLayout,
-    QGroupBox,
-    QHBoxLayout,
-    QPushButton,
-    QSizePolicy,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QPushButton, QSizePolicy, QWidget
 
 from napari_medseg.session.case import Case
 from napari_medseg.session.edits import Mode
 from napari_medseg.session.stack import show_plane
 from napari_medseg.widgets.parts.approved_plane import ApprovedPlane
 from napari_medseg.widgets.parts.by_example_jobs import ByExampleJobs
+from napari_medseg.widgets.parts.by_example_layout import lay_out
 from napari_medseg.widgets.parts.class_table import ClassTable
 from napari_medseg.widgets.parts.details import Details
 from napari_medseg.widgets.parts.example_strip import ExampleStrip
@@ -32,7 +25,6 @@ from napari_medseg.widgets.parts.messages import Message
 from napari_medseg.widgets.parts.proposal_panel import ProposalPanel
 from napari_medseg.widgets.parts.proposal_view import ProposalView
 from napari_medseg.widgets.parts.shortcuts import Shortcuts, native
-from napari_medseg.widgets.parts.vertical_scroll import VerticalScrollArea
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -84,7 +76,7 @@ class SegmentByExample(QWidget):
         )
         self.shortcuts = Shortcuts(self.viewer, self)
         self._gone = False
-        self._lay_out()
+        lay_out(self)
         self._connect()
         self.follower.choose_first_image()
         self._show_keys(True)
@@ -99,7 +91,6 @@ class SegmentByExample(QWidget):
             self.case.new_labels()
         except ValueError as error:
             self.message.problem(str(error))
-            return
 
     def accept(self) -> None:
         """Write the whole proposal into the labels."""
@@ -228,36 +219,7 @@ class SegmentByExample(QWidget):
         )
         self.panel.setVisible(proposal is not None)
 
-    # -- layout and wiring ----------------------------------------------------------------------
-
-    def _lay_out(self) -> None:
-        inside = QWidget()
-        column = QVBoxLayout(inside)
-        column.setContentsMargins(4, 4, 4, 4)
-        form = QFormLayout()
-        form.addRow("Image", self.images)
-        form.addRow("Labels", _row(self.labels, self.new_button))
-        column.addLayout(form)
-        column.addWidget(self.classes)
-        column.addWidget(
-            _group(
-                "Examples",
-                self.strip,
-                self.jobs.add,
-                _row(self.jobs.save, self.jobs.load, self.jobs.check),
-            )
-        )
-        column.addWidget(_group("Predict", self.jobs.plane, self.jobs.volume))
-        column.addWidget(self.approved)
-        column.addWidget(self.details)
-        column.addStretch()
-        # The answers to a proposal, progress and messages stay in sight on a small screen.
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(2, 0, 4, 4)
-        scroll = VerticalScrollArea(inside)
-        self.details.toggled.connect(lambda _: scroll.show_later(self.details))
-        for part in (scroll, self.panel, self.progress, self.message):
-            outer.addWidget(part)
+    # -- wiring -----------------------------------------------------------------------------------
 
     def _connect(self) -> None:
         examples = self.case.examples
@@ -334,20 +296,3 @@ class SegmentByExample(QWidget):
         else:
             self.shortcuts.turn_off()
         self.refresh()
-
-
-def _row(*widgets: QWidget) -> QWidget:
-    row = QWidget()
-    layout = QHBoxLayout(row)
-    layout.setContentsMargins(0, 0, 0, 0)
-    for widget in widgets:
-        layout.addWidget(widget)
-    return row
-
-
-def _group(title: str, *widgets: QWidget) -> QGroupBox:
-    group = QGroupBox(title)
-    layout = QVBoxLayout(group)
-    for widget in widgets:
-        layout.addWidget(widget)
-    return group

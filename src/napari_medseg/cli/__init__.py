@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from napari_medseg.cli.by_example import by_example
+from napari_medseg.cli.cluster import cluster
 from napari_medseg.cli.export import export
 from napari_medseg.cli.models import models
 from napari_medseg.cli.window import open_window
@@ -23,6 +24,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("by-example")(by_example)
+app.command("cluster")(cluster)
 app.command("export")(export)
 app.add_typer(models, name="models")
 

@@ -1,0 +1,61 @@
+"""``napari-medseg cluster`` writes what the Python call gives."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+from typer.testing import CliRunner
+
+import napari_medseg as medseg
+from napari_medseg.cli import app
+from napari_medseg.io.labels import read_labels
+
+
+def run(*arguments: object):
+    return CliRunner().invoke(app, ["cluster", *(str(argument) for argument in arguments)])
+
+
+@pytest.fixture
+def plane(tmp_path: Path) -> Path:
+    image = np.full((40, 50), 200, np.uint8)
+    image[10:30, 15:35] = 60
+    Image.fromarray(image).save(tmp_path / "plane.png")
+    return tmp_path / "plane.png"
+
+
+def test_writes_the_labels_that_python_gives(plane, tmp_path):
+    done = run(plane, "-o", tmp_path / "out", "--method", "kmeans", "--seed", 4, "--json")
+    assert done.exit_code == 0
+    entry = json.loads(done.stdout)["results"][0]
+    expected = medseg.cluster(np.asarray(Image.open(plane)), "kmeans", 4)
+    assert entry["output"] == str(tmp_path / "out" / "plane.png")
+    np.testing.assert_array_equal(read_labels(entry["output"]).labels, expected.labels)
+    assert entry["pixels"] == {"background": 0, "cluster 1": 400, "cluster 2": 1600}
+    assert entry["provenance"]["parameters"]["seed"] == 4
+
+
+def test_a_volume_becomes_nifti(plane, tmp_path):
+    volume = np.stack([np.asarray(Image.open(plane))] * 6)
+    tifffile.imwrite(tmp_path / "stack.tif", volume)
+    done = run(tmp_path / "stack.tif", "-o", tmp_path / "out", "--method", "otsu")
+    assert done.exit_code == 0
+    assert (tmp_path / "out" / "stack.nii.gz").is_file()
+
+
+def test_one_bad_file_does_not_stop_the_others(plane, tmp_path):
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    done = run(tmp_path / "broken.png", plane, "-o", tmp_path / "out", "--method", "otsu")
+    assert done.exit_code == 1
+    assert "1 of 2 inputs failed" in done.stderr
+    assert (tmp_path / "out" / "plane.png").is_file()
+
+
+@pytest.mark.parametrize("extra", [("--method", "magic"), ("--clusters", "1")])
+def test_wrong_requests_start_nothing(plane, tmp_path, extra):
+    assert run(plane, "-o", tmp_path / "out", *extra).exit_code == 2
+    assert not (tmp_path / "out").exists()

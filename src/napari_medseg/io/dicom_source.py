@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medseg.io.dicom import Frame, Pose, frames_of, is_dicom, is_segmentation, read_header
+from napari_medseg.io.dicom_volume import TO_APP
 from napari_medseg.io.errors import ReadError
 from napari_medseg.io.steps import Step, Steps
 
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 SAME_PLACE_MM = 1e-3
-TO_APP = np.array([[0.0, 0.0, 1.0], [0.0, -1.0, 0.0], [-1.0, 0.0, 0.0]])
-"""Turns DICOM's (left, back, up) into the app's (up, front, right)."""
 
 
 @dataclass(frozen=True)

@@ -145,7 +145,7 @@ def _is_orthogonal(affine: NDArray[np.float64]) -> bool:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[IO[bytes]]:
+def _opened(path: Path) -> Iterator[IO[bytes] | gzip.GzipFile]:
     with path.open("wb") as file:
         if path.suffix.lower() != ".gz":
             yield file

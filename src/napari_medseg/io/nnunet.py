@@ -248,6 +248,7 @@ def _made(folder: Path) -> None:
 def _compare(path: Path, data: NDArray[Any]) -> None:
     import nibabel
 
-    found = np.asarray(nibabel.load(path).dataobj).T.reshape(data.shape)
+    stored: Any = nibabel.load(path)
+    found = np.asarray(stored.dataobj).T.reshape(data.shape)
     if not np.array_equal(found, data):
         raise ValueError("the image in the file differs from the one that was to be saved.")

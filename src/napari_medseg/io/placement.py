@@ -1,0 +1,129 @@
+"""From where a layer lies on the screen to where its voxels lie in space.
+
+A layer has a world: scale, shear, rotation and translation, then an affine. What its file said of
+the patient is in its notes. Labels belong to the patient through the voxels of the image they were
+painted on, wherever on the screen both have been moved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_medseg.io.geometry import Geometry
+from napari_medseg.io.notes import NOTE_KEY, noted_geometry
+
+_UNITS = {"mm": "mm", "millimeter": "mm", "um": "um", "µm": "um", "micrometer": "um"}
+_EXACT = 1e-6
+
+
+def world_matrix(attributes: Mapping[str, Any], ndim: int) -> NDArray[np.float64]:
+    """Give the matrix from array index to the world of a layer, from its attributes.
+
+    Parameters
+    ----------
+    attributes : mapping
+        As ``layer.as_layer_data_tuple()`` gives them; what is missing changes nothing.
+    ndim : int
+        Number of axes of the array.
+
+    Returns
+    -------
+    ndarray of float64, shape (ndim + 1, ndim + 1)
+    """
+    placed = np.eye(ndim + 1)
+    scale = _given(attributes, "scale", np.ones(ndim))
+    rotate, shear = _turn(attributes, ndim), _shear(attributes, ndim)
+    placed[:ndim, :ndim] = rotate @ shear @ np.diag(scale)
+    placed[:ndim, ndim] = _given(attributes, "translate", np.zeros(ndim))
+    affine = _given(attributes, "affine", np.eye(ndim + 1))
+    return np.asarray(affine, float) @ placed
+
+
+def geometry_of_labels(
+    labels: Mapping[str, Any], ndim: int, image: Mapping[str, Any] | None = None
+) -> Geometry:
+    """Give the geometry of a labels layer.
+
+    Parameters
+    ----------
+    labels : mapping
+        Attributes of the layer.
+    ndim : int
+        Number of its axes.
+    image : mapping, optional
+        Attributes of the image it belongs to, with as many axes. Its voxels say where the labels
+        are; without it their own notes do, as long as the layer has the size it had, else the
+        layer's place on the screen.
+
+    Returns
+    -------
+    Geometry
+        To the bit that of the image where the labels lie on its voxels.
+    """
+    if image is None:
+        return _alone(labels, ndim)
+    known = _alone(image, ndim)
+    apart = np.linalg.inv(world_matrix(image, ndim)) @ world_matrix(labels, ndim)
+    if np.allclose(apart, np.eye(ndim + 1), rtol=0.0, atol=_EXACT):
+        return known
+    moved = Geometry.from_affine(known.affine @ apart, known.units)
+    return moved if known.matrix else _without_matrix(moved)
+
+
+def _alone(attributes: Mapping[str, Any], ndim: int) -> Geometry:
+    """Give what a layer's notes and its place on the screen say."""
+    world = world_matrix(attributes, ndim)
+    lengths = np.linalg.norm(world[:-1, :-1], axis=0)
+    noted = noted_geometry(attributes.get("metadata", {}).get(NOTE_KEY, {}), ndim)
+    if noted is not None and np.allclose(_shown_sizes(noted), lengths, rtol=_EXACT):
+        return noted
+    units = {_UNITS.get(str(unit), "pixel") for unit in attributes.get("units") or ("pixel",)}
+    unit = units.pop() if len(units) == 1 else "pixel"
+    if np.array_equal(world, np.diag([*lengths, 1.0])):
+        return Geometry(tuple(lengths.tolist()), units=unit)
+    # napari draws y downwards and x to the right, which in a patient seen from the feet is towards
+    # the back and the left; the app's axes of space go to the front and the right.
+    towards = np.diag([1.0] * (ndim - 2) + [-1.0, -1.0, 1.0]) if ndim == 3 else np.eye(ndim + 1)
+    placed = Geometry.from_affine(towards @ world, unit)
+    return placed if ndim == 3 else _without_matrix(placed)
+
+
+def _shown_sizes(geometry: Geometry) -> NDArray[np.float64]:
+    return np.array(geometry.spacing)
+
+
+def _without_matrix(geometry: Geometry) -> Geometry:
+    """Give a geometry that claims nothing of a patient."""
+    return Geometry(geometry.spacing, geometry.origin, geometry.direction, geometry.units)
+
+
+def _given(attributes: Mapping[str, Any], name: str, default: NDArray[Any]) -> NDArray[np.float64]:
+    value = attributes.get(name)
+    return default if value is None else np.asarray(value, float)
+
+
+def _turn(attributes: Mapping[str, Any], ndim: int) -> NDArray[np.float64]:
+    rotate = _given(attributes, "rotate", np.eye(ndim))
+    if rotate.ndim == 2:
+        return rotate
+    degrees = np.radians(float(rotate)) if rotate.ndim == 0 else None
+    if degrees is None:
+        raise ValueError("A rotation about three axes cannot be read here; give it as a matrix.")
+    turn = np.eye(ndim)
+    cosine, sine = np.cos(degrees), np.sin(degrees)
+    turn[-2:, -2:] = [[cosine, -sine], [sine, cosine]]
+    return turn
+
+
+def _shear(attributes: Mapping[str, Any], ndim: int) -> NDArray[np.float64]:
+    """Give the shear in full; napari writes an upper triangular one as the list of its elements."""
+    shear = _given(attributes, "shear", np.zeros(ndim * (ndim - 1) // 2))
+    if shear.ndim == 2:
+        return shear
+    matrix = np.eye(ndim)
+    matrix[np.triu_indices(ndim, k=1)] = shear
+    return matrix

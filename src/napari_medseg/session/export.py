@@ -1,0 +1,268 @@
+"""Handing labels on: what is exported, taken from layers or files, and the job that writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_medseg.engine.results import Progress
+from napari_medseg.io import formats
+from napari_medseg.io.formats import LabelFormat
+from napari_medseg.io.geometry import Geometry
+from napari_medseg.io.notes import NOTE_KEY
+from napari_medseg.io.placement import geometry_of_labels
+from napari_medseg.io.steps import Steps
+from napari_medseg.session.stack import full_resolution, shape_of
+
+if TYPE_CHECKING:
+    from napari.layers import Image, Labels
+
+    from napari_medseg.io.dicom_seg import SegOptions
+
+_KINDS = {".nii": "nifti", ".nii.gz": "nifti", ".zarr": "ome-zarr", ".ome.zarr": "ome-zarr"}
+_KINDS |= dict.fromkeys((".tif", ".tiff", ".ome.tif", ".ome.tiff"), "tiff")
+
+
+@dataclass(frozen=True)
+class Source:
+    """The files of the image that labels belong to.
+
+    Parameters
+    ----------
+    kind : str
+        ``"dicom"``, ``"nifti"``, ``"ome-zarr"``, ``"tiff"``, or empty.
+    files : tuple of Path
+        Of DICOM every file, or the folder; else the one file; none where it is not known.
+    series : str
+        Series instance UID of DICOM images, where the folder holds several.
+    """
+
+    kind: str = ""
+    files: tuple[Path, ...] = ()
+    series: str = ""
+
+    @classmethod
+    def of_path(cls, path: Path) -> Source:
+        """Tell what a file or folder is by its name."""
+        from napari_medseg.io.atomic import split_suffix
+        from napari_medseg.io.dicom import DICOM_SUFFIXES, is_dicom
+
+        suffix = split_suffix(path.name)[1].lower()
+        kind = _KINDS.get(suffix, "")
+        if not kind and (suffix in DICOM_SUFFIXES or path.is_dir() or is_dicom(path)):
+            kind = "dicom"
+        return cls(kind, (path,))
+
+
+@dataclass(frozen=True)
+class Export:
+    """What is handed on; a snapshot, so that nothing a person does meanwhile reaches it.
+
+    Parameters
+    ----------
+    labels : array
+        Class index per pixel, (H, W) or (Z, H, W).
+    geometry : Geometry
+        Of `labels`.
+    class_names : tuple of str
+        Name of each index from 0 on.
+    provenance : mapping
+        What made the labels.
+    source : Source
+        The files of the image.
+    image : array, optional
+        The image itself, for formats that hold it too.
+    rgb : bool
+        Whether the image is in colour.
+    channel : str
+        What a grey image is, such as ``"CT"``.
+    """
+
+    labels: Any
+    geometry: Geometry
+    class_names: tuple[str, ...] = ()
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    source: Source = Source()
+    image: Any = None
+    rgb: bool = False
+    channel: str = "image"
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was written, after it was read back and found equal."""
+
+    path: Path
+    classes: int
+    voxels: int
+
+    def __str__(self) -> str:
+        classes = "1 class" if self.classes == 1 else f"{self.classes} classes"
+        voxels = "1 voxel" if self.voxels == 1 else f"{self.voxels:,} voxels"
+        return f"saved and read back: {classes}, {voxels}, geometry equal"
+
+
+def export_of(labels: Labels, image: Image | None = None) -> Export:
+    """Take a snapshot of a labels layer, and of what is known about the image it belongs to.
+
+    Parameters
+    ----------
+    labels : napari Labels
+        Of two or three axes.
+    image : napari Image, optional
+        What it was painted on.
+
+    Raises
+    ------
+    ValueError
+        With one sentence, where the two do not belong together.
+    """
+    shape = shape_of(labels)
+    if len(shape) not in (2, 3):
+        raise ValueError(
+            f"“{labels.name}” has {len(shape)} axes; files of labels hold a plane or a volume, so "
+            "make a labels layer for one point of time."
+        )
+    if image is not None and shape_of(image) != shape:
+        raise ValueError(
+            f"“{labels.name}” has another size than “{image.name}”; choose the image on which it "
+            "was painted."
+        )
+    data = full_resolution(labels)
+    attributes = _attributes(labels)
+    notes = labels.metadata.get(NOTE_KEY, {})
+    made = {key: notes[key] for key in ("provenance", "accepted") if notes.get(key)}
+    return Export(
+        np.array(data) if isinstance(data, np.ndarray) else data,
+        geometry_of_labels(attributes, len(shape), _attributes(image) if image else None),
+        tuple(str(name) for name in notes.get("class_names") or ()),
+        _plain(made),
+        source_of(image if image is not None else labels),
+        full_resolution(image) if image is not None else None,
+        bool(image is not None and image.rgb),
+        _channel(image),
+    )
+
+
+def source_of(layer: Image | Labels) -> Source:
+    """Give the files that a layer came from, as far as is known."""
+    noted = layer.metadata.get(NOTE_KEY, {}).get("source") or {}
+    planes = noted.get("planes") or ()
+    if noted.get("kind") == "dicom" and planes:
+        files = dict.fromkeys(Path(str(file)) for file, _ in planes)
+        return Source("dicom", tuple(files), str(noted.get("series", "")))
+    path = layer.source.path
+    return Source.of_path(Path(path)) if path else Source(str(noted.get("kind", "")))
+
+
+def export_job(
+    export: Export,
+    format_: LabelFormat,
+    target: Path,
+    *,
+    seg: SegOptions | None = None,
+    case: str = "",
+) -> Generator[Progress, None, Written]:
+    """Write labels, read them back and compare.
+
+    Parameters
+    ----------
+    export : Export
+        What.
+    format_ : LabelFormat
+        As what.
+    target : Path
+        Where; of an nnU-Net dataset its folder.
+    seg : SegOptions, optional
+        How a DICOM-SEG is written.
+    case : str
+        Name of the case in an nnU-Net dataset.
+
+    Returns
+    -------
+    Written
+
+    Raises
+    ------
+    ValueError, ReadError, SaveError
+        With one sentence; what was there before is then untouched.
+    """
+    yield Progress(0, 1, "Reading the labels")
+    labels = np.asarray(export.labels)
+    steps = _steps(export, labels, format_, target, seg, case)
+    try:
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as end:
+                path = Path(end.value)
+                break
+            yield Progress(step.done, step.total, step.message)
+    finally:
+        steps.close()
+    values = np.unique(labels[labels > 0])
+    return Written(path, len(values), int(np.count_nonzero(labels)))
+
+
+def _steps(
+    export: Export,
+    labels: Any,
+    format_: LabelFormat,
+    target: Path,
+    seg: SegOptions | None,
+    case: str,
+) -> Steps[Path]:
+    names, made = export.class_names, export.provenance
+    if format_ is formats.DICOM_SEG:
+        from dataclasses import replace
+
+        from napari_medseg.io.dicom_seg import SegOptions, dicom_seg_steps
+
+        options = replace(seg or SegOptions(), series=export.source.series)
+        files = export.source.files if export.source.kind == "dicom" else ()
+        return dicom_seg_steps(target, labels, export.geometry, files, options, made, names)
+    if format_ is formats.OME_ZARR:
+        from napari_medseg.io.zarr_labels import zarr_label_steps
+
+        return zarr_label_steps(target, labels, export.geometry, made, names)
+    like = export.source.files[0] if export.source.kind == "nifti" else None
+    if format_ is formats.NNUNET:
+        from napari_medseg.io.nnunet import Case, nnunet_steps
+
+        image = np.asarray(export.image)
+        return nnunet_steps(
+            target,
+            Case(case, image, export.rgb, labels, export.geometry, names, export.channel, like),
+        )
+    from napari_medseg.io.labels import label_steps
+
+    return label_steps(target, labels, export.geometry, made or None, names or None, like)
+
+
+def _attributes(layer: Image | Labels) -> dict[str, Any]:
+    """Give what places a layer, without copying its data."""
+    names = ("scale", "translate", "rotate", "shear", "units", "metadata")
+    attributes = {name: getattr(layer, name) for name in names}
+    return attributes | {"affine": layer.affine.affine_matrix}
+
+
+def _channel(image: Image | None) -> str:
+    noted = image.metadata.get(NOTE_KEY, {}) if image is not None else {}
+    return "CT" if noted.get("value_unit") == "HU" else "image"
+
+
+def _plain(value: Any) -> Any:
+    """Give notes as values that JSON can hold."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, (Sequence, set, frozenset)) and not isinstance(value, str):
+        return [_plain(part) for part in value]
+    if isinstance(value, np.generic):
+        return value.item()
+    if value is None or isinstance(value, (str, int, float, bool)):
+        return value
+    return _plain(value.as_dict()) if hasattr(value, "as_dict") else str(value)

@@ -57,13 +57,22 @@ def test_measuring_and_exporting_from_the_command_line(
     assert main(["export", str(trainer.run), "--to", str(model)]) == 0
     tables = tmp_path / "results.md"
     arguments = ["--support", "1", "3", "--size", "32", "--draws", "1", "--unet-seconds", "0.05"]
-    arguments += ["--markdown", str(tables), "--results", str(figures), "--engine"]
+    arguments += ["--markdown", str(tables), "--results", str(figures)]
+    arguments += ["--methods", "net", "app", "mean", "nearest", "unet"]
     assert main(["evaluate-in-context", str(model), str(task_root), *arguments]) == 0
     results = json.loads(figures.read_text())
     assert results["support"] == [1, 3]
     assert len(results["mean"]) == 5
     assert all(0 <= v <= 1 for row in results["mean"].values() for v in row.values())
     assert "grey_two" in tables.read_text()
+    assert (
+        main(["evaluate-in-context", str(model), str(task_root), *arguments, "--draws", "2"]) == 2
+    )
+    other = json.loads(figures.read_text()) | {"weights": "other"}
+    other["per_task"]["UniverSeg, one pass"]["colours"] = {"1": 0.123, "3": 0.123}
+    figures.write_text(json.dumps(other))
+    assert main(["evaluate-in-context", str(model), str(task_root), *arguments]) == 0
+    assert "0.123" not in figures.read_text(), "figures of other weights must be dropped"
     assert main(["export", str(trainer.run), "--to", str(model), "--results", str(figures)]) == 0
     assert ModelCard.from_folder(model).results["mean"] == results["mean"]
     assert "unseen tasks" in (model / "README.md").read_text()

@@ -52,14 +52,21 @@ def _parser() -> argparse.ArgumentParser:
     measure.add_argument("data", type=Path, help="a folder of task folders")
     measure.add_argument("--support", type=int, nargs="+", default=[1, 4, 16])
     measure.add_argument("--queries", type=int, default=8, help="largest number per class")
-    measure.add_argument("--draws", type=int, default=2, help="draws of examples per class")
+    measure.add_argument("--draws", type=int, default=1, help="draws of examples per class")
     measure.add_argument("--size", type=int, default=128, help="of the bare net's input")
     measure.add_argument("--tasks", nargs="+", help="only these task folders")
-    measure.add_argument("--engine", action="store_true", help="measure as the app segments, too")
-    measure.add_argument("--no-baselines", action="store_true")
-    measure.add_argument("--unet-seconds", type=float, default=0.0, help="0 leaves the U-Net out")
+    measure.add_argument(
+        "--methods",
+        nargs="+",
+        choices=("net", "app", "mean", "nearest", "unet"),
+        default=["net", "mean", "nearest"],
+        help="net: one pass; app: as the app segments; the others are baselines",
+    )
+    measure.add_argument("--unet-seconds", type=float, default=60.0, help="CPU time of each fit")
     measure.add_argument("--markdown", type=Path, help="write the tables here")
-    measure.add_argument("--results", type=Path, help="write the figures here (JSON)")
+    measure.add_argument(
+        "--results", type=Path, help="write the figures here (JSON); kept and added to"
+    )
     measure.set_defaults(run_command=_evaluate)
     return parser
 
@@ -95,23 +102,27 @@ def _export(options: argparse.Namespace) -> None:
 def _evaluate(options: argparse.Namespace) -> None:
     from medseg_training import evaluate
     from medseg_training.in_context.tasks import read_task, read_tasks
+    from napari_medseg.zoo.cards import ModelCard
 
     if options.tasks:
         tasks = [read_task(options.data / name) for name in options.tasks]
     else:
         tasks = read_tasks(options.data)
-    methods = {"UniverSeg, one pass": evaluate.bare_net(options.model, options.size)}
-    if options.engine:
-        methods["UniverSeg as in the app"] = evaluate.app_engine(options.model)
-    if not options.no_baselines:
-        methods |= evaluate.baselines(options.unet_seconds)
-    report = evaluate.Report(tuple(options.support), options.queries, options.draws)
-    evaluate.evaluate(methods, tasks, report)
+    methods = dict(
+        evaluate.method_named(name, options.model, options.size, options.unet_seconds)
+        for name in options.methods
+    )
+    weights = ModelCard.from_folder(options.model).sha256
+    report = evaluate.Report(tuple(options.support), options.queries, options.draws, weights)
+    if options.results and options.results.exists():
+        report.add_from(options.results)
+    for task in tasks:  # written after every task, so that a long measurement can be broken off
+        evaluate.evaluate(methods, [task], report)
+        if options.results:
+            text = json.dumps(report.as_results(), indent=2)
+            options.results.write_text(text + "\n", encoding="utf-8")
     if options.markdown:
         options.markdown.write_text(report.markdown(), encoding="utf-8")
-    if options.results:
-        text = json.dumps(report.as_results(), indent=2)
-        options.results.write_text(text + "\n", encoding="utf-8")
     print(report.markdown())
 
 

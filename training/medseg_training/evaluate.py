@@ -16,10 +16,24 @@ from medseg_training.in_context.tasks import ImageTask
 
 PROTOCOL = (
     "Mean Dice over tasks that were never trained or tuned on. Each class of a task is asked for "
-    "by itself; a task counts with the mean of its classes. {draws} draws of examples per class, "
+    "by itself; a task counts with the mean of its classes. {draws} draw(s) of examples per class, "
     "up to {queries} queries each, the same for every method; fewer examples where a class occurs "
     "in too few images. Scored at the size of the image file (longer side at most 256)."
 )
+
+
+NAMES = {
+    "net": "UniverSeg, one pass",
+    "app": "UniverSeg as in the app",
+    "mean": "mean of the examples' masks",
+    "nearest": "mask of the nearest example",
+    "unet": "small U-Net fitted for {seconds:g} s",
+}
+"""The methods that can be measured, as they are called in tables."""
+
+
+class ReportError(ValueError):
+    """Results cannot be put together; the message says why."""
 
 
 @dataclass
@@ -28,6 +42,8 @@ class Report:
 
     Attributes
     ----------
+    weights
+        sha256 of the model's weights.
     dice
         ``dice[method][task][support]``.
     """
@@ -35,40 +51,71 @@ class Report:
     support: tuple[int, ...]
     queries: int
     draws: int
+    weights: str = ""
     dice: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
 
-    def mean(self) -> dict[str, dict[str, float]]:
-        """Mean over the tasks that each method was measured on."""
-        return {
-            method: {
-                str(n): round(float(np.mean([row[str(n)] for row in tasks.values()])), 4)
+    @property
+    def protocol(self) -> str:
+        """What was measured, in words."""
+        return PROTOCOL.format(draws=self.draws, queries=self.queries)
+
+    @property
+    def shared_tasks(self) -> list[str]:
+        """Tasks on which every method was measured."""
+        measured = [set(tasks) for tasks in self.dice.values()]
+        return sorted(set.intersection(*measured)) if measured else []
+
+    def mean(self, tasks: Sequence[str] | None = None) -> dict[str, dict[str, float]]:
+        """Mean over `tasks`, or over all that a method was measured on, by method and support."""
+        means = {}
+        for method, rows in self.dice.items():
+            chosen = [row for name, row in rows.items() if tasks is None or name in tasks]
+            means[method] = {
+                str(n): round(float(np.mean([row[str(n)] for row in chosen])), 4)
                 for n in self.support
             }
-            for method, tasks in self.dice.items()
-            if tasks
-        }
+        return means
 
     def as_results(self) -> dict[str, Any]:
-        """Give what goes into a model card."""
+        """Give what goes into a model card and into a results file."""
         return {
-            "protocol": PROTOCOL.format(draws=self.draws, queries=self.queries),
+            "protocol": self.protocol,
             "support": list(self.support),
+            "queries": self.queries,
+            "draws": self.draws,
+            "weights": self.weights,
             "tasks_measured": {method: len(tasks) for method, tasks in self.dice.items()},
             "mean": self.mean(),
+            "shared_tasks": self.shared_tasks,
+            "mean_on_shared_tasks": self.mean(self.shared_tasks) if self.shared_tasks else {},
             "per_task": self.dice,
         }
 
+    def add_from(self, path: Path) -> None:
+        """Take over what a results file holds; figures of other weights are dropped.
+
+        Raises
+        ------
+        ReportError
+            When its figures were measured in another way.
+        """
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["protocol"] != self.protocol or content["support"] != list(self.support):
+            raise ReportError(
+                f"{path} was measured with other examples or queries; give another file."
+            )
+        self.dice = content["per_task"]
+        if content["weights"] != self.weights:
+            for name in ("net", "app"):
+                self.dice.pop(NAMES[name], None)
+
     def markdown(self) -> str:
         """Give the tables that a person reads: the means, then every task."""
-        columns = [f"{n} example{'s' if n > 1 else ''}" for n in self.support]
-        lines = [PROTOCOL.format(draws=self.draws, queries=self.queries), ""]
-        lines += [
-            "| method | tasks | " + " | ".join(columns) + " |",
-            "|---" * (len(columns) + 2) + "|",
-        ]
-        for method, values in self.mean().items():
-            cells = " | ".join(f"{values[str(n)]:.3f}" for n in self.support)
-            lines.append(f"| {method} | {len(self.dice[method])} | {cells} |")
+        lines = [self.protocol, "", *self._means(None)]
+        shared = self.shared_tasks
+        if shared and any(len(tasks) > len(shared) for tasks in self.dice.values()):
+            note = f"On the {len(shared)} tasks on which every method was measured:"
+            lines += ["", note, "", *self._means(shared)]
         methods = list(self.dice)
         lines += ["", f"Per task, for {' / '.join(map(str, self.support))} examples:", ""]
         lines += ["| task | " + " | ".join(methods) + " |", "|---" * (len(methods) + 1) + "|"]
@@ -76,6 +123,16 @@ class Report:
             cells = " | ".join(self._cell(method, task) for method in methods)
             lines.append(f"| {task} | {cells} |")
         return "\n".join(lines) + "\n"
+
+    def _means(self, tasks: Sequence[str] | None) -> list[str]:
+        columns = [f"{n} example{'s' if n > 1 else ''}" for n in self.support]
+        lines = ["| method | tasks | " + " | ".join(columns) + " |"]
+        lines.append("|---" * (len(columns) + 2) + "|")
+        for method, values in self.mean(tasks).items():
+            cells = " | ".join(f"{values[str(n)]:.3f}" for n in self.support)
+            count = len(self.dice[method]) if tasks is None else len(tasks)
+            lines.append(f"| {method} | {count} | {cells} |")
+        return lines
 
     def _cell(self, method: str, task: str) -> str:
         row = self.dice[method].get(task)
@@ -90,9 +147,14 @@ def evaluate(
     seed: int = 0,
     tell: Callable[[str], None] = print,
 ) -> Report:
-    """Fill `report` with the Dice of every method on every task, telling each figure."""
+    """Fill `report` with the Dice of every method on every task, telling each figure.
+
+    What `report` holds already is not measured again.
+    """
     for task in tasks:
         for name, method in methods.items():
+            if task.name in report.dice.get(name, {}):
+                continue
             row = {
                 str(n): round(
                     mean_dice(
@@ -138,15 +200,16 @@ def bare_net(model: Path, size: int) -> Method:
     return one_pass(load_net(ModelCard.from_folder(model)), size)
 
 
-def baselines(unet_seconds: float = 0.0) -> dict[str, Method]:
-    """Give the baselines by name; the U-Net only where it is given time."""
-    methods: dict[str, Method] = {
-        "mean of the examples' masks": mean_mask,
-        "mask of the nearest example": nearest_mask,
+def method_named(name: str, model: Path, size: int, unet_seconds: float) -> tuple[str, Method]:
+    """Give one of `NAMES` with its full name."""
+    methods: dict[str, Callable[[], Method]] = {
+        "net": lambda: bare_net(model, size),
+        "app": lambda: app_engine(model),
+        "mean": lambda: mean_mask,
+        "nearest": lambda: nearest_mask,
+        "unet": lambda: FittedUNet(unet_seconds),
     }
-    if unet_seconds > 0:
-        methods[f"small U-Net fitted for {unet_seconds:g} s"] = FittedUNet(unet_seconds)
-    return methods
+    return NAMES[name].format(seconds=unet_seconds), methods[name]()
 
 
 def _plane(image: np.ndarray) -> np.ndarray:

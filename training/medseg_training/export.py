@@ -138,7 +138,8 @@ def _result_lines(results: Mapping[str, Any]) -> list[str]:
     header = "| mean Dice on unseen tasks | " + " | ".join(f"{n} examples" for n in counts) + " |"
     lines = [str(results["protocol"]), "", header, "|---" * (len(counts) + 1) + "|"]
     for method, values in results["mean"].items():
-        lines.append(f"| {method} | " + " | ".join(f"{values[str(n)]:.3f}" for n in counts) + " |")
+        name = f"{method} ({results['tasks_measured'][method]} tasks)"
+        lines.append(f"| {name} | " + " | ".join(f"{values[str(n)]:.3f}" for n in counts) + " |")
     return lines
 
 

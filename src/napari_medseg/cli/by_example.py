@@ -26,6 +26,7 @@ from napari_medseg.cli.report import (
     say,
     sentence_of,
 )
+from napari_medseg.io.atomic import split_suffix
 
 if TYPE_CHECKING:
     from napari_medseg.engine.options import ByExampleOptions
@@ -50,11 +51,13 @@ class _Request:
     folder: Path
     to: Format | None
     probabilities: bool
+    series: str | None
 
 
 def by_example(
     inputs: Annotated[
-        list[Path], typer.Argument(help="Images and volumes: PNG, JPEG, BMP, TIFF, NIfTI.")
+        list[Path],
+        typer.Argument(help="Images and volumes: PNG, JPEG, BMP, TIFF, NIfTI, DICOM, OME-Zarr."),
     ],
     support: Annotated[
         Path, typer.Option(help="Folder with the examples: images/ and masks/.", metavar="DIR")
@@ -68,6 +71,10 @@ def by_example(
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="Write probabilities too, as OME-TIFF.")
     ] = False,
+    series: Annotated[
+        str | None,
+        typer.Option(help="Which series of a DICOM folder: its place in the list, or its UID."),
+    ] = None,
     device: Annotated[Device, typer.Option(help="Where the net runs.")] = Device.auto,
     threshold: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Probability from which a pixel counts.")
@@ -78,7 +85,7 @@ def by_example(
     json_: Annotated[bool, typer.Option("--json", help="Print a report as JSON.")] = False,
 ) -> None:
     """Segment images as a few painted examples show; nothing is trained."""
-    request = _checked(inputs, support, out, model, device, threshold, to, probabilities)
+    request = _checked(inputs, support, out, model, device, threshold, to, probabilities, series)
     results: list[dict[str, Any]] = []
     failed: list[dict[str, str]] = []
     for path in inputs:
@@ -106,9 +113,10 @@ def _checked(
     threshold: float,
     to: Format | None,
     probabilities: bool,
+    series: str | None,
 ) -> _Request:
     """Check everything that can be checked before the first image is read."""
-    check_files(*inputs)
+    check_files(*(path for path in inputs if not path.is_dir()))
     with refusing(ValueError, OSError):
         check_names(inputs, out, (support, support / "images", support / "masks"))
         from napari_medseg.engine.devices import choose_device
@@ -127,25 +135,29 @@ def _checked(
         )
         choose_device(device.value)
         examples = SupportSet.load(support)
-        return _Request(examples, options, checked_folder(out), to, probabilities)
+        return _Request(examples, options, checked_folder(out), to, probabilities, series)
 
 
 def _segment(path: Path, request: _Request) -> dict[str, Any]:
     """Segment one image, write what was found, and give the entry of the report."""
     from napari_medseg.engine.by_example import by_example_job
+    from napari_medseg.io.findings import warnings_of
     from napari_medseg.io.images import read_image
 
     started = time.monotonic()
-    image = read_image(path)
+    image = read_image(path, request.series if path.is_dir() else None)
+    for sentence in warnings_of(image.findings):
+        say(f"{path}: {sentence}")
     suffix = suffix_for(image.geometry.ndim, request.to)
     job = by_example_job(image.data, request.support, request.options, rgb=image.rgb)
     segmentation = run_job(job, path.name)
-    entry = {"input": str(path)} | _write(segmentation, image, request, suffix)
+    stem = split_suffix(path.name)[0]
+    entry = {"input": str(path)} | _write(segmentation, image, request, stem, suffix)
     return entry | {"seconds": round(time.monotonic() - started, 2)}
 
 
 def _write(
-    segmentation: Segmentation, image: ImageFile, request: _Request, suffix: str
+    segmentation: Segmentation, image: ImageFile, request: _Request, stem: str, suffix: str
 ) -> dict[str, Any]:
     import numpy as np
 
@@ -154,13 +166,13 @@ def _write(
 
     made = segmentation.provenance
     names = segmentation.class_names
-    target = request.folder / f"{image.name}{suffix}"
+    target = request.folder / f"{stem}{suffix}"
     write_labels(target, segmentation.labels, image.geometry, made, names)
     entry: dict[str, Any] = {"output": str(target)}
     if request.probabilities:
         if segmentation.probabilities is None:
             raise MemoryError("The probabilities do not fit into memory; the label map is written.")
-        beside = request.folder / f"{image.name}{PROBABILITIES}"
+        beside = request.folder / f"{stem}{PROBABILITIES}"
         write_probabilities(beside, segmentation.probabilities, image.geometry, made, names)
         entry["probabilities"] = str(beside)
     counts = np.bincount(segmentation.labels.ravel(), minlength=len(names)).tolist()

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 SEGMENTATION_CLASSES = frozenset({"1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"})
 _PREAMBLE = 128
+_LOOKED_AT = 64  # files of a folder, to see whether it is DICOM at all
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,12 @@ def is_dicom(file: Path) -> bool:
             return stream.read(_PREAMBLE + 4)[_PREAMBLE:] == b"DICM"
     except OSError:
         return False
+
+
+def holds_dicom(folder: Path) -> bool:
+    """Whether one of the first files in a folder, or in the folders in it, is DICOM."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return any(is_dicom(file) for file in islice(files, _LOOKED_AT))
 
 
 def read_header(file: Path) -> Dataset:

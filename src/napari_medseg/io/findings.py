@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -37,6 +38,18 @@ class Finding:
 
     def __str__(self) -> str:
         return self.sentence
+
+
+class FindingWarning(UserWarning):
+    """A finding, told by the means of Python; napari shows it as a notification."""
+
+
+def tell(findings: Iterable[Finding]) -> None:
+    """Warn of each finding that puts measurements or positions at stake, every time anew."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", FindingWarning)
+        for sentence in warnings_of(findings):
+            warnings.warn(sentence, FindingWarning, stacklevel=3)
 
 
 def warnings_of(findings: Iterable[Finding]) -> list[str]:

@@ -1,56 +1,65 @@
 """Files as napari layers, with their spacing: what the plugin's readers give.
 
 Only plain tuples (data, attributes, kind) are made here, so that nothing of napari is needed.
-Arrays come in the order (Z, Y, X) or (Y, X). ``metadata["medseg"]`` holds the exact ``"geometry"``
-and, for labels, ``"class_names"`` and ``"provenance"``.
+Arrays come in the order (T, Z, Y, X) or the last of it. ``metadata["medseg"]`` holds the
+exact ``"geometry"``; for images ``"findings"``, sentences, ``"value_unit"`` and ``"source"``; for
+labels ``"class_names"`` and ``"provenance"``.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from napari_medseg.io.dicom import DICOM_SUFFIXES, holds_dicom, is_dicom
+from napari_medseg.io.findings import tell
 from napari_medseg.io.geometry import Geometry
-from napari_medseg.io.images import ImageFile, read_image
+from napari_medseg.io.images import ImageFile
 from napari_medseg.io.labels import LabelFile, read_labels, write_labels
 from napari_medseg.io.notes import noted_geometry
+from napari_medseg.io.volume import ZARR_SUFFIX, read_volume
 
 LayerData = tuple[Any, dict[str, Any], str]
 _UNITS = {"mm": "mm", "millimeter": "mm", "um": "um", "µm": "um", "micrometer": "um"}
-READER_SUFFIXES = (".ome.tif", ".ome.tiff", ".nii", ".nii.gz")
+READER_SUFFIXES = (".ome.tif", ".ome.tiff", ".nii", ".nii.gz", *DICOM_SUFFIXES)
 """What the plugin offers to open; napari's own reader knows the spacing of none of them."""
 
 
 def get_reader(path: str | Sequence[str]) -> Callable[[Any], list[LayerData]] | None:
-    """Give the function that reads these files, or None where one of them is not ours."""
+    """Give the function that reads these files or folders, or None where one is not ours."""
     paths = [path] if isinstance(path, str) else list(path)
-    ours = all(
-        name.lower().endswith(READER_SUFFIXES) and os.path.isfile(name) for name in map(str, paths)
-    )
-    return read_layers if paths and ours else None
+    return read_layers if paths and all(_is_ours(Path(name)) for name in paths) else None
 
 
-def read_layers(path: str | Sequence[str]) -> list[LayerData]:
-    """Read a file into a layer; a label map that this package wrote becomes labels.
+def read_layers(path: str | Sequence[str], series: int | str | None = None) -> list[LayerData]:
+    """Read a file or folder into layers; a label map that this package wrote becomes labels.
 
     Several files, which napari gives when it is asked to stack them, become one volume where they
-    are planes of one size and kind, else one layer each.
+    are planes of one size and kind, or DICOM of one series, else one layer each. A DICOM folder
+    gives its image, the largest of several unless `series` names one, and the segmentations of
+    it. What a reader found that matters is told as `FindingWarning`.
 
     Raises
     ------
     ReadError
         With one sentence, where a file cannot be read.
     """
-    paths = [path] if isinstance(path, str) else path
-    if len(paths) > 1:
-        images = [read_image(str(name)) for name in paths]
-        kinds = {(image.data.shape, image.data.dtype, image.rgb) for image in images}
-        if len(kinds) == 1 and images[0].geometry.ndim == 2:
-            return [image_layer(_stacked(images))]
-    return [_layer(str(name)) for name in paths]
+    paths = [Path(path)] if isinstance(path, str) else [Path(name) for name in path]
+    if any(_is_dicom(path) for path in paths):
+        from napari_medseg.io.dicom_layers import dicom_images
+
+        return [
+            image_layer(found) if isinstance(found, ImageFile) else labels_layer(found)
+            for found in _told(dicom_images(paths, series))
+        ]
+    images = _told([read_volume(path) for path in paths])
+    kinds = {(image.data.shape, image.data.dtype, image.rgb) for image in images}
+    if len(images) > 1 and len(kinds) == 1 and images[0].geometry.ndim == 2:
+        return [image_layer(_stacked(images))]
+    return [_layer(path, image) for path, image in zip(paths, images, strict=True)]
 
 
 def write_layer(path: str, data: Any, attributes: Mapping[str, Any]) -> list[str]:
@@ -84,9 +93,24 @@ def geometry_of_layer(attributes: Mapping[str, Any], ndim: int) -> Geometry:
 
 def image_layer(image: ImageFile, **attributes: Any) -> LayerData:
     """Give an image as a layer; further attributes of the layer win."""
-    metadata = {"medseg": {"geometry": image.geometry.as_dict()}}
-    placed = _placed(image.geometry, image.name, metadata)
-    return image.data, placed | {"rgb": image.rgb} | attributes, "image"
+    metadata = {
+        "medseg": {
+            "geometry": image.geometry.as_dict(),
+            "findings": [finding.sentence for finding in image.findings],
+            "value_unit": image.value_unit,
+            "source": dict(image.source),
+        }
+    }
+    placed = _placed(image.geometry, image.name, metadata, image.axes, image.step)
+    placed["rgb"] = image.rgb
+    if image.window is not None:
+        placed["contrast_limits"] = image.window
+    if image.negative:
+        placed["colormap"] = "gray_r"
+    if image.levels:
+        placed["multiscale"] = True
+        return [image.data, *image.levels], placed | attributes, "image"
+    return image.data, placed | attributes, "image"
 
 
 def labels_layer(labels: LabelFile, **attributes: Any) -> LayerData:
@@ -109,39 +133,77 @@ def _stacked(planes: Sequence[ImageFile]) -> ImageFile:
     return ImageFile(np.stack([plane.data for plane in planes]), geometry, first.rgb, first.name)
 
 
-def _layer(name: str) -> LayerData:
-    image = read_image(name)
-    if image.data.dtype.kind == "u" and not image.rgb:
-        labels = read_labels(name)
+def _layer(path: Path, image: ImageFile) -> LayerData:
+    plain = isinstance(image.data, np.ndarray) and not image.rgb and image.data.ndim <= 3
+    if plain and image.data.dtype.kind == "u":
+        labels = read_labels(path)
         if labels.class_names or labels.provenance:
             return labels_layer(labels)
     return image_layer(image)
 
 
-def _placed(geometry: Geometry, name: str, metadata: dict[str, Any]) -> dict[str, Any]:
+def _is_ours(path: Path) -> bool:
+    if path.is_dir():
+        return path.suffix.lower() == ZARR_SUFFIX or holds_dicom(path)
+    return path.is_file() and (path.name.lower().endswith(READER_SUFFIXES) or is_dicom(path))
+
+
+def _is_dicom(path: Path) -> bool:
+    if path.is_dir():
+        return path.suffix.lower() != ZARR_SUFFIX
+    return path.suffix.lower() in DICOM_SUFFIXES or is_dicom(path)
+
+
+def _told(found: list[Any]) -> list[Any]:
+    """Warn of what was found, and give it back."""
+    for entry in found:
+        tell(getattr(entry, "findings", ()))
+    return found
+
+
+def _placed(
+    geometry: Geometry,
+    name: str,
+    metadata: dict[str, Any],
+    axes: tuple[str, ...] = (),
+    step: tuple[float, str] = (1.0, "pixel"),
+) -> dict[str, Any]:
+    n_lead = max(len(axes) - geometry.ndim, 0)
+    lead = [step if axis == "t" else (1.0, "pixel") for axis in axes[:n_lead]]
     placed: dict[str, Any] = {
         "name": name,
-        "scale": geometry.spacing,
-        "axis_labels": tuple("zyx"[-geometry.ndim :]),
-        "units": (geometry.units,) * geometry.ndim,
+        "scale": (*(size for size, _ in lead), *geometry.spacing),
+        "axis_labels": (*axes[:n_lead], *"zyx"[-geometry.ndim :]),
+        "units": (*(unit for _, unit in lead), *(geometry.units,) * geometry.ndim),
         "metadata": metadata,
     }
     if geometry.matrix:
-        placed["affine"] = _upright(geometry)
+        turned = np.eye(n_lead + geometry.ndim + 1)
+        turned[n_lead:, n_lead:] = _upright(geometry)
+        placed["affine"] = turned
     return placed
 
 
 def _upright(geometry: Geometry) -> np.ndarray:
-    """Turn a patient's image the way it is looked at: front up, the patient's right on the left.
+    """Turn a patient's image the way it is looked at, by mirrors alone.
 
-    Only mirrors, and only for axes that lie within 45 degrees of the patient's; other orders of
-    the axes are shown as they are stored.
+    Rows go from top to bottom, or from front to back; columns from the patient's right to the
+    left, or from front to back; planes upwards. Axes are never exchanged and never turned, so
+    that the planes on the screen are those of the file: an oblique or sheared image is shown on
+    its own grid.
     """
     n = geometry.ndim
     direction = np.array(geometry.direction)
+    towards = np.abs(direction).argmax(axis=0)
+    up, front, right = np.arange(3) - (3 - n)
+    counted = {  # the way in which each axis of the screen shall count in the patient
+        n - 1: {right: -1.0, front: -1.0},
+        n - 2: {up: -1.0, front: -1.0},
+        n - 3: {up: 1.0},
+    }
     flips = np.eye(n + 1)
-    if np.array_equal(np.abs(direction).argmax(axis=0), np.arange(n)):
-        # napari draws y downwards and x to the right; the patient's axes go up, front and right.
-        shown = np.sign(np.diag(direction)) * np.array([1.0, -1.0, -1.0])[-n:]
-        flips[:n, :n] = np.diag(shown)
+    for axis in range(n):
+        wanted = counted[axis].get(towards[axis])
+        if wanted is not None:
+            flips[axis, axis] = wanted * np.sign(direction[towards[axis], axis])
     return flips

@@ -71,19 +71,6 @@ def read_nifti_labels(file: Path) -> tuple[NDArray[Any], Geometry, dict[str, Any
     return image.data, image.geometry, next((note for note in notes if note), {})
 
 
-def write_nifti_labels(
-    path: Path, labels: NDArray[np.unsignedinteger], geometry: Geometry, note: str
-) -> None:
-    """Write labels (Z, Y, X), or one plane (Y, X), with the matrix of `geometry`."""
-    nibabel = _nibabel()
-    volume = labels if labels.ndim == 3 else labels[None]
-    image = nibabel.Nifti1Image(volume.T, _reversed(_volume_affine(geometry)))
-    units = {"mm": "mm", "um": "micron"}
-    image.header.set_xyzt_units(units.get(geometry.units, "unknown"))
-    image.header.extensions.append(nibabel.nifti1.Nifti1Extension("comment", note.encode("ascii")))
-    nibabel.save(image, path)
-
-
 def _placed(image: Any) -> tuple[Geometry, list[Finding]]:
     """Give where the voxels lie by the rules of `read_nifti`."""
     units, factor = _UNITS.get(image.header.get_xyzt_units()[0], ("mm", 1.0))
@@ -139,14 +126,6 @@ def _time_step(image: Any) -> tuple[float, str]:
 
 def _text(content: Any) -> str:
     return content.decode("utf-8", "replace").rstrip("\0 ") if isinstance(content, bytes) else ""
-
-
-def _volume_affine(geometry: Geometry) -> NDArray[np.float64]:
-    if geometry.ndim == 3:
-        return geometry.affine
-    affine = np.eye(4)
-    affine[1:, 1:] = geometry.affine
-    return affine
 
 
 def _reversed(affine: NDArray[np.float64]) -> NDArray[np.float64]:

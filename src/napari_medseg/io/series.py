@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -108,17 +108,31 @@ def list_series(folder: Path) -> list[Series]:
 def scan_folder(folder: Path) -> Folder:
     """Look through a folder, and the folders in it, for DICOM files.
 
-    Files that are no DICOM are passed over, and so are reports, plans and other objects without
-    an image. A damaged image is told in `Folder.unreadable`: a series must not silently lack it.
-
     Raises
     ------
     ReadError
         Where nothing in it can be opened.
     """
+    found = scan_files(sorted(path for path in folder.rglob("*") if path.is_file()))
+    if found.series or found.segmentations:
+        return found
+    raise ReadError(
+        found.unreadable[0]
+        if found.unreadable
+        else f"{folder.name} is a folder without DICOM images; give the files in it, or the "
+        "folder of a series."
+    )
+
+
+def scan_files(files: Iterable[Path]) -> Folder:
+    """Look through files for DICOM.
+
+    Files that are no DICOM are passed over, and so are reports, plans and other objects without
+    an image. A damaged image is told in `Folder.unreadable`: a series must not silently lack it.
+    """
     frames: list[Frame] = []
     segmentations, unreadable = [], []
-    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+    for file in files:
         if file.name.startswith(".") or file.name.upper() == "DICOMDIR":
             continue
         if not is_dicom(file):
@@ -135,14 +149,19 @@ def scan_folder(folder: Path) -> Folder:
                 unreadable.append(f"{file.name} is cut off; get the file again.")
         except ReadError as error:
             unreadable.append(str(error))
-    if not frames and not segmentations:
-        raise ReadError(
-            unreadable[0]
-            if unreadable
-            else f"{folder.name} is a folder without DICOM images; give the files in it, or the "
-            "folder of a series."
-        )
     return Folder(_grouped(frames), tuple(segmentations), tuple(unreadable))
+
+
+def refuse_damaged(found: Folder) -> None:
+    """Raise where a file is damaged that may belong to the series which is to be opened.
+
+    Raises
+    ------
+    ReadError
+        That names the file.
+    """
+    if found.unreadable:
+        raise ReadError(found.unreadable[0])
 
 
 def series_of_file(file: Path) -> Series:

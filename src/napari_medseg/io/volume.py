@@ -57,7 +57,7 @@ def read_volume(
     if split_suffix(file.name)[1].lower() == ZARR_SUFFIX and file.is_dir():
         from napari_medseg.io.zarr_images import read_zarr
 
-        return _checked(guarded(file, lambda: read_zarr(file)))
+        return checked(guarded(file, lambda: read_zarr(file)), file)
     if file.is_dir():
         return _dicom_folder(file, series, planes_if_uneven)
     if series is not None:
@@ -65,7 +65,7 @@ def read_volume(
     if _is_dicom_file(file):
         return _dicom_file(file, planes_if_uneven)
     read = _reader(checked_suffix(file, IMAGE_SUFFIXES))
-    return _checked(guarded(file, lambda: read(file)))
+    return checked(guarded(file, lambda: read(file)), file)
 
 
 def _is_dicom_file(file: Path) -> bool:
@@ -78,18 +78,17 @@ def _is_dicom_file(file: Path) -> bool:
 
 def _dicom_folder(folder: Path, series: int | str | None, planes_if_uneven: bool) -> ImageFile:
     from napari_medseg.io.dicom_volume import read_series
-    from napari_medseg.io.series import choose_series, scan_folder
+    from napari_medseg.io.series import choose_series, refuse_damaged, scan_folder
 
     def read() -> ImageFile:
         found = scan_folder(folder)
-        if found.unreadable:
-            raise ReadError(found.unreadable[0])
+        refuse_damaged(found)
         if not found.series:
             raise ReadError(f"{folder.name} holds segmentations and no image.")
         chosen = choose_series(found.series, series, f"The folder {folder.name}")
         return read_series(chosen, planes_if_uneven=planes_if_uneven)
 
-    return _checked(guarded(folder, read))
+    return checked(guarded(folder, read), folder)
 
 
 def _dicom_file(file: Path, planes_if_uneven: bool) -> ImageFile:
@@ -99,18 +98,19 @@ def _dicom_file(file: Path, planes_if_uneven: bool) -> ImageFile:
     def read() -> ImageFile:
         return read_series(series_of_file(file), planes_if_uneven=planes_if_uneven)
 
-    return _checked(guarded(file, read))
+    return checked(guarded(file, read), file)
 
 
-def _checked(image: ImageFile) -> ImageFile:
-    """Add what can be seen in every image, whatever file it came from."""
+def checked(image: ImageFile, path: Path) -> ImageFile:
+    """Add where an image came from, and the findings that any image can give rise to."""
     found = list(image.findings)
     known = {finding.code for finding in found}
     if not known & {"tilt", "uneven", "position unknown"}:
         found += [f for f in geometry_findings(image.geometry) if f.code not in known]
     if isinstance(image.data, np.ndarray):
         found += value_findings(image.data)
-    return replace(image, findings=tuple(found))
+    source = {"path": str(path)} | dict(image.source)
+    return replace(image, findings=tuple(found), source=source)
 
 
 def _reader(suffix: str) -> Callable[[Path], ImageFile]:

@@ -1,0 +1,95 @@
+"""What of a DICOM folder becomes layers: its image, and the segmentations painted on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from napari_medseg.io.dicom import is_segmentation, read_header
+from napari_medseg.io.dicom_segments import read_segmentation, referenced_series
+from napari_medseg.io.dicom_volume import read_series
+from napari_medseg.io.errors import ReadError, guarded
+from napari_medseg.io.findings import Finding
+from napari_medseg.io.images import ImageFile
+from napari_medseg.io.labels import LabelFile
+from napari_medseg.io.series import (
+    Folder,
+    Series,
+    choose_series,
+    refuse_damaged,
+    scan_files,
+    scan_folder,
+)
+from napari_medseg.io.volume import checked, read_volume
+
+
+def dicom_images(
+    paths: Sequence[Path], series: int | str | None = None
+) -> list[ImageFile | LabelFile]:
+    """Give the image of a folder or of files, and the segmentations that belong to it.
+
+    Of several series it is the one that `series` names, or else the largest, with a finding that
+    tells of the others. A segmentation whose image lies in the same folder is laid on that grid.
+
+    Raises
+    ------
+    ReadError
+        With one sentence, where something cannot be read.
+    """
+    first = paths[0]
+    if len(paths) == 1 and first.is_file():
+        return [_segments_alone(first)] if _is_segmentation(first) else [_one_file(first)]
+    found = scan_folder(first) if first.is_dir() else scan_files(paths)
+    refuse_damaged(found)
+    if not found.series:
+        return [read_segmentation(file) for file in found.segmentations]
+    chosen = choose_series(found.series, 1 if series is None else series, first.name)
+    image = checked(
+        guarded(first, lambda: read_series(chosen, planes_if_uneven=True)),
+        first if first.is_dir() else first.parent,
+    )
+    others = len(found.series) - 1
+    if series is None and others:
+        image = replace(image, findings=(*image.findings, _others(others)))
+    return [image, *_segmentations(found, chosen, image)]
+
+
+def _others(count: int) -> Finding:
+    return Finding(
+        "other series",
+        f"This is the largest of {count + 1} series here; open a folder of one series for another.",
+    )
+
+
+def _one_file(file: Path) -> ImageFile:
+    return read_volume(file, planes_if_uneven=True)
+
+
+def _segmentations(found: Folder, chosen: Series, image: ImageFile) -> list[LabelFile]:
+    """Give the segmentations of an image, on its grid where they lie on it."""
+    laid = []
+    for file in found.segmentations:
+        if referenced_series(file) == chosen.uid:
+            try:
+                laid.append(read_segmentation(file, image))
+            except ReadError:
+                laid.append(read_segmentation(file))
+    return laid
+
+
+def _is_segmentation(file: Path) -> bool:
+    return is_segmentation(read_header(file))
+
+
+def _segments_alone(file: Path) -> LabelFile:
+    """Give a segmentation on the grid of its image where that lies beside it, else on its own."""
+    wanted = referenced_series(file)
+    beside = scan_files(sorted(path for path in file.parent.iterdir() if path.is_file()))
+    for series in beside.series:
+        if series.uid == wanted:
+            try:
+                return read_segmentation(file, read_series(series, planes_if_uneven=True))
+            except ReadError:
+                continue
+    return read_segmentation(file)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_medseg.engine.resample import Window
 from napari_medseg.engine.scaling import (
     ValueRange,
     check_range,
@@ -71,14 +72,21 @@ class Planes:
         """Height and width of every plane."""
         return self.shape[-2], self.shape[-1]
 
-    def raw(self, index: int) -> NDArray[Any]:
-        """Give the raw values of a plane, (H, W) or (H, W, 3), without transparency."""
-        plane = np.asarray(self._image[index] if self.is_volume else self._image)
+    def raw(self, index: int, window: Window | None = None) -> NDArray[Any]:
+        """Give the raw values of a plane, (H, W) or (H, W, 3), without transparency.
+
+        With a window only that rectangle is read.
+        """
+        inside = window.slices if window is not None else (slice(None), slice(None))
+        plane = np.asarray(self._image[(index, *inside) if self.is_volume else inside])
         return plane[..., :3] if self.is_rgb else plane
 
     def scaled(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Give a plane scaled to [0, 1], and where its values are finite, shape (H, W)."""
-        raw = self.raw(index)
+        return self.scale(self.raw(index))
+
+    def scale(self, raw: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Give raw values of a plane scaled to [0, 1], and where they are finite, shape (H, W)."""
         finite = np.isfinite(raw)
         if self.is_rgb:
             finite = finite.all(axis=-1)

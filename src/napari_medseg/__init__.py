@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from napari_medseg.engine.compare import compare
     from napari_medseg.engine.measure import measure
     from napari_medseg.engine.results import Progress, Provenance, Segmentation
+    from napari_medseg.engine.segment import segment
     from napari_medseg.engine.support import SupportExample, SupportSet
     from napari_medseg.io.geometry import Geometry
     from napari_medseg.zoo.cards import ModelCard
@@ -33,6 +34,7 @@ _HOME = {
     "compare": "engine.compare",
     "list_models": "zoo.registry",
     "measure": "engine.measure",
+    "segment": "engine.segment",
     "segment_by_example": "engine.by_example",
 }
 
@@ -48,6 +50,7 @@ __all__ = [
     "compare",
     "list_models",
     "measure",
+    "segment",
     "segment_by_example",
 ]
 

@@ -87,10 +87,12 @@ class Planes:
 
     def scale(self, raw: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Give raw values of a plane scaled to [0, 1], and where they are finite, shape (H, W)."""
-        finite = np.isfinite(raw)
-        if self.is_rgb:
-            finite = finite.all(axis=-1)
-        return scale_to_unit(raw, self.value_range), finite
+        return scale_to_unit(raw, self.value_range), self.finite(raw)
+
+    def finite(self, raw: NDArray[Any]) -> NDArray[np.bool_]:
+        """Give where raw values of a plane are finite, in all colours, shape (H, W)."""
+        finite: NDArray[np.bool_] = np.isfinite(raw)
+        return finite.all(axis=-1) if self.is_rgb else finite
 
     def checked_order(self, planes: Sequence[int] | None) -> list[int]:
         """Give the planes to work on, all of them by default.

@@ -61,6 +61,43 @@ def resize(plane: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.flo
     return small[0] if plane.ndim == 2 else np.moveaxis(small, 0, -1)
 
 
+def enlarge_rows(
+    planes: NDArray[np.float32], shape: tuple[int, int], start: int, stop: int
+) -> NDArray[np.float32]:
+    """Give some rows of planes made larger bilinearly, without making the rest.
+
+    Parameters
+    ----------
+    planes : ndarray of float32, shape (C, h, w)
+        What to make larger.
+    shape : tuple of int
+        Height and width of the large planes, at least h and w.
+    start, stop : int
+        The rows wanted.
+
+    Returns
+    -------
+    ndarray of float32, shape (C, stop - start, W)
+        Rows of what `resize` gives.
+    """
+    height, width = planes.shape[1:]
+    above, below, down = _between(np.arange(start, stop), shape[0], height)
+    left, right, across = _between(np.arange(shape[1]), shape[1], width)
+    rows = planes[:, above] * (1 - down[:, None]) + planes[:, below] * down[:, None]
+    enlarged: NDArray[np.float32] = rows[..., left] * (1 - across) + rows[..., right] * across
+    return enlarged
+
+
+def _between(
+    positions: NDArray[np.intp], length: int, source: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
+    """Give the two source pixels around each position, and the weight of the second."""
+    exact = np.clip((positions + 0.5) * (source / length) - 0.5, 0, source - 1)
+    first = exact.astype(np.intp)
+    second = np.minimum(first + 1, source - 1)
+    return first, second, (exact - first).astype(np.float32)
+
+
 def shrink_mask(mask: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.float32]:
     """Resize a binary mask; a pixel is foreground where half of it was.
 

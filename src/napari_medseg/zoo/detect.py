@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     State = Mapping[str, torch.Tensor]
 
 PREFIXES = ("module.", "swin_unet.", "model.", "net.", "_orig_mod.")
-"""What wrappers (DataParallel, the published SwinUNet, Lightning, torch.compile) put before names."""
+"""What DataParallel, the published SwinUNet, Lightning and torch.compile put before names."""
 
 
 def without_prefixes(state: State) -> dict[str, torch.Tensor]:

@@ -1,0 +1,123 @@
+"""The labels and probabilities of a run, as they fill up rows by rows."""
+
+from __future__ import annotations
+
+import tempfile
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_medseg.engine.cut import labels_from_probabilities
+from napari_medseg.engine.memory import fits
+from napari_medseg.engine.planes import Planes
+from napari_medseg.engine.results import PlanePreview
+from napari_medseg.zoo.specs import OutputSpec
+
+PREVIEW_PIXELS = 2**24
+"""Planes with more pixels are shown only where their probabilities are kept anyway."""
+
+
+class Canvas:
+    """What a run has found so far.
+
+    Parameters
+    ----------
+    planes : Planes
+        What is segmented.
+    output : OutputSpec
+        Of the model's card.
+    threshold : float, optional
+        Probability from which a pixel belongs to its best class; None for 0.5, or, where the net
+        weighs the classes against the background (softmax), for the most probable of all.
+    keep_probabilities : bool
+        Whether to keep them, if they fit into memory.
+
+    Raises
+    ------
+    ValueError
+        If the threshold is outside [0, 1].
+    """
+
+    def __init__(
+        self,
+        planes: Planes,
+        output: OutputSpec,
+        threshold: float | None,
+        keep_probabilities: bool,
+    ) -> None:
+        if threshold is not None and not 0.0 <= threshold <= 1.0:
+            raise ValueError(f"The threshold must lie between 0 and 1; got {threshold:g}.")
+        self._planes, self._output, self._threshold = planes, output, threshold
+        dtype = np.dtype(np.uint8 if output.n_classes <= 255 else np.uint16)
+        self.labels = _room_for(planes.shape, dtype)
+        shape = (output.n_classes, *planes.shape)
+        wanted = keep_probabilities and fits(4 * int(np.prod(shape)))
+        self.probabilities = np.zeros(shape, np.float32) if wanted else None
+        self.notice = (
+            "The probabilities do not fit into memory and are not kept"
+            if keep_probabilities and not wanted
+            else ""
+        )
+        small = int(np.prod(planes.plane_shape)) <= PREVIEW_PIXELS
+        self._shown = (
+            np.zeros((output.n_classes, *planes.plane_shape), np.float32)
+            if small and not wanted
+            else None
+        )
+
+    def put(
+        self,
+        index: int,
+        top: int,
+        answer: NDArray[np.float32],
+        finite: NDArray[np.bool_],
+    ) -> None:
+        """Take finished rows of a plane.
+
+        Parameters
+        ----------
+        index, top : int
+            The plane, and its first of these rows.
+        answer : ndarray of float32, shape (K, n, W)
+            Probabilities of each channel of the net, the background included if it has one.
+        finite : ndarray of bool, shape (n, W)
+            Where the image has a value; elsewhere is background.
+        """
+        rows = slice(top, top + answer.shape[1])
+        softmax = self._output.activation == "softmax"
+        classes = answer[1:] if softmax else answer
+        classes = np.clip(classes, 0.0, 1.0) * finite
+        if softmax and self._threshold is None:
+            labels = np.where(finite, answer.argmax(axis=0), 0)
+        else:
+            cut = 0.5 if self._threshold is None else self._threshold
+            labels = labels_from_probabilities(classes, cut)
+        at: tuple[Any, ...] = (index, rows) if self._planes.is_volume else (rows,)
+        self.labels[at] = labels
+        if self.probabilities is not None:
+            self.probabilities[(slice(None), *at)] = classes
+        if self._shown is not None:
+            self._shown[:, rows] = classes
+
+    def put_blank(self, index: int) -> None:
+        """Take note that nothing is found on a plane."""
+        if self._shown is not None:
+            self._shown[...] = 0.0
+
+    def preview(self, index: int) -> PlanePreview | None:
+        """Give the probabilities of the plane finished last, or None where they are not kept."""
+        if self.probabilities is not None:
+            volume = self._planes.is_volume
+            plane = self.probabilities[:, index] if volume else self.probabilities
+            return PlanePreview(index, plane.copy())
+        return None if self._shown is None else PlanePreview(index, self._shown.copy())
+
+
+def _room_for(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[np.unsignedinteger[Any]]:
+    """Give an array of zeros: in memory, or if too large in a file that vanishes by itself."""
+    if fits(int(np.prod(shape)) * dtype.itemsize):
+        return np.zeros(shape, dtype)
+    # The mapping keeps the file alive after its handle is closed.
+    with tempfile.TemporaryFile(prefix="napari-medseg-") as file:
+        return np.memmap(file, dtype, "w+", shape=shape)

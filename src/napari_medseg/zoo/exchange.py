@@ -1,0 +1,99 @@
+"""Hand models on: export one as a folder, take such a folder in, remove one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from napari_medseg.io.atomic import atomic_folder
+from napari_medseg.zoo.cards import CARD_FILE, CardError, ModelCard
+from napari_medseg.zoo.checkpoints import WEIGHTS_FILE, install
+from napari_medseg.zoo.registry import bundled_names, get_card
+from napari_medseg.zoo.weights import load_net, read_verified
+
+README = "README.md"
+
+
+def export_model(name: str, folder: str | os.PathLike[str]) -> Path:
+    """Write a model as a folder that another computer can import.
+
+    Parameters
+    ----------
+    name : str
+        An installed model.
+    folder : path-like
+        Gets a folder of the model's name: card, weights and the page to read, if it has one.
+
+    Returns
+    -------
+    Path
+        The model's folder; it was loaded once to prove it.
+
+    Raises
+    ------
+    CardError, WeightsError
+        If there is no such model, or its weights are missing or damaged.
+    SaveError
+        If it cannot be written; a folder of that name that holds no model is never replaced.
+    """
+    card = get_card(name)
+    content = read_verified(card)
+    page = _page(card)
+
+    def write(target: Path) -> None:
+        (target / card.file).write_bytes(content)
+        if page:
+            (target / README).write_text(page, encoding="utf-8")
+        (target / CARD_FILE).write_text(card.to_json(), encoding="utf-8")
+
+    parent = Path(folder)
+    parent.mkdir(parents=True, exist_ok=True)
+    return atomic_folder(
+        parent / card.name,
+        write,
+        lambda target: load_net(replace(card, folder=target)),
+        may_replace=lambda target: (target / CARD_FILE).exists(),
+    )
+
+
+def import_model(folder: str | os.PathLike[str], *, name: str | None = None) -> ModelCard:
+    """Take in a model folder: one that was exported, or made by a training.
+
+    Raises
+    ------
+    CardError
+        If the folder holds no usable card.
+    WeightsError
+        If its weights are not those of the card.
+    SaveError
+        If it cannot be saved.
+    """
+    card = ModelCard.from_folder(Path(folder))
+    content = read_verified(card)
+    return install(replace(card, name=name or card.name, file=WEIGHTS_FILE), content, _page(card))
+
+
+def remove_model(name: str) -> Path:
+    """Remove a model of the user's, weights and all; give the folder that is no more.
+
+    Raises
+    ------
+    CardError
+        If there is no such model on this computer, or it comes with the package.
+    OSError
+        If the folder cannot be removed.
+    """
+    card = get_card(name)
+    if card.name in bundled_names():
+        raise CardError(f"The model {name!r} comes with the package and cannot be removed.")
+    if card.folder is None:
+        raise CardError(f"The model {name!r} is not on this computer, so there is nothing to do.")
+    shutil.rmtree(card.folder)
+    return card.folder
+
+
+def _page(card: ModelCard) -> str:
+    path = card.weights_path.parent / README
+    return path.read_text(encoding="utf-8") if path.is_file() else ""

@@ -3,54 +3,115 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_medseg.cli.outputs import SUFFIX, Format, checked_folder, suffix_for
-from napari_medseg.cli.report import check_files, fail, print_json, refuse, refusing, say
+from napari_medseg.cli.outputs import checked_folder
+from napari_medseg.cli.report import (
+    check_files,
+    fail,
+    print_json,
+    refuse,
+    refusing,
+    run_job,
+    say,
+    sentence_of,
+)
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from napari_medseg.io.geometry import Geometry
+    from napari_medseg.io.dicom_seg import SegOptions
+    from napari_medseg.io.formats import LabelFormat
+    from napari_medseg.io.images import ImageFile
     from napari_medseg.io.labels import LabelFile
+    from napari_medseg.session.export import Export
+
+
+class Target(StrEnum):
+    """Kinds of file that label maps leave as."""
+
+    nifti = "nifti"
+    dicom_seg = "dicom-seg"
+    ome_tiff = "ome-tiff"
+    ome_zarr = "ome-zarr"
+    png = "png"
+    nnunet = "nnunet"
 
 
 def export(
-    labels: Annotated[Path, typer.Argument(help="A label map: PNG, TIFF or NIfTI.")],
-    to: Annotated[Format, typer.Option(help="What to write.")],
+    labels: Annotated[
+        Path, typer.Argument(help="A label map: PNG, TIFF, NIfTI, OME-Zarr of ours, or DICOM-SEG.")
+    ],
+    to: Annotated[Target, typer.Option(help="What to write.")],
     out: Annotated[
-        Path, typer.Option("-o", "--out", help="File or folder to write to.", metavar="OUT")
+        Path,
+        typer.Option(
+            "-o", "--out", help="File or folder to write to; the dataset for nnunet.", metavar="OUT"
+        ),
     ],
     like: Annotated[
-        Path | None, typer.Option(help="The image it belongs to; gives spacing and position.")
+        Path | None,
+        typer.Option(
+            help="The image it belongs to, for DICOM the folder of the series; gives spacing and "
+            "position."
+        ),
+    ] = None,
+    series: Annotated[
+        str | None, typer.Option(help="Which series of a DICOM folder: its number or UID.")
+    ] = None,
+    labelmap: Annotated[
+        bool,
+        typer.Option("--labelmap", help="DICOM-SEG as one label map; newer archives only."),
+    ] = False,
+    deidentify: Annotated[
+        bool, typer.Option("--deidentify", help="DICOM-SEG without the patient.")
+    ] = False,
+    term: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What a class is in DICOM-SEG: lesion=Neoplasm or lesion=SCT:108369006:Neoplasm.",
+            metavar="CLASS=TERM",
+        ),
+    ] = None,
+    case: Annotated[
+        str | None, typer.Option(help="Name of the nnU-Net case; the label file's by default.")
     ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print a report as JSON.")] = False,
 ) -> None:
     """Write a label map as another kind of file; it is read back and compared."""
-    from napari_medseg.io.labels import read_labels, write_labels
+    from napari_medseg.io.formats import FORMATS
+    from napari_medseg.session.export import export_job
 
-    check_files(labels, *([like] if like else []))
+    if not labels.is_dir():
+        check_files(labels)
+    if like is not None and not like.exists():
+        refuse(f"There is no such file: {like}; check the name.")
+    format_ = FORMATS[to.value]
     with refusing(ValueError):
-        target = _target(labels, like, out, to)
+        target = _target(labels, like, out, format_)
     try:
-        found = read_labels(labels)
-        geometry, array = _placed(found, like)
+        image = _image(like, series) if like is not None else None
+        found = _labels(labels, image)
         with refusing(ValueError):
-            suffix_for(array.ndim, to)
-        write_labels(target, array, geometry, found.provenance or None, found.class_names)
-    except (ValueError, OSError) as error:
-        fail(str(error))
-    say(f"{labels} -> {target}")
+            wanted = _export(found, like, image, format_)
+            options = _seg_options(found, labelmap, deidentify, term or [])
+        job = export_job(wanted, format_, target, seg=options, case=case or found.name)
+        written = run_job(job, labels.name)
+    except (ValueError, OSError, MemoryError) as error:
+        fail(sentence_of(error))
+    say(f"{labels} -> {target}: {written}.")
     if json_:
-        spacing = {"spacing": list(geometry.spacing), "units": geometry.units}
-        print_json({"command": "export", "input": str(labels), "output": str(target)} | spacing)
+        geometry = wanted.geometry
+        place = {"spacing": list(geometry.spacing), "units": geometry.units}
+        counts = {"classes": written.classes, "voxels": written.voxels}
+        files = {"input": str(labels), "output": str(target)}
+        print_json({"command": "export"} | files | place | counts)
 
 
-def _target(labels: Path, like: Path | None, out: Path, to: Format) -> Path:
+def _target(labels: Path, like: Path | None, out: Path, format_: LabelFormat) -> Path:
     """Give the file to write: `out` itself where its name ends rightly, else a file in it.
 
     Raises
@@ -59,44 +120,133 @@ def _target(labels: Path, like: Path | None, out: Path, to: Format) -> Path:
         Where nothing can be written there, or a file that is read would be overwritten.
     """
     from napari_medseg.io.atomic import split_suffix
-    from napari_medseg.io.images import NIFTI_SUFFIXES, TIFF_SUFFIXES
+    from napari_medseg.io.nnunet import check_dataset_name
 
-    fitting = {
-        Format.png: (".png",),
-        Format.nifti: NIFTI_SUFFIXES,
-        Format.ome_tiff: TIFF_SUFFIXES,
-    }[to]
+    if not format_.suffixes:
+        check_dataset_name(out)
+        checked_folder(out.parent)
+        return out
     suffix = split_suffix(out.name)[1].lower()
-    if suffix in fitting and not out.is_dir():
+    ends_rightly = suffix in format_.suffixes
+    if ends_rightly and (not out.is_dir() or suffix.endswith(".zarr")):
         target = checked_folder(out.parent) / out.name
     elif suffix and not out.is_dir():
-        raise ValueError(f"{out} does not end with {' or '.join(fitting)}, as --to {to} wants it.")
+        endings = " or ".join(format_.suffixes)
+        raise ValueError(f"{out} does not end with {endings}, as --to {format_.key} wants it.")
     else:
-        target = checked_folder(out) / f"{split_suffix(labels.name)[0]}{SUFFIX[to]}"
+        target = checked_folder(out) / f"{split_suffix(labels.name)[0]}{format_.suffixes[0]}"
     for path in (labels, *([like] if like else [])):
         if os.path.realpath(path) == os.path.realpath(target):
             raise ValueError(f"The result would overwrite {path}; choose another name or folder.")
     return target
 
 
-def _placed(found: LabelFile, like: Path | None) -> tuple[Geometry, NDArray[np.unsignedinteger]]:
-    """Give the geometry of the image, and the labels in its number of axes.
+def _labels(path: Path, image: ImageFile | None) -> LabelFile:
+    """Read a label map; a DICOM-SEG is laid on its image where that is given.
 
     Raises
     ------
     ReadError
-        Where the image cannot be read. Images and labels of different size are refused.
+        Where it cannot be read.
     """
+    from napari_medseg.io.dicom import is_dicom
+
+    if path.is_dir():
+        from napari_medseg.io.zarr_labels import read_zarr_labels
+
+        return read_zarr_labels(path)
+    if is_dicom(path):
+        from napari_medseg.io.dicom_segments import read_segmentation
+
+        return read_segmentation(path, image)
+    from napari_medseg.io.labels import read_labels
+
+    return read_labels(path)
+
+
+def _image(path: Path, series: str | None) -> ImageFile:
     from napari_medseg.io.images import read_image
 
-    if like is None:
-        return found.geometry, found.labels
-    image = read_image(like)
+    return read_image(path, int(series) if series is not None and series.isdigit() else series)
+
+
+def _export(
+    found: LabelFile, like: Path | None, image: ImageFile | None, format_: LabelFormat
+) -> Export:
+    """Put labels and the image they belong to together.
+
+    Raises
+    ------
+    ValueError
+        Where they do not belong together, or cannot leave in this format.
+    """
+    from napari_medseg.io.formats import why_not
+    from napari_medseg.session.export import Export, Source, channel_of
+
+    source = Source.of_path(like) if like is not None else Source()
+    if image is not None and source.kind == "dicom":
+        source = replace(source, series=str(image.source.get("series", "")))
+    array, geometry = found.labels, found.geometry
+    if image is not None:
+        array, geometry = _on_image(found, image)
+    missing = why_not(format_, array.ndim, source.kind == "dicom", image is not None)
+    if missing:
+        raise ValueError(f"{missing} Give it with --like." if "choose" in missing else missing)
+    return Export(
+        array,
+        geometry,
+        found.class_names,
+        dict(found.provenance),
+        source,
+        None if image is None else image.data,
+        bool(image is not None and image.rgb),
+        channel_of(image.value_unit if image is not None else ""),
+    )
+
+
+def _on_image(found: LabelFile, image: ImageFile) -> tuple[Any, Any]:
+    """Give the labels in the order in which the image is stored, and the image's geometry.
+
+    Raises
+    ------
+    ValueError
+        Where they do not lie on the voxels of the image, or have another size.
+    """
+    from napari_medseg.io.grid import on_grid
+
     shape = image.data.shape[: image.geometry.ndim]
-    labels = found.labels
-    if tuple(n for n in shape if n > 1) != tuple(n for n in labels.shape if n > 1):
-        refuse(
-            f"The label map has the size {labels.shape}, the image {shape}; give the image that "
-            "it was made from."
+    both_placed = found.geometry.matrix and image.geometry.matrix
+    if both_placed and found.labels.ndim == len(shape) == 3:
+        onto = image.geometry.affine
+        return on_grid(found.labels, found.geometry.affine, shape, onto), image.geometry
+    if tuple(n for n in shape if n > 1) != tuple(n for n in found.labels.shape if n > 1):
+        raise ValueError(
+            f"The label map has the size {found.labels.shape}, the image {shape}; give the image "
+            "that it was made from."
         )
-    return image.geometry, labels.reshape(shape)
+    return found.labels.reshape(shape), image.geometry
+
+
+def _seg_options(
+    found: LabelFile, labelmap: bool, deidentify: bool, terms: list[str]
+) -> SegOptions:
+    """Give how a DICOM-SEG is written.
+
+    Raises
+    ------
+    ValueError
+        Where a term is not known, or names a class that is not there.
+    """
+    from napari_medseg.io.dicom_seg import SegOptions
+    from napari_medseg.io.terms import parse_term
+
+    values = {name: value for value, name in enumerate(found.class_names) if value}
+    chosen = {}
+    for entry in terms:
+        name, _, text = entry.partition("=")
+        value = values.get(name.strip()) or (int(name) if name.strip().isdigit() else None)
+        if value is None or not text:
+            known = ", ".join(values) or "1, 2, ..."
+            raise ValueError(f"--term {entry} names no class; say it as CLASS=TERM, of {known}.")
+        chosen[value] = parse_term(text)
+    return SegOptions(labelmap, deidentify, chosen)

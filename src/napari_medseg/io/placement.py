@@ -56,8 +56,8 @@ def geometry_of_labels(
         Number of its axes.
     image : mapping, optional
         Attributes of the image it belongs to, with as many axes. Its voxels say where the labels
-        are; without it their own notes do, as long as the layer has the size it had, else the
-        layer's place on the screen.
+        are, wherever both are shown; without it the labels' own notes do, and where there are
+        none, their place on the screen.
 
     Returns
     -------
@@ -75,25 +75,30 @@ def geometry_of_labels(
 
 
 def _alone(attributes: Mapping[str, Any], ndim: int) -> Geometry:
-    """Give what a layer's notes and its place on the screen say."""
+    """Give what a layer's notes say, or else its place on the screen."""
     world = world_matrix(attributes, ndim)
     lengths = np.linalg.norm(world[:-1, :-1], axis=0)
-    noted = noted_geometry(attributes.get("metadata", {}).get(NOTE_KEY, {}), ndim)
-    if noted is not None and np.allclose(_shown_sizes(noted), lengths, rtol=_EXACT):
-        return noted
     units = {_UNITS.get(str(unit), "pixel") for unit in attributes.get("units") or ("pixel",)}
     unit = units.pop() if len(units) == 1 else "pixel"
+    noted = noted_geometry(attributes.get("metadata", {}).get(NOTE_KEY, {}), ndim)
+    if noted is not None:
+        return _resized(noted, np.abs(_given(attributes, "scale", np.ones(ndim))), unit)
     if np.array_equal(world, np.diag([*lengths, 1.0])):
         return Geometry(tuple(lengths.tolist()), units=unit)
     # napari draws y downwards and x to the right, which in a patient seen from the feet is towards
     # the back and the left; the app's axes of space go to the front and the right.
-    towards = np.diag([1.0] * (ndim - 2) + [-1.0, -1.0, 1.0]) if ndim == 3 else np.eye(ndim + 1)
+    towards = np.diag([1.0, -1.0, -1.0, 1.0]) if ndim == 3 else np.eye(ndim + 1)
     placed = Geometry.from_affine(towards @ world, unit)
     return placed if ndim == 3 else _without_matrix(placed)
 
 
-def _shown_sizes(geometry: Geometry) -> NDArray[np.float64]:
-    return np.array(geometry.spacing)
+def _resized(noted: Geometry, sizes: NDArray[np.float64], unit: str) -> Geometry:
+    """Give what a file said, with the size of a voxel that the person gave the layer since."""
+    if np.allclose(noted.spacing, sizes, rtol=_EXACT):
+        return noted
+    factors = np.append(sizes / noted.spacing, 1.0)
+    resized = Geometry.from_affine(noted.affine * factors, unit)
+    return resized if noted.matrix else _without_matrix(resized)
 
 
 def _without_matrix(geometry: Geometry) -> Geometry:

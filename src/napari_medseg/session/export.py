@@ -144,7 +144,7 @@ def export_of(labels: Labels, image: Image | None = None) -> Export:
         source_of(image if image is not None else labels),
         full_resolution(image) if image is not None else None,
         bool(image is not None and image.rgb),
-        _channel(image),
+        channel_of(image.metadata.get(NOTE_KEY, {}).get("value_unit", "") if image else ""),
     )
 
 
@@ -157,6 +157,11 @@ def source_of(layer: Image | Labels) -> Source:
         return Source("dicom", tuple(files), str(noted.get("series", "")))
     path = layer.source.path
     return Source.of_path(Path(path)) if path else Source(str(noted.get("kind", "")))
+
+
+def channel_of(value_unit: str) -> str:
+    """Give what nnU-Net calls an image: it treats Hounsfield units in a way of its own."""
+    return "CT" if value_unit == "HU" else "image"
 
 
 def export_job(
@@ -248,11 +253,6 @@ def _attributes(layer: Image | Labels) -> dict[str, Any]:
     names = ("scale", "translate", "rotate", "shear", "units", "metadata")
     attributes = {name: getattr(layer, name) for name in names}
     return attributes | {"affine": layer.affine.affine_matrix}
-
-
-def _channel(image: Image | None) -> str:
-    noted = image.metadata.get(NOTE_KEY, {}) if image is not None else {}
-    return "CT" if noted.get("value_unit") == "HU" else "image"
 
 
 def _plain(value: Any) -> Any:

@@ -1,0 +1,354 @@
+"""The dock Export labels: hand labels on as a file that was read back and compared."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from qtpy.QtCore import QEvent, QSignalBlocker, QUrl
+from qtpy.QtGui import QDesktopServices, QStandardItemModel
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFormLayout,
+    QLabel,
+    QMessageBox,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_medseg.io import formats
+from napari_medseg.io.formats import LabelFormat, suited, why_not
+from napari_medseg.session.export import Export, Source, Written, export_job, export_of, source_of
+from napari_medseg.session.history import KEY
+from napari_medseg.session.stack import full_resolution, shape_of
+from napari_medseg.widgets.parts.dicom_options import DicomOptions
+from napari_medseg.widgets.parts.job_button import AnyJob, JobButton
+from napari_medseg.widgets.parts.job_progress import JobProgress
+from napari_medseg.widgets.parts.layer_follower import is_image, is_labels_of_user
+from napari_medseg.widgets.parts.layer_picker import LayerPicker
+from napari_medseg.widgets.parts.messages import Message
+from napari_medseg.widgets.parts.nnunet_options import NnunetOptions
+from napari_medseg.widgets.parts.save_target import SaveTarget
+from napari_medseg.widgets.parts.vertical_scroll import VerticalScrollArea
+
+if TYPE_CHECKING:
+    import napari.viewer
+    from napari.layers import Image, Labels
+
+_MOST_GUESSED = 50  # classes that are listed where a layer names none
+
+
+class ExportLabels(QWidget):
+    """The dock; what it writes is decided in `session.export`.
+
+    Parameters
+    ----------
+    viewer : napari viewer
+        The viewer that it works in.
+    """
+
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        super().__init__()
+        # A plugin gets a proxy that wraps layers anew at every access; they must stay themselves.
+        self.viewer: napari.viewer.Viewer = getattr(viewer, "__wrapped__", viewer)
+        self.labels = LayerPicker(self.viewer.layers, is_labels_of_user, "No labels yet")
+        self.images = LayerPicker(self.viewer.layers, is_image, "No image")
+        self.format = QComboBox()
+        self.purpose = _small_print()
+        self.dicom = DicomOptions()
+        self.nnunet = NnunetOptions()
+        self.target = SaveTarget()
+        self.plan = _small_print()
+        self.button = JobButton("Export", self._job)
+        self.progress = JobProgress()
+        self.message = Message()
+        self.folder_button = QPushButton("Open folder")
+        self.folder_button.setToolTip("Show the file in the file manager")
+        self.folder_button.hide()
+        self._labels: Labels | None = None
+        self._image: Image | None = None
+        self._written: Path | None = None
+        self._gone = False
+        self._lay_out()
+        self._connect()
+        self._choose_labels(None)
+
+    # -- what the user does ---------------------------------------------------------------------
+
+    def set_format(self, format_: LabelFormat) -> None:
+        """Choose a format, as if it had been picked from the list."""
+        self.format.setCurrentIndex(self.format.findData(format_.key))
+        self.refresh()
+
+    def open_folder(self) -> None:
+        """Show what was written last in the file manager."""
+        if self._written is not None:
+            QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._written.parent)))
+
+    def event(self, event: QEvent) -> bool:
+        """Leave the viewer as it was when the dock is closed."""
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            self._let_go()
+        return super().event(event)
+
+    def _job(self) -> AnyJob | None:
+        """Take a snapshot and give the job; None where the user does not want to replace a file.
+
+        Raises
+        ------
+        ValueError
+            With a sentence, where there is nothing to write.
+        """
+        if self._labels is None:
+            raise ValueError("Choose the labels to export.")
+        export = self._export(self._labels)
+        format_, target, case = self._format(), self.target.path, self.nnunet.case
+        question = _question(format_, target, case)
+        if question and not self._agreed(question):
+            return None
+        return export_job(export, format_, target, seg=self.dicom.options(), case=case)
+
+    def _export(self, labels: Labels) -> Export:
+        from dataclasses import replace
+
+        export = export_of(labels, self._image)
+        source = self._source()
+        return replace(export, source=source) if source.kind == "dicom" else export
+
+    def _agreed(self, question: str) -> bool:
+        """Ask whether something that is there may be replaced."""
+        answer = QMessageBox.question(self, "Export labels", question)
+        return answer == QMessageBox.StandardButton.Yes
+
+    # -- what is shown --------------------------------------------------------------------------
+
+    def refresh(self, event: object = None) -> None:
+        """Show what would be written now, and say what is missing."""
+        format_ = self._format()
+        self.purpose.setText(format_.purpose[:1].upper() + format_.purpose[1:] + ".")
+        self.dicom.setVisible(format_ is formats.DICOM_SEG)
+        self.nnunet.setVisible(format_ is formats.NNUNET)
+        self.target.set_format(format_)
+        self.nnunet.follow(self.target.path)
+        self.plan.setText(self._plan())
+        self.button.set_missing(self._missing(format_))
+
+    def _missing(self, format_: LabelFormat) -> str:
+        if self._labels is None:
+            return "Make or open labels first."
+        shape = shape_of(self._labels)
+        if len(shape) not in (2, 3):
+            return "Files of labels hold a plane or a volume; these labels have more axes."
+        if self._image is not None and shape_of(self._image) != shape:
+            return f"“{self._image.name}” has another size than the labels; choose their image."
+        has_dicom = self._source().kind == "dicom"
+        reason = why_not(format_, len(shape), has_dicom, self._image is not None)
+        if not reason and format_ is formats.NNUNET:
+            reason = self.nnunet.problem()
+        return reason or self.target.problem()
+
+    def _plan(self) -> str:
+        if self._labels is None:
+            return ""
+        shape = " × ".join(str(n) for n in shape_of(self._labels))
+        grid = f"on the grid of “{self._image.name}”" if self._image else "on their own grid"
+        sizes = " × ".join(f"{float(s):.3g}" for s in self._labels.scale)
+        units = {f"{unit:~}" for unit in self._labels.units}
+        unit = units.pop() if len(units) == 1 else "pixel"
+        size = "" if unit in ("pixel", "px") else f" of {sizes} {unit}"
+        return f"“{self._labels.name}” {grid}: {shape} voxels{size}. It is read back and compared."
+
+    def _list_formats(self) -> None:
+        """List the formats, those that suit the image first; what cannot be is greyed out."""
+        ndim = min(len(shape_of(self._labels)), 3) if self._labels is not None else 3
+        kind = self._source().kind
+        chosen = self.format.currentData()
+        with QSignalBlocker(self.format):
+            self.format.clear()
+            for row, format_ in enumerate(suited(ndim, kind)):
+                self.format.addItem(format_.title, format_.key)
+                self._enable(row, format_, ndim)
+            row = self.format.findData(chosen)
+            model = self.format.model()
+            assert isinstance(model, QStandardItemModel)
+            usable = row >= 0 and model.item(row).isEnabled() and self._was_picked
+            self.format.setCurrentIndex(row if usable else 0)
+
+    def _enable(self, row: int, format_: LabelFormat, ndim: int) -> None:
+        model = self.format.model()
+        assert isinstance(model, QStandardItemModel)
+        # The folder of DICOM images can be chosen once DICOM-SEG is.
+        reason = why_not(format_, ndim, True, self._image is not None)
+        item = model.item(row)
+        item.setEnabled(not reason)
+        item.setToolTip(reason or format_.purpose)
+
+    # -- which layers ---------------------------------------------------------------------------
+
+    def _choose_labels(self, labels: Labels | None) -> None:
+        """Turn to these labels, or to the selected or topmost ones, and to the image they fit."""
+        choices = self.labels.choices
+        active = self.viewer.layers.selection.active
+        first = active if active in choices else next(iter(choices), None)
+        self._labels = labels if labels is not None else first
+        self.labels.show_layer(self._labels)
+        fitting = [image for image in self.images.choices if self._fits(image)]
+        self._choose_image(self._image if self._image in fitting else next(iter(fitting), None))
+
+    def _choose_image(self, image: Image | None) -> None:
+        self._image = image
+        self.images.show_layer(image)
+        self.dicom.set_known(source_of(image) if image is not None else Source())
+        self._list_formats()
+        self.dicom.show_classes(self._class_names())
+        self._suggest()
+        self.refresh()
+
+    def _fits(self, image: Image) -> bool:
+        return self._labels is not None and shape_of(image) == shape_of(self._labels)
+
+    def _class_names(self) -> dict[int, str]:
+        if self._labels is None:
+            return {}
+        names = list(self._labels.metadata.get(KEY, {}).get("class_names") or ())
+        data = full_resolution(self._labels)
+        if not names and isinstance(data, np.ndarray) and data.size:
+            names = [""] * (min(int(data.max()), _MOST_GUESSED) + 1)
+        return {value: name or f"class {value}" for value, name in enumerate(names) if value}
+
+    def _source(self) -> Source:
+        found = self.dicom.source
+        if found.kind == "dicom" or self._image is None:
+            return found
+        return source_of(self._image)
+
+    def _suggest(self) -> None:
+        """Propose a name; of DICOM images none that could name the patient."""
+        source = self._source()
+        if source.kind == "dicom" or self._labels is None:
+            self.target.suggest(None, "segmentation")
+            return
+        folder = source.files[0].parent if source.files else None
+        self.target.suggest(folder, _as_file_name(self._labels.name))
+
+    def _format(self) -> LabelFormat:
+        return formats.FORMATS[self.format.currentData() or formats.NIFTI.key]
+
+    # -- layout and wiring ----------------------------------------------------------------------
+
+    def _lay_out(self) -> None:
+        self._was_picked = False
+        inside = QWidget()
+        column = QVBoxLayout(inside)
+        column.setContentsMargins(4, 4, 4, 4)
+        form = QFormLayout()
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form.addRow("Labels", self.labels)
+        form.addRow("Image", self.images)
+        form.addRow("Format", self.format)
+        form.addRow("", self.purpose)
+        column.addLayout(form)
+        column.addWidget(self.dicom)
+        column.addWidget(self.nnunet)
+        target = QFormLayout()
+        target.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        target.addRow("Save as", self.target)
+        column.addLayout(target)
+        column.addWidget(self.plan)
+        column.addWidget(self.button)
+        column.addStretch()
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(2, 0, 4, 4)
+        for part in (VerticalScrollArea(inside), self.progress, self.message, self.folder_button):
+            outer.addWidget(part)
+
+    def _connect(self) -> None:
+        self.labels.picked.connect(self._choose_labels)
+        self.images.picked.connect(self._choose_image)
+        self.format.activated.connect(self._on_format_picked)
+        self.target.changed.connect(self._on_target_changed)
+        self.nnunet.changed.connect(self._on_target_changed)
+        self.dicom.source_changed.connect(self._on_source_changed)
+        self.progress.follow(self.button)
+        self.button.started.connect(self._on_started)
+        self.button.succeeded.connect(self._on_written)
+        self.button.cancelled.connect(lambda: self.message.hint("Cancelled: nothing was written."))
+        self.button.failed.connect(self.message.problem)
+        self.folder_button.clicked.connect(self.open_folder)
+        layers = self.viewer.layers
+        layers.events.inserted.connect(self._on_layers)
+        layers.events.removed.connect(self._on_layers)
+        layers.selection.events.active.connect(self._on_active)
+        self.destroyed.connect(partial(ExportLabels._let_go, self))
+
+    def _on_format_picked(self) -> None:
+        self._was_picked = True
+        self.refresh()
+
+    def _on_target_changed(self) -> None:
+        self.nnunet.follow(self.target.path)
+        self.button.set_missing(self._missing(self._format()))
+
+    def _on_source_changed(self) -> None:
+        self._list_formats()
+        self._suggest()
+        self.refresh()
+
+    def _on_layers(self, event: object = None) -> None:
+        if self._labels not in self.viewer.layers:
+            self._choose_labels(None)
+        elif self._image not in self.viewer.layers:
+            self._choose_labels(self._labels)
+
+    def _on_active(self, event: object = None) -> None:
+        active = self.viewer.layers.selection.active
+        if active in self.labels.choices and not self.button.is_running:
+            self._choose_labels(active)
+
+    def _on_started(self) -> None:
+        self.message.hint("")
+        self.folder_button.hide()
+
+    def _on_written(self, written: Written) -> None:
+        self._written = written.path
+        self.message.done(f"{written.path.name} {written}.")
+        self.folder_button.show()
+        self.nnunet.follow(self.target.path)
+
+    def _let_go(self) -> None:
+        """Leave nothing of the dock behind in the viewer; its own widgets may be gone already."""
+        if self._gone:
+            return
+        self._gone = True
+        layers = self.viewer.layers
+        layers.events.inserted.disconnect(self._on_layers)
+        layers.events.removed.disconnect(self._on_layers)
+        layers.selection.events.active.disconnect(self._on_active)
+        self.labels.disconnect_layers()
+        self.images.disconnect_layers()
+
+
+def _question(format_: LabelFormat, target: Path, case: str) -> str:
+    """Say what would be replaced; empty where nothing would be."""
+    if format_ is formats.NNUNET:
+        from napari_medseg.io.nnunet import cases_of
+
+        there = case in cases_of(target)
+        return f"The dataset has a case “{case}”. Replace it?" if there else ""
+    return f"“{target.name}” is there already. Replace it?" if target.exists() else ""
+
+
+def _as_file_name(name: str) -> str:
+    kept = "".join(c if c.isalnum() or c in "-_." else "_" for c in name).strip("._")
+    return kept[:80] or "labels"
+
+
+def _small_print() -> QLabel:
+    label = QLabel()
+    label.setWordWrap(True)
+    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+    return label

@@ -1,0 +1,132 @@
+"""What each class is in DICOM: a table with the term that its name suggests, open to change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from qtpy.QtCore import QSignalBlocker, Qt, Signal
+from qtpy.QtGui import QColor, QIcon, QPixmap, QStandardItemModel
+from qtpy.QtWidgets import QComboBox, QHeaderView, QSizePolicy, QTableWidget, QTableWidgetItem
+
+from napari_medseg.io.terms import CATEGORIES, SIDES, TERMS, ClassTerm, Code, term_for
+from napari_medseg.session.colours import colour_of
+
+_NAME, _TYPE, _SIDE = 0, 1, 2
+_MOST_ROWS_SHOWN = 5
+
+
+class TermTable(QTableWidget):
+    """One row per class: its name, what it is, and on which side.
+
+    The category (anatomy, tissue, abnormality) follows from what it is; the list is ordered by it.
+    """
+
+    changed = Signal()
+
+    def __init__(self) -> None:
+        super().__init__(0, 3)
+        self.setHorizontalHeaderLabels(["Class", "Is", "Side"])
+        self.verticalHeader().hide()
+        self.setSelectionMode(QTableWidget.SelectionMode.NoSelection)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        header = self.horizontalHeader()
+        header.setSectionResizeMode(_NAME, QHeaderView.ResizeMode.Interactive)
+        header.setSectionResizeMode(_TYPE, QHeaderView.ResizeMode.Stretch)
+        header.setSectionResizeMode(_SIDE, QHeaderView.ResizeMode.ResizeToContents)
+        self.setToolTip("DICOM names classes by codes of SNOMED CT; choose what each class is")
+        self._shown: dict[int, str] = {}
+        self._chosen: dict[str, ClassTerm] = {}
+
+    def show_classes(self, names: Mapping[int, str]) -> None:
+        """Show these classes, by label value; what was chosen for a name stays chosen."""
+        if dict(names) == self._shown:
+            return
+        self._shown = dict(names)
+        with QSignalBlocker(self):
+            self.setRowCount(len(names))
+            for row, (value, name) in enumerate(names.items()):
+                self._show_row(row, value, name)
+        self.resizeRowsToContents()
+        self._fit()
+
+    def terms(self) -> dict[int, ClassTerm]:
+        """Give what each class is, by label value."""
+        return {value: self._term(name) for value, name in self._shown.items()}
+
+    def set_term(self, name: str, term: ClassTerm) -> None:
+        """Choose what the classes of a name are."""
+        self._chosen[name] = term
+        for row, shown in enumerate(self._shown.values()):
+            if shown == name:
+                self._show_term(row, term)
+        self.changed.emit()
+
+    def _term(self, name: str) -> ClassTerm:
+        return self._chosen.get(name) or term_for(name)
+
+    def _show_row(self, row: int, value: int, name: str) -> None:
+        swatch = QPixmap(14, 14)
+        swatch.fill(QColor(colour_of(value)))
+        item = QTableWidgetItem(QIcon(swatch), name)
+        item.setFlags(Qt.ItemFlag.ItemIsEnabled)
+        item.setToolTip(name)
+        self.setItem(row, _NAME, item)
+        types, sides = _types(), _sides()
+        self.setCellWidget(row, _TYPE, types)
+        self.setCellWidget(row, _SIDE, sides)
+        self._show_term(row, self._term(name))
+        for box in (types, sides):
+            box.activated.connect(lambda _, row=row, name=name: self._on_chosen(row, name))
+
+    def _show_term(self, row: int, term: ClassTerm) -> None:
+        types, sides = self.cellWidget(row, _TYPE), self.cellWidget(row, _SIDE)
+        if types.findText(term.type.meaning) < 0:
+            types.addItem(term.type.meaning, term)
+        types.setCurrentIndex(types.findText(term.type.meaning))
+        sides.setCurrentIndex(1 + SIDES.index(term.side) if term.side in SIDES else 0)
+
+    def _on_chosen(self, row: int, name: str) -> None:
+        term: ClassTerm = self.cellWidget(row, _TYPE).currentData()
+        side: Code | None = self.cellWidget(row, _SIDE).currentData()
+        self._chosen[name] = replace(term, side=side)
+        self.changed.emit()
+
+    def _fit(self) -> None:
+        """Take the height of the rows, up to a few; the rest scrolls."""
+        rows = max(1, min(self.rowCount(), _MOST_ROWS_SHOWN))
+        height = self.rowHeight(0) if self.rowCount() else self.fontMetrics().height()
+        self.setFixedHeight(self.horizontalHeader().sizeHint().height() + rows * height + 4)
+
+
+def _types() -> QComboBox:
+    box = _box()
+    model = box.model()
+    for category in CATEGORIES:
+        members = [term for term in TERMS.values() if term.category == category]
+        if not members:
+            continue
+        box.addItem(category.meaning)
+        assert isinstance(model, QStandardItemModel)
+        model.item(box.count() - 1).setEnabled(False)
+        for term in sorted(members, key=lambda term: term.type.meaning):
+            box.addItem(term.type.meaning, term)
+    return box
+
+
+def _sides() -> QComboBox:
+    box = _box()
+    for text, side in zip(("–", "Left", "Right", "Both"), _choices(SIDES), strict=True):
+        box.addItem(text, side)
+    return box
+
+
+def _choices(sides: Sequence[Code]) -> list[Code | None]:
+    return [None, *sides]
+
+
+def _box() -> QComboBox:
+    box = QComboBox()
+    box.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+    box.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    return box

@@ -167,8 +167,8 @@ def write_series(
         slice_.RescaleSlope, slice_.RescaleIntercept = slope, intercept
         slice_.RescaleType = "HU"
         slice_.WindowCenter, slice_.WindowWidth = 40.0, 400.0
-        _set(slice_, tags)
         _put_pixels(slice_, plane, compression)
+        _set(slice_, tags)
         files.append(folder / f"{names[k]:03d}.dcm")
         slice_.save_as(files[-1], enforce_file_format=True)
         values.append(plane.astype(float) * slope + intercept)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -156,8 +156,13 @@ def is_segmentation(header: Dataset) -> bool:
 
 def is_cut(header: Dataset) -> bool:
     """Whether a header breaks off: that of an image without a size, or of nothing at all."""
-    kind = header.get("SOPClassUID") or header.file_meta.get("MediaStorageSOPClassUID")
-    return "Rows" not in header and (not kind or "Image Storage" in kind.name)
+    kind = _sop_class(header)
+    return "Rows" not in header and (kind is None or "Image Storage" in kind.name)
+
+
+def no_pixels(file: Path) -> str:
+    """Say that a file lacks what `is_cut` looks for."""
+    return f"{file.name} holds no pixels or is cut off; get the file again from where it came."
 
 
 def frames_of(file: Path, header: Dataset) -> list[Frame]:
@@ -169,11 +174,11 @@ def frames_of(file: Path, header: Dataset) -> list[Frame]:
         With one sentence that names the tag, where the file holds no image or an entry of its
         header cannot be what it says.
     """
-    kind = getattr(getattr(header, "SOPClassUID", None), "name", "") or "DICOM object"
     if "Rows" not in header or "Columns" not in header:
         if is_cut(header):
-            raise ReadError(f"{file.name} is cut off; get the file again from where it came.")
-        hint = "open the folder instead" if "Directory" in kind else "open the images instead"
+            raise ReadError(no_pixels(file))
+        kind = getattr(_sop_class(header), "name", "a DICOM object of no known kind")
+        hint = "open its folder" if "Directory" in kind else "open the images instead"
         raise ReadError(f"{file.name} holds no image ({kind}); {hint}.")
     with quiet(), _naming_tags(file):
         count = int(header.get("NumberOfFrames") or 1)
@@ -263,6 +268,10 @@ def _naming_tags(file: Path) -> Iterator[None]:
             f"{file.name} has a header that cannot be understood ({type(error).__name__}); export "
             "it again from where it came."
         ) from error
+
+
+def _sop_class(header: Dataset) -> Any:
+    return header.get("SOPClassUID") or header.file_meta.get("MediaStorageSOPClassUID") or None
 
 
 def _first(entry: Dataset | None, name: str) -> Dataset | None:

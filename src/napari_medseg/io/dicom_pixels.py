@@ -153,12 +153,14 @@ def _shape(frame: Frame) -> tuple[int, ...]:
 
 
 def _decoded(frame: Frame, index: int | None) -> NDArray[Any]:
-    import_pydicom()
+    pydicom = import_pydicom()
     from pydicom.pixels import apply_color_lut, pixel_array
 
+    syntax = frame.header.file_meta.get("TransferSyntaxUID")
     try:
         with quiet():
-            pixels = pixel_array(frame.file, index=index)
+            whole = bool(syntax and syntax.is_deflated)  # pydicom cannot look into such a file
+            pixels = pixel_array(pydicom.dcmread(frame.file) if whole else frame.file, index=index)
             if _photometric(frame) == "PALETTE COLOR":
                 colours = apply_color_lut(pixels, frame.header)
                 pixels = colours if colours.dtype == np.uint8 else (colours >> 8).astype(np.uint8)

@@ -81,12 +81,8 @@ def _read(file: Path, image: ImageFile | None) -> LabelFile:
     labels = np.zeros((count, *masks.shape[1:]), np.uint16)
     for frame, mask, place in _in_order_of_segments(header, frames, masks, places):
         _paint(labels[place], header, frame, mask)
-    return LabelFile(
-        exact_labels(labels),
-        geometry,
-        _names(header),
-        name=f"Segments of {file.stem}" if image is None else f"Segments of {image.name}",
-    )
+    name = "Segments" if image is None else f"Segments of {image.name}"
+    return LabelFile(exact_labels(labels), geometry, _names(header), name=name)
 
 
 def _in_order_of_segments(

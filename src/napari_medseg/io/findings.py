@@ -46,10 +46,8 @@ class FindingWarning(UserWarning):
 
 def tell(findings: Iterable[Finding]) -> None:
     """Warn of each finding that puts measurements or positions at stake, every time anew."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", FindingWarning)
-        for sentence in warnings_of(findings):
-            warnings.warn(sentence, FindingWarning, stacklevel=3)
+    for sentence in warnings_of(findings):
+        warnings.warn_explicit(sentence, FindingWarning, __name__, 1)
 
 
 def warnings_of(findings: Iterable[Finding]) -> list[str]:

@@ -16,6 +16,7 @@ from napari_medseg.io.dicom import (
     is_cut,
     is_dicom,
     is_segmentation,
+    no_pixels,
     read_header,
     text,
 )
@@ -146,7 +147,7 @@ def scan_files(files: Iterable[Path]) -> Folder:
             elif "Rows" in header:
                 frames += frames_of(file, header)
             elif is_cut(header):
-                unreadable.append(f"{file.name} is cut off; get the file again.")
+                unreadable.append(no_pixels(file))
         except ReadError as error:
             unreadable.append(str(error))
     return Folder(_grouped(frames), tuple(segmentations), tuple(unreadable))
@@ -172,7 +173,12 @@ def series_of_file(file: Path) -> Series:
     ReadError
         With one sentence, where it holds no image or more than one kind of it.
     """
-    return choose_series(_grouped(frames_of(file, read_header(file))), None, file.name)
+    header = read_header(file)
+    if is_segmentation(header):
+        raise ReadError(
+            f"{file.name} is a segmentation and no image; open the image it belongs to."
+        )
+    return choose_series(_grouped(frames_of(file, header)), None, file.name)
 
 
 def choose_series(found: Sequence[Series], wanted: int | str | None, where: str) -> Series:

@@ -12,7 +12,8 @@ from npe2 import PluginManifest
 
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.labels import read_labels, write_labels
-from napari_medseg.io.layers import get_reader, read_layers, write_layer
+from napari_medseg.io.layer_writer import write_layer
+from napari_medseg.io.layers import get_reader, read_layers
 
 VOLUME = np.arange(4 * 5 * 6, dtype=np.int16).reshape(4, 5, 6)
 LABELS = (VOLUME % 3).astype(np.uint8)

@@ -8,7 +8,7 @@ labels ``"class_names"`` and ``"provenance"``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,10 @@ from napari_medseg.io.dicom import DICOM_SUFFIXES, holds_dicom, is_dicom
 from napari_medseg.io.findings import tell
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.images import ImageFile
-from napari_medseg.io.labels import LabelFile, read_labels, write_labels
-from napari_medseg.io.notes import noted_geometry
+from napari_medseg.io.labels import LabelFile, read_labels
 from napari_medseg.io.volume import ZARR_SUFFIX, read_volume
 
 LayerData = tuple[Any, dict[str, Any], str]
-_UNITS = {"mm": "mm", "millimeter": "mm", "um": "um", "µm": "um", "micrometer": "um"}
 READER_SUFFIXES = (".ome.tif", ".ome.tiff", ".nii", ".nii.gz", *DICOM_SUFFIXES)
 """What the plugin offers to open; napari's own reader knows the spacing of none of them."""
 
@@ -60,35 +58,6 @@ def read_layers(path: str | Sequence[str], series: int | str | None = None) -> l
     if len(images) > 1 and len(kinds) == 1 and images[0].geometry.ndim == 2:
         return [image_layer(_stacked(images))]
     return [_layer(path, image) for path, image in zip(paths, images, strict=True)]
-
-
-def write_layer(path: str, data: Any, attributes: Mapping[str, Any]) -> list[str]:
-    """Save a labels layer; gives the paths written, as napari wants it.
-
-    Raises
-    ------
-    ValueError, SaveError
-        As `write_labels`.
-    """
-    notes = attributes.get("metadata", {}).get("medseg", {})
-    made_by = {key: notes[key] for key in ("provenance", "accepted") if notes.get(key)}
-    labels = np.asarray(data)
-    write_labels(
-        path, labels, geometry_of_layer(attributes, labels.ndim), made_by, notes.get("class_names")
-    )
-    return [path]
-
-
-def geometry_of_layer(attributes: Mapping[str, Any], ndim: int) -> Geometry:
-    """Give the geometry of a layer: what its file said, or else its scale, position and units."""
-    notes = attributes.get("metadata", {}).get("medseg", {})
-    scale = tuple(abs(float(s)) for s in attributes.get("scale", (1.0,) * ndim))
-    noted = noted_geometry(notes, ndim)
-    if noted is not None and np.allclose(noted.spacing, scale, rtol=1e-6):
-        return noted
-    units = {_UNITS.get(str(unit), "pixel") for unit in attributes.get("units") or ("pixel",)}
-    origin = tuple(float(t) for t in attributes.get("translate", (0.0,) * ndim))
-    return Geometry(scale, origin, units=units.pop() if len(units) == 1 else "pixel")
 
 
 def image_layer(image: ImageFile, **attributes: Any) -> LayerData:
@@ -134,6 +103,10 @@ def _stacked(planes: Sequence[ImageFile]) -> ImageFile:
 
 
 def _layer(path: Path, image: ImageFile) -> LayerData:
+    if path.is_dir():
+        from napari_medseg.io.zarr_labels import is_label_map, read_zarr_labels
+
+        return labels_layer(read_zarr_labels(path)) if is_label_map(path) else image_layer(image)
     plain = isinstance(image.data, np.ndarray) and not image.rgb and image.data.ndim <= 3
     if plain and image.data.dtype.kind == "u":
         labels = read_labels(path)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_medseg.io.atomic import SaveError, reading_back, replacing_folder
+from napari_medseg.io.atomic import SaveError, reading_back, replacing_folder, split_suffix
 from napari_medseg.io.errors import ReadError
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.grid import same_place
@@ -109,16 +109,26 @@ def read_zarr_labels(path: Path) -> LabelFile:
     if geometry is None:
         raise ReadError(f"{path.name} is no label map of napari-medseg.")
     names = tuple(str(name) for name in note.get("class_names", ()))
-    return LabelFile(exact_labels(array), geometry, names, note.get("provenance", {}), path.name)
+    stem = split_suffix(path.name)[0].removesuffix(".ome")
+    return LabelFile(exact_labels(array), geometry, names, note.get("provenance", {}), stem)
 
 
 def is_ome_zarr(folder: Path) -> bool:
     """Tell whether a folder is an OME-Zarr of version 0.5, and so may be replaced by one."""
+    return "multiscales" in _attributes(folder).get("ome", {})
+
+
+def is_label_map(folder: Path) -> bool:
+    """Tell whether a folder is an OME-Zarr that `zarr_label_steps` wrote."""
+    attributes = _attributes(folder)
+    return "image-label" in attributes.get("ome", {}) and NOTE_KEY in attributes
+
+
+def _attributes(folder: Path) -> dict[str, Any]:
     try:
-        attributes = json.loads((folder / "zarr.json").read_text()).get("attributes", {})
-    except (OSError, ValueError):
-        return False
-    return "multiscales" in attributes.get("ome", {})
+        return dict(json.loads((folder / "zarr.json").read_text()).get("attributes", {}))
+    except (OSError, ValueError, AttributeError, TypeError):
+        return {}
 
 
 def _levels(labels: NDArray[Any]) -> list[NDArray[Any]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from qtpy.QtCore import QEvent, QSignalBlocker, QUrl
-from qtpy.QtGui import QDesktopServices, QStandardItemModel
+from qtpy.QtGui import QColor, QDesktopServices, QStandardItemModel
 from qtpy.QtWidgets import (
     QComboBox,
     QFormLayout,
@@ -204,7 +204,8 @@ class ExportLabels(QWidget):
         self.images.show_layer(image)
         self.dicom.set_known(source_of(image) if image is not None else Source())
         self._list_formats()
-        self.dicom.show_classes(self._class_names())
+        names = self._class_names()
+        self.dicom.show_classes(names, {value: self._colour(value) for value in names})
         self._suggest()
         self.refresh()
 
@@ -219,6 +220,12 @@ class ExportLabels(QWidget):
         if not names and isinstance(data, np.ndarray) and data.size:
             names = [""] * (min(int(data.max()), _MOST_GUESSED) + 1)
         return {value: name or f"class {value}" for value, name in enumerate(names) if value}
+
+    def _colour(self, value: int) -> QColor:
+        assert self._labels is not None  # there are no classes without labels
+        shown = self._labels.get_color(value)
+        red, green, blue = (0.0, 0.0, 0.0) if shown is None else shown[:3]
+        return QColor.fromRgbF(float(red), float(green), float(blue))
 
     def _source(self) -> Source:
         found = self.dicom.source

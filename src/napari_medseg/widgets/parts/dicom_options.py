@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from qtpy.QtCore import Signal
+from qtpy.QtGui import QColor
 from qtpy.QtWidgets import (
     QCheckBox,
     QFileDialog,
@@ -71,9 +72,9 @@ class DicomOptions(QGroupBox):
         self._show_source()
         self.source_changed.emit()
 
-    def show_classes(self, names: Mapping[int, str]) -> None:
-        """Show these classes, by label value."""
-        self.terms.show_classes(names)
+    def show_classes(self, names: Mapping[int, str], colours: Mapping[int, QColor]) -> None:
+        """Show these classes, by label value, in these colours."""
+        self.terms.show_classes(names, colours)
 
     def options(self) -> SegOptions:
         """Give what is chosen now."""

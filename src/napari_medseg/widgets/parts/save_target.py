@@ -72,10 +72,12 @@ class SaveTarget(QWidget):
         format_ = self._format
         if format_ is None:
             return
+        if self._typed and self._typed == self.line.text() and not self.problem():
+            return
         if self._typed:
             typed = Path(self._typed)
             stem = split_suffix(typed.name)[0]
-            name = f"{stem}{format_.suffixes[0]}" if format_.suffixes else stem
+            name = f"{stem}{format_.suffixes[0]}" if format_.suffixes else _as_dataset(stem)
             folder = typed.parent
         else:
             name = f"{self._stem}{format_.suffixes[0]}" if format_.suffixes else _NNUNET_NAME
@@ -109,3 +111,13 @@ class SaveTarget(QWidget):
         self._typed = str(path)
         self.line.setText(self._typed)
         self.changed.emit()
+
+
+def _as_dataset(name: str) -> str:
+    from napari_medseg.io.nnunet import check_dataset_name
+
+    try:
+        check_dataset_name(Path(name))
+    except ValueError:
+        return _NNUNET_NAME
+    return name

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
-from qtpy.QtGui import QColor, QIcon, QPixmap, QStandardItemModel
+from qtpy.QtGui import QColor, QIcon, QPixmap, QShowEvent, QStandardItemModel
 from qtpy.QtWidgets import QComboBox, QHeaderView, QSizePolicy, QTableWidget, QTableWidgetItem
 
 from napari_medseg.io.terms import CATEGORIES, SIDES, TERMS, ClassTerm, Code, term_for
@@ -14,6 +14,7 @@ from napari_medseg.session.colours import colour_of
 
 _NAME, _TYPE, _SIDE = 0, 1, 2
 _MOST_ROWS_SHOWN = 5
+_BORDERS = 6  # what napari's style draws around header and cells
 
 
 class TermTable(QTableWidget):
@@ -36,13 +37,12 @@ class TermTable(QTableWidget):
         header.setSectionResizeMode(_SIDE, QHeaderView.ResizeMode.ResizeToContents)
         self.setToolTip("DICOM names classes by codes of SNOMED CT; choose what each class is")
         self._shown: dict[int, str] = {}
+        self._colours: dict[int, QColor] = {}
         self._chosen: dict[str, ClassTerm] = {}
 
-    def show_classes(self, names: Mapping[int, str]) -> None:
+    def show_classes(self, names: Mapping[int, str], colours: Mapping[int, QColor]) -> None:
         """Show these classes, by label value; what was chosen for a name stays chosen."""
-        if dict(names) == self._shown:
-            return
-        self._shown = dict(names)
+        self._shown, self._colours = dict(names), dict(colours)
         with QSignalBlocker(self):
             self.setRowCount(len(names))
             for row, (value, name) in enumerate(names.items()):
@@ -67,7 +67,7 @@ class TermTable(QTableWidget):
 
     def _show_row(self, row: int, value: int, name: str) -> None:
         swatch = QPixmap(14, 14)
-        swatch.fill(QColor(colour_of(value)))
+        swatch.fill(self._colours.get(value) or QColor(colour_of(value)))
         item = QTableWidgetItem(QIcon(swatch), name)
         item.setFlags(Qt.ItemFlag.ItemIsEnabled)
         item.setToolTip(name)
@@ -92,11 +92,18 @@ class TermTable(QTableWidget):
         self._chosen[name] = replace(term, side=side)
         self.changed.emit()
 
+    def showEvent(self, event: QShowEvent) -> None:
+        """Fit once the style has given the rows their height."""
+        super().showEvent(event)
+        self.resizeRowsToContents()
+        self._fit()
+
     def _fit(self) -> None:
         """Take the height of the rows, up to a few; the rest scrolls."""
-        rows = max(1, min(self.rowCount(), _MOST_ROWS_SHOWN))
-        height = self.rowHeight(0) if self.rowCount() else self.fontMetrics().height()
-        self.setFixedHeight(self.horizontalHeader().sizeHint().height() + rows * height + 4)
+        rows = range(min(self.rowCount(), _MOST_ROWS_SHOWN))
+        height = sum(self.rowHeight(row) for row in rows) or self.fontMetrics().height()
+        header = self.horizontalHeader().sizeHint().height()
+        self.setFixedHeight(header + height + 2 * self.frameWidth() + _BORDERS)
 
 
 def _types() -> QComboBox:

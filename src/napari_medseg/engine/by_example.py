@@ -196,7 +196,7 @@ def _fill(
     seen = [index for index in chunk if np.ptp(scaled[index][0]) > 0]
     subjects = [Subject(scaled[index][0], task) for index in seen for task in prepared.tasks]
     passes = look(prepared.predictor, subjects, prepared.averaging)
-    where = f"Plane {chunk[0] + 1}" if volume.is_volume else "Looking"
+    where = f"Plane {chunk[0]}" if volume.is_volume else "Looking"
     looks = iter((yield from _told(passes, result, where, total)))
     for index in chunk:
         plane = result.blank()

@@ -15,6 +15,7 @@ from napari_medseg.cli.by_example import by_example
 from napari_medseg.cli.cluster import cluster
 from napari_medseg.cli.export import export
 from napari_medseg.cli.models import models
+from napari_medseg.cli.segment import segment
 from napari_medseg.cli.window import open_window
 
 app = typer.Typer(
@@ -23,6 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command("segment")(segment)
 app.command("by-example")(by_example)
 app.command("cluster")(cluster)
 app.command("export")(export)

@@ -4,44 +4,24 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from napari_medseg.cli.outputs import (
-    PROBABILITIES,
     Format,
     check_names,
     checked_folder,
     suffix_for,
+    write_results,
 )
-from napari_medseg.cli.report import (
-    FAILED,
-    check_files,
-    print_json,
-    refusing,
-    run_job,
-    say,
-    sentence_of,
-)
+from napari_medseg.cli.report import Device, check_files, refusing, run_each, run_job, say
 from napari_medseg.io.atomic import split_suffix
 
 if TYPE_CHECKING:
     from napari_medseg.engine.options import ByExampleOptions
-    from napari_medseg.engine.results import Segmentation
     from napari_medseg.engine.support import SupportSet
-    from napari_medseg.io.images import ImageFile
-
-
-class Device(StrEnum):
-    """Where the net runs."""
-
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
-    mps = "mps"
 
 
 @dataclass(frozen=True)
@@ -86,22 +66,7 @@ def by_example(
 ) -> None:
     """Segment images as a few painted examples show; nothing is trained."""
     request = _checked(inputs, support, out, model, device, threshold, to, probabilities, series)
-    results: list[dict[str, Any]] = []
-    failed: list[dict[str, str]] = []
-    for path in inputs:
-        try:
-            results.append(_segment(path, request))
-        except Exception as error:
-            sentence = sentence_of(error)
-            failed.append({"input": str(path), "error": sentence})
-            say(f"{path}: {sentence}")
-        else:
-            say(f"{path} -> {results[-1]['output']}")
-    if json_:
-        print_json({"command": "by-example", "results": results, "failed": failed})
-    if failed:
-        say(f"{len(failed)} of {len(inputs)} inputs failed.")
-        raise typer.Exit(FAILED)
+    run_each("by-example", inputs, lambda path: _segment(path, request), json_)
 
 
 def _checked(
@@ -152,34 +117,7 @@ def _segment(path: Path, request: _Request) -> dict[str, Any]:
     job = by_example_job(image.data, request.support, request.options, rgb=image.rgb)
     segmentation = run_job(job, path.name)
     stem = split_suffix(path.name)[0]
-    entry = {"input": str(path)} | _write(segmentation, image, request, stem, suffix)
+    entry = {"input": str(path)} | write_results(
+        segmentation, image, request.folder, stem, suffix, request.probabilities
+    )
     return entry | {"seconds": round(time.monotonic() - started, 2)}
-
-
-def _write(
-    segmentation: Segmentation, image: ImageFile, request: _Request, stem: str, suffix: str
-) -> dict[str, Any]:
-    import numpy as np
-
-    from napari_medseg.io.labels import write_labels
-    from napari_medseg.io.probabilities import write_probabilities
-
-    made = segmentation.provenance
-    names = segmentation.class_names
-    target = request.folder / f"{stem}{suffix}"
-    write_labels(target, segmentation.labels, image.geometry, made, names)
-    entry: dict[str, Any] = {"output": str(target)}
-    if request.probabilities:
-        if segmentation.probabilities is None:
-            raise MemoryError("The probabilities do not fit into memory; the label map is written.")
-        beside = request.folder / f"{stem}{PROBABILITIES}"
-        write_probabilities(beside, segmentation.probabilities, image.geometry, made, names)
-        entry["probabilities"] = str(beside)
-    counts = np.bincount(segmentation.labels.ravel(), minlength=len(names)).tolist()
-    return entry | {
-        "shape": list(segmentation.labels.shape),
-        "spacing": list(image.geometry.spacing),
-        "units": image.geometry.units,
-        "pixels": dict(zip(names, counts, strict=True)),
-        "provenance": made.as_dict(),
-    }

@@ -9,15 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from napari_medseg.cli.outputs import Format, check_names, checked_folder, suffix_for
-from napari_medseg.cli.report import (
-    FAILED,
-    check_files,
-    print_json,
-    refusing,
-    run_job,
-    say,
-    sentence_of,
-)
+from napari_medseg.cli.report import check_files, refusing, run_each, run_job
 
 if TYPE_CHECKING:
     from napari_medseg.engine.cluster import ClusterOptions
@@ -66,22 +58,7 @@ def cluster(
 
         options = ClusterOptions(method.value, seed, focus.value, clusters)
         folder = checked_folder(out)
-    results: list[dict[str, Any]] = []
-    failed: list[dict[str, str]] = []
-    for path in inputs:
-        try:
-            results.append(_cluster(path, options, folder, to))
-        except Exception as error:
-            sentence = sentence_of(error)
-            failed.append({"input": str(path), "error": sentence})
-            say(f"{path}: {sentence}")
-        else:
-            say(f"{path} -> {results[-1]['output']}")
-    if json_:
-        print_json({"command": "cluster", "results": results, "failed": failed})
-    if failed:
-        say(f"{len(failed)} of {len(inputs)} inputs failed.")
-        raise typer.Exit(FAILED)
+    run_each("cluster", inputs, lambda path: _cluster(path, options, folder, to), json_)
 
 
 def _cluster(

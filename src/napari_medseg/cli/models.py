@@ -1,7 +1,8 @@
-"""``napari-medseg models``: which models there are, what they are for, and how to bring one in."""
+"""``napari-medseg models``: which models there are, and how to bring them in and hand them on."""
 
 from __future__ import annotations
 
+import json
 import warnings
 from dataclasses import asdict
 from pathlib import Path
@@ -9,18 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_medseg.cli.report import fail, print_json, refusing, say
+from napari_medseg.cli.report import fail, print_json, refuse, refusing, say
 
 if TYPE_CHECKING:
     from napari_medseg.zoo.cards import ModelCard
 
-models = typer.Typer(help="Models of this computer: list, info, import.", no_args_is_help=True)
+models = typer.Typer(help="Models: list, info, download, import, export.", no_args_is_help=True)
 Json = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
 
 
 @models.command("list")
 def list_(json_: Json = False) -> None:
-    """List the models of this computer."""
+    """List all models, and whether they are on this computer."""
     from napari_medseg.zoo.registry import list_models
 
     with warnings.catch_warnings(record=True) as notices:
@@ -31,11 +32,9 @@ def list_(json_: Json = False) -> None:
     if json_:
         print_json([_fields(card) for card in cards])
         return
-    if not cards:
-        say("There are no models yet; bring one in with: napari-medseg models import FILE")
     width = max((len(card.name) for card in cards), default=0)
     for card in cards:
-        typer.echo(f"{card.name:{width}}  {card.kind:10}  {card.title}")
+        typer.echo(f"{card.name:{width}}  {card.kind:10}  {card.state:11}  {card.title}")
 
 
 @models.command()
@@ -54,30 +53,143 @@ def info(name: str, json_: Json = False) -> None:
             typer.echo(f"{key.replace('_', ' '):12} {_shown(value)}")
 
 
-@models.command("import")
-def import_(
-    path: Annotated[Path, typer.Argument(help="A checkpoint: .pt, .pth or .safetensors.")],
-    net: Annotated[str, typer.Option(help="The network it belongs to.")] = "UniverSeg",
-    name: Annotated[str | None, typer.Option(help="What the model shall be called.")] = None,
+@models.command()
+def download(
+    name: str,
+    accept: Annotated[
+        bool, typer.Option("--accept", help="Agree to the model's terms without being asked.")
+    ] = False,
     json_: Json = False,
 ) -> None:
-    """Bring in a published checkpoint; it is checked, and converted once to safetensors."""
+    """Download the weights of a published model, after showing its terms."""
+    from napari_medseg.zoo.cards import CardError
+    from napari_medseg.zoo.downloads import download_job
+    from napari_medseg.zoo.registry import get_card
+
+    with refusing(CardError):
+        card = get_card(name)
+        if card.state == "present":
+            raise CardError(f"The model {name!r} is on this computer already.")
+    say(f"{card.title}. Licence: {card.licence}")
+    if card.source.get("note"):
+        say(str(card.source["note"]))
+    if not accept and not typer.confirm("Do you agree to these terms?", err=True):
+        refuse("Nothing was downloaded.")
+    job = download_job(card)
+    try:
+        with refusing(CardError):
+            _report(_drive(job, card.name), "Downloaded", json_)
+    except (ValueError, OSError) as error:
+        fail(str(error))
+
+
+@models.command("import")
+def import_(
+    path: Annotated[
+        Path, typer.Argument(help="A checkpoint (.pt, .pth, .safetensors) or a model folder.")
+    ],
+    net: Annotated[
+        str | None, typer.Option(help="The network it belongs to; by default found out.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="What the model shall be called.")] = None,
+    classes: Annotated[
+        str | None, typer.Option(help="What it segments: names with commas, no background.")
+    ] = None,
+    input_: Annotated[
+        str | None, typer.Option("--input", help="Entries of the card's input, as JSON.")
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Bring in a checkpoint or an exported model; it is checked first, and no code in it runs."""
     from napari_medseg.zoo.cards import CardError
     from napari_medseg.zoo.checkpoints import import_checkpoint
-    from napari_medseg.zoo.weights import WeightsError
+    from napari_medseg.zoo.exchange import import_model
+
+    fields: dict[str, Any] = {}
+    if classes is not None:
+        fields["classes"] = tuple(part.strip() for part in classes.split(",") if part.strip())
+    if input_ is not None:
+        fields["input"] = _parsed(input_)
+    try:
+        with refusing(CardError):
+            if path.is_dir():
+                card = import_model(path, name=name)
+            else:
+                card = import_checkpoint(path, net, name=name, **fields)
+    except (ValueError, OSError) as error:
+        fail(str(error))
+    _report(card, "Imported", json_)
+
+
+@models.command()
+def export(
+    name: str,
+    out: Annotated[
+        Path, typer.Option("-o", "--out", help="Where to put the model's folder.", metavar="OUT")
+    ],
+) -> None:
+    """Write a model as a folder that another computer can import."""
+    from napari_medseg.zoo.cards import CardError
+    from napari_medseg.zoo.exchange import export_model
 
     try:
         with refusing(CardError):
-            card = import_checkpoint(path, net, name=name)
-    except (WeightsError, OSError) as error:
+            folder = export_model(name, out)
+    except (ValueError, OSError) as error:
         fail(str(error))
-    say(f"Imported as {card.name}.")
+    say(f"{name} -> {folder}")
+
+
+@models.command()
+def remove(name: str) -> None:
+    """Remove a model of yours from this computer, with its weights."""
+    from napari_medseg.zoo.cards import CardError
+    from napari_medseg.zoo.exchange import remove_model
+
+    try:
+        with refusing(CardError):
+            remove_model(name)
+    except OSError as error:
+        fail(str(error))
+    say(f"Removed {name}.")
+
+
+def _drive(job: Any, title: str) -> ModelCard:
+    """Run a download to its end under a bar where stderr is a terminal."""
+    from napari_medseg.cli.report import run_job
+    from napari_medseg.engine.results import Progress
+
+    def steps() -> Any:
+        while True:
+            try:
+                step = next(job)
+            except StopIteration as stop:
+                return stop.value
+            yield Progress(step.done, max(step.total, step.done), "downloading")
+
+    card: ModelCard = run_job(steps(), title)
+    return card
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        refuse(f"--input is no JSON: {error}.")
+    if not isinstance(content, dict):
+        refuse('--input must be a JSON object, such as {"size": [256, 256]}.')
+    return content
+
+
+def _report(card: ModelCard, what: str, json_: bool) -> None:
+    say(f"{what} as {card.name}.")
     if json_:
         print_json(_fields(card))
 
 
 def _fields(card: ModelCard) -> dict[str, Any]:
-    return {key: value for key, value in asdict(card).items() if key != "folder"}
+    fields = {key: value for key, value in asdict(card).items() if key != "folder"}
+    return fields | {"state": card.state}
 
 
 def _shown(value: Any) -> str:

@@ -7,8 +7,13 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from napari_medseg.io.atomic import split_suffix, sweep_stale
+
+if TYPE_CHECKING:
+    from napari_medseg.engine.results import Segmentation
+    from napari_medseg.io.images import ImageFile
 
 
 class Format(StrEnum):
@@ -98,3 +103,46 @@ def check_names(inputs: Sequence[Path], folder: Path, protected: Iterable[Path] 
                     f"The result for {path} could overwrite the input {read[target]}; choose "
                     "another folder for the results."
                 )
+
+
+def write_results(
+    segmentation: Segmentation,
+    image: ImageFile,
+    folder: Path,
+    stem: str,
+    suffix: str,
+    probabilities: bool = False,
+) -> dict[str, Any]:
+    """Write what was found where the image lies, and give its entry of the report.
+
+    Raises
+    ------
+    MemoryError
+        Where probabilities are wanted and were not kept; the label map is written.
+    SaveError
+        Where a file cannot be written.
+    """
+    import numpy as np
+
+    from napari_medseg.io.labels import write_labels
+    from napari_medseg.io.probabilities import write_probabilities
+
+    made = segmentation.provenance
+    names = segmentation.class_names
+    target = folder / f"{stem}{suffix}"
+    write_labels(target, segmentation.labels, image.geometry, made, names)
+    entry: dict[str, Any] = {"output": str(target)}
+    if probabilities:
+        if segmentation.probabilities is None:
+            raise MemoryError("The probabilities do not fit into memory; the label map is written.")
+        beside = folder / f"{stem}{PROBABILITIES}"
+        write_probabilities(beside, segmentation.probabilities, image.geometry, made, names)
+        entry["probabilities"] = str(beside)
+    counts = np.bincount(segmentation.labels.ravel(), minlength=len(names)).tolist()
+    return entry | {
+        "shape": list(segmentation.labels.shape),
+        "spacing": list(image.geometry.spacing),
+        "units": image.geometry.units,
+        "pixels": dict(zip(names, counts, strict=True)),
+        "provenance": made.as_dict(),
+    }

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -19,6 +20,15 @@ if TYPE_CHECKING:
 
 FAILED, WRONG = 1, 2
 Result = TypeVar("Result")
+
+
+class Device(StrEnum):
+    """Where a net runs."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+    mps = "mps"
 
 
 def say(message: str) -> None:
@@ -55,6 +65,43 @@ def sentence_of(error: Exception) -> str:
         return str(error)
     traceback.print_exception(error)
     return f"A fault of the program ({type(error).__name__}: {error}); please report it."
+
+
+def run_each(
+    command: str,
+    inputs: Sequence[Path],
+    work: Callable[[Path], dict[str, Any]],
+    json_: bool,
+) -> None:
+    """Do the work for each input and report it; one that fails does not stop the others.
+
+    Parameters
+    ----------
+    command : str
+        Its name in the report.
+    inputs : sequence of Path
+        One after the other.
+    work : callable
+        Gives the entry of the report for an input, with its ``output``.
+    json_ : bool
+        Whether to print the report.
+    """
+    results: list[dict[str, Any]] = []
+    failed: list[dict[str, str]] = []
+    for path in inputs:
+        try:
+            results.append(work(path))
+        except Exception as error:
+            sentence = sentence_of(error)
+            failed.append({"input": str(path), "error": sentence})
+            say(f"{path}: {sentence}")
+        else:
+            say(f"{path} -> {results[-1]['output']}")
+    if json_:
+        print_json({"command": command, "results": results, "failed": failed})
+    if failed:
+        say(f"{len(failed)} of {len(inputs)} inputs failed.")
+        raise typer.Exit(FAILED)
 
 
 def print_json(document: Any) -> None:

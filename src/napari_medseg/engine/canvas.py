@@ -32,11 +32,6 @@ class Canvas:
         weighs the classes against the background (softmax), for the most probable of all.
     keep_probabilities : bool
         Whether to keep them, if they fit into memory.
-
-    Raises
-    ------
-    ValueError
-        If the threshold is outside [0, 1].
     """
 
     def __init__(
@@ -46,8 +41,6 @@ class Canvas:
         threshold: float | None,
         keep_probabilities: bool,
     ) -> None:
-        if threshold is not None and not 0.0 <= threshold <= 1.0:
-            raise ValueError(f"The threshold must lie between 0 and 1; got {threshold:g}.")
         self._planes, self._output, self._threshold = planes, output, threshold
         dtype = np.dtype(np.uint8 if output.n_classes <= 255 else np.uint16)
         self.labels = _room_for(planes.shape, dtype)

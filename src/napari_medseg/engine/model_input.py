@@ -133,8 +133,8 @@ def _averaged(strip: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
         np.diff([*start, length]) for start, length in zip(starts, strip.shape[:2], strict=True)
     ]
     area = np.outer(*counts).astype(np.float32)
-    averaged: NDArray[np.float32] = sums / (area if strip.ndim == 2 else area[..., None])
-    return averaged
+    averaged = sums / (area if strip.ndim == 2 else area[..., None])
+    return averaged.astype(np.float32, copy=False)
 
 
 def _along(image: Any, axis: int) -> Any:

@@ -209,7 +209,7 @@ def _prepared(net: nn.Module) -> nn.Module:
 
 def _logits(net: nn.Module, x: torch.Tensor) -> torch.Tensor:
     """Give the logits (B, K, H, W); nets with helpers for training give the mask alone."""
-    logits: torch.Tensor = net.mask_logits(x) if hasattr(net, "mask_logits") else net(x)
+    logits: torch.Tensor = getattr(net, "mask_logits", net)(x)
     return logits
 
 

@@ -92,7 +92,7 @@ class Planes:
     def finite(self, raw: NDArray[Any]) -> NDArray[np.bool_]:
         """Give where raw values of a plane are finite, in all colours, shape (H, W)."""
         finite: NDArray[np.bool_] = np.isfinite(raw)
-        return finite.all(axis=-1) if self.is_rgb else finite
+        return np.all(finite, axis=-1) if self.is_rgb else finite
 
     def checked_order(self, planes: Sequence[int] | None) -> list[int]:
         """Give the planes to work on, all of them by default.

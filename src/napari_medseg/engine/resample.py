@@ -84,8 +84,8 @@ def enlarge_rows(
     above, below, down = _between(np.arange(start, stop), shape[0], height)
     left, right, across = _between(np.arange(shape[1]), shape[1], width)
     rows = planes[:, above] * (1 - down[:, None]) + planes[:, below] * down[:, None]
-    enlarged: NDArray[np.float32] = rows[..., left] * (1 - across) + rows[..., right] * across
-    return enlarged
+    enlarged = rows[..., left] * (1 - across) + rows[..., right] * across
+    return enlarged.astype(np.float32, copy=False)
 
 
 def _between(

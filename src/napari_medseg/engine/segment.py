@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,56 +23,14 @@ from napari_medseg.engine.postprocess import PostProcess, postprocess
 from napari_medseg.engine.resample import Window, enlarge_rows, resize
 from napari_medseg.engine.results import Job, Progress, Provenance, Segmentation
 from napari_medseg.engine.scaling import ValueRange
+from napari_medseg.engine.segment_options import SegmentOptions, check_options
 from napari_medseg.engine.tiles import RowBlender
 from napari_medseg.zoo.cards import ModelCard
-from napari_medseg.zoo.registry import get_card
 from napari_medseg.zoo.specs import InputSpec
 
 Steps = Generator[Progress, None, None]
 
-
-@dataclass(frozen=True)
-class SegmentOptions:
-    """How to segment with a model.
-
-    Parameters
-    ----------
-    model : str or ModelCard
-        A pretrained model of the zoo.
-    device : str
-        ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
-    precision : {"float32", "bfloat16", "auto"}
-        See `napari_medseg.engine.devices.choose_precision`.
-    threshold : float, optional
-        Probability from which a pixel belongs to its best class. By default 0.5; models that weigh
-        their classes against the background give each pixel the most probable of all.
-    flips : bool
-        Whether mirrored copies are asked as well and averaged; four times the work.
-    tile : int, optional
-        Side of the tiles in pixels, for models that work in tiles; by default as on the card.
-    batch : int, optional
-        Tiles or planes asked at once; by default as many as fit, one on the CPU.
-    keep_probabilities : bool
-        Whether the result holds the probabilities, not only the labels.
-    post : PostProcess
-        How the label map is cleaned up; by default not at all.
-    """
-
-    model: str | ModelCard
-    device: str = "auto"
-    precision: Literal["float32", "bfloat16", "auto"] = "float32"
-    threshold: float | None = None
-    flips: bool = False
-    tile: int | None = None
-    batch: int | None = None
-    keep_probabilities: bool = True
-    post: PostProcess = field(default_factory=PostProcess)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Give the options as values JSON can hold, without the model."""
-        values = asdict(self)
-        del values["model"]
-        return values
+__all__ = ["SegmentOptions", "segment", "segment_job"]
 
 
 def segment_job(
@@ -123,9 +80,7 @@ def segment_job(
     MemoryError
         Where the model does not fit into memory in any way.
     """
-    card = get_card(options.model) if isinstance(options.model, str) else options.model
-    if card.kind != "pretrained":
-        raise ValueError(f"The model {card.name!r} needs examples: use Segment by example.")
+    card = check_options(options)
     spec = InputSpec.of(card)
     volume = input_planes(image, spec, axis=axis, rgb=rgb, value_range=value_range)
     order = volume.checked_order(planes)

@@ -112,8 +112,8 @@ def _evaluate(options: argparse.Namespace) -> None:
         evaluate.method_named(name, options.model, options.size, options.unet_seconds)
         for name in options.methods
     )
-    weights = ModelCard.from_folder(options.model).sha256
-    report = evaluate.Report(tuple(options.support), options.queries, options.draws, weights)
+    card = ModelCard.from_folder(options.model)
+    report = evaluate.Report(tuple(options.support), options.queries, options.draws, card.sha256)
     if options.results and options.results.exists():
         report.add_from(options.results)
     for task in tasks:  # written after every task, so that a long measurement can be broken off
@@ -122,7 +122,9 @@ def _evaluate(options: argparse.Namespace) -> None:
             text = json.dumps(report.as_results(), indent=2)
             options.results.write_text(text + "\n", encoding="utf-8")
     if options.markdown:
-        options.markdown.write_text(report.markdown(), encoding="utf-8")
+        title = f"# {card.title}: how good it is on tasks it has never seen\n\n"
+        origin = f"Weights {card.sha256[:12]}, version {card.version}.\n\n"
+        options.markdown.write_text(title + origin + report.markdown(), encoding="utf-8")
     print(report.markdown())
 
 

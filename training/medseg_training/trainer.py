@@ -31,6 +31,7 @@ from medseg_training.in_context.sampler import Sampler
 from medseg_training.in_context.sources import read_sources
 from medseg_training.in_context.tasks import ImageTask, read_tasks
 from medseg_training.losses import dice_bce_loss
+from medseg_training.optimisers import Muon
 from napari_medseg.nets.universeg import UniverSeg
 
 
@@ -68,9 +69,7 @@ class Trainer:
         # The last block's support output is never used (universeg.py), so it has no gradient.
         unused = f"dec_blocks.{len(self.net.dec_blocks) - 1}.support."
         self._trained = [p for n, p in self.net.named_parameters() if not n.startswith(unused)]
-        self.optimiser = torch.optim.Adam(
-            self._trained, recipe.optimiser.rate, recipe.optimiser.betas
-        )
+        self.optimiser = make_optimiser(recipe, self._trained)
         self._threads = ThreadPoolExecutor(recipe.parts)
         self.sampler = Sampler(tasks, recipe)
         self.step = 0
@@ -224,6 +223,14 @@ class Trainer:
             seconds_per_step=round(pace, 4),
             size=self._stage().size,
         )
+
+
+def make_optimiser(recipe: Recipe, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+    """Make the optimiser that a recipe names."""
+    law = recipe.optimiser
+    if law.kind == "muon":
+        return Muon(parameters, law.rate, law.momentum, law.betas)
+    return torch.optim.Adam(parameters, law.rate, law.betas)
 
 
 def learning_rate(recipe: Recipe, step: int) -> float:

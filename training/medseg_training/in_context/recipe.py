@@ -82,8 +82,10 @@ class TaskChanges(_Part):
 
 
 class Optimiser(_Part):
-    """Adam with warm-up, a constant rate and a linear fall at the end."""
+    """Warm-up, a constant rate and a linear fall at the end; Adam, or Muon for matrices."""
 
+    kind: Literal["adam", "muon"] = "adam"
+    momentum: float = Field(0.95, ge=0, lt=1)
     rate: float = Field(gt=0)
     betas: tuple[float, float]
     warm_up: int = Field(ge=0)

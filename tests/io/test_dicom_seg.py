@@ -1,0 +1,269 @@
+"""A DICOM-SEG holds labels where they were painted, and of the patient only what it may."""
+
+from __future__ import annotations
+
+import numpy as np
+import pydicom
+import pytest
+from numpy.typing import NDArray
+from pydicom.sr._concepts_dict import concepts
+
+from napari_medseg.engine.results import Provenance
+from napari_medseg.io.atomic import SaveError
+from napari_medseg.io.deidentify import moved_date, pseudonym_key, pseudonym_of
+from napari_medseg.io.dicom_seg import SegOptions, write_dicom_seg
+from napari_medseg.io.errors import ReadError
+from napari_medseg.io.geometry import Geometry
+from napari_medseg.io.images import read_image
+from napari_medseg.io.terms import CATEGORIES, SIDES, TERMS, UNKNOWN, parse_term, term_for
+
+from .dicom_phantoms import (
+    PATIENT_ID,
+    PATIENT_NAME,
+    SHAPE,
+    Phantom,
+    patient_position,
+    rotated,
+    write_enhanced,
+    write_photo,
+    write_series,
+)
+
+NAMES = ("background", "left kidney", "Läsion")
+LABELS = np.zeros(SHAPE, np.uint8)
+LABELS[1, 2, 3] = 1
+LABELS[3:5, 4:8, 2:6] = 2
+MADE_BY = Provenance("by-example", "universeg-open", "ab" * 32, {"threshold": 0.5}, "medseg 1.0")
+
+
+@pytest.fixture(autouse=True)
+def key_folder(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("NAPARI_MEDSEG_DATA", str(tmp_path_factory.mktemp("data")))
+
+
+@pytest.fixture(scope="module")
+def series(tmp_path_factory) -> Phantom:
+    folder = tmp_path_factory.mktemp("series")
+    return write_series(folder, directions=rotated(), shuffled=True, reversed_numbers=True)
+
+
+def marked_positions(path, number: int) -> NDArray[np.float64]:
+    """Where the voxels of a segment lie, by the formula of the standard alone, pixel by pixel."""
+    found = pydicom.dcmread(path)
+    shared = found.SharedFunctionalGroupsSequence[0]
+    pose = np.array(shared.PlaneOrientationSequence[0].ImageOrientationPatient, float)
+    between_rows, between_columns = map(float, shared.PixelMeasuresSequence[0].PixelSpacing)
+    frames = found.pixel_array.reshape(-1, found.Rows, found.Columns)
+    positions = []
+    for group, frame in zip(found.PerFrameFunctionalGroupsSequence, frames, strict=True):
+        if found.SegmentationType == "BINARY":
+            segment = group.get("SegmentIdentificationSequence") or shared.get(
+                "SegmentIdentificationSequence"
+            )
+            frame = frame * segment[0].ReferencedSegmentNumber
+        corner = np.array(group.PlanePositionSequence[0].ImagePositionPatient, float)
+        for row, column in zip(*np.nonzero(frame == number), strict=True):
+            across = pose[:3] * between_columns * column
+            positions.append(corner + across + pose[3:] * between_rows * row)
+    return np.array(sorted(map(tuple, positions)))
+
+
+def expected_positions(series: Phantom, labels, number: int) -> NDArray[np.float64]:
+    found = [patient_position(series.files[k], r, c) for k, r, c in np.argwhere(labels == number)]
+    return np.array(sorted(map(tuple, found)))
+
+
+@pytest.mark.parametrize("labelmap", [False, True])
+@pytest.mark.parametrize("with_geometry", [False, True])
+def test_every_voxel_lies_where_the_image_has_it(tmp_path, series, labelmap, with_geometry):
+    image = read_image(series.folder)
+    path = write_dicom_seg(
+        tmp_path / "seg.dcm",
+        LABELS,
+        image.geometry if with_geometry else None,
+        [series.folder],
+        SegOptions(labelmap=labelmap),
+        MADE_BY,
+        NAMES,
+    )
+    for number in (1, 2):
+        found = marked_positions(path, number)
+        expected = expected_positions(series, LABELS, number)
+        assert np.abs(np.sort(found, axis=0) - np.sort(expected, axis=0)).max() < 1e-3
+
+
+def test_labels_stored_in_another_order_are_turned_onto_the_images(tmp_path, series):
+    affine = read_image(series.folder).geometry.affine
+    flip = np.diag([-1.0, 1.0, -1.0, 1.0])
+    flip[0, 3], flip[2, 3] = SHAPE[0] - 1, SHAPE[2] - 1
+    turned = Geometry.from_affine((affine @ flip)[:, [2, 0, 1, 3]])
+    stored = LABELS[::-1, :, ::-1].transpose(2, 0, 1)
+    path = write_dicom_seg(tmp_path / "seg.dcm", stored, turned, [series.folder])
+    expected = expected_positions(series, LABELS, 1)
+    np.testing.assert_allclose(marked_positions(path, 1), expected, atol=1e-3)
+
+
+def test_tilted_gantry_enhanced_file_and_photo(tmp_path):
+    tilted = write_series(tmp_path / "tilted", tilt=15.0)
+    path = write_dicom_seg(tmp_path / "a.dcm", LABELS, None, [tilted.folder])
+    expected = expected_positions(tilted, LABELS, 1)
+    np.testing.assert_allclose(marked_positions(path, 1), expected, atol=1e-3)
+    straight = write_series(tmp_path / "straight")
+    enhanced = write_enhanced(tmp_path / "enhanced.dcm", straight)
+    path = write_dicom_seg(tmp_path / "b.dcm", LABELS, None, [enhanced])
+    expected = expected_positions(straight, LABELS, 1)
+    np.testing.assert_allclose(marked_positions(path, 1), expected, atol=1e-3)
+    photo = write_photo(tmp_path / "photo.dcm", np.zeros((*SHAPE[1:], 3), np.uint8))
+    path = write_dicom_seg(tmp_path / "c.dcm", LABELS[3], None, [photo])
+    found = pydicom.dcmread(path)
+    np.testing.assert_array_equal(found.pixel_array, LABELS[3] == 2)
+    assert found.SourceImageSequence[0].ReferencedSOPInstanceUID == (
+        pydicom.dcmread(photo).SOPInstanceUID
+    )
+
+
+def test_segments_say_what_they_are_and_what_made_them(tmp_path, series):
+    path = write_dicom_seg(
+        tmp_path / "s.dcm", LABELS, None, series.files, None, MADE_BY.as_dict(), NAMES
+    )
+    kidney, lesion = pydicom.dcmread(path).SegmentSequence
+    assert (kidney.SegmentLabel, lesion.SegmentLabel) == ("left kidney", "Läsion")
+    kind = kidney.SegmentedPropertyTypeCodeSequence[0]
+    assert (kind.CodeValue, kind.CodeMeaning) == ("64033007", "Kidney")
+    assert kind.SegmentedPropertyTypeModifierCodeSequence[0].CodeMeaning == "Left"
+    assert kidney.SegmentAlgorithmType == "AUTOMATIC"
+    algorithm = kidney.SegmentationAlgorithmIdentificationSequence[0]
+    assert algorithm.AlgorithmName == "universeg-open"
+    assert "threshold=0.5" in algorithm.AlgorithmParameters
+    assert "ab" * 32 in algorithm.AlgorithmParameters
+
+
+@pytest.mark.parametrize(
+    ("made", "kind"),
+    [(None, "MANUAL"), ({"accepted": [MADE_BY.as_dict()]}, "SEMIAUTOMATIC")],
+)
+def test_paint_and_accepted_proposals_are_told_apart(tmp_path, series, made, kind):
+    path = write_dicom_seg(tmp_path / "s.dcm", LABELS, None, series.files, None, made, NAMES)
+    assert {s.SegmentAlgorithmType for s in pydicom.dcmread(path).SegmentSequence} == {kind}
+
+
+def test_numbers_stay_where_the_standard_allows(tmp_path, series):
+    sparse = LABELS * np.uint8(3)
+    names = ("background", "a", "b", "c", "d", "e", "f")
+
+    def numbers(**how) -> dict[int, str]:
+        options = SegOptions(labelmap=how.pop("labelmap", False))
+        path = write_dicom_seg(tmp_path / "s.dcm", sparse, None, series.files, options, **how)
+        found = pydicom.dcmread(path).SegmentSequence
+        return {int(s.SegmentNumber): s.SegmentLabel for s in found if s.SegmentNumber}
+
+    assert numbers(class_names=names) == dict(enumerate(names[1:], 1))
+    assert numbers() == {1: "class 3", 2: "class 6"}
+    assert numbers(labelmap=True) == {3: "class 3", 6: "class 6"}
+
+
+def test_what_does_not_belong_together_is_refused_in_a_sentence(tmp_path, series):
+    target = tmp_path / "s.dcm"
+    geometry = read_image(series.folder).geometry
+    other = Geometry.from_affine(geometry.affine + np.eye(4)[:, [3, 3, 3, 0]] * 0.4)
+    with pytest.raises(ValueError, match="nothing labelled"):
+        write_dicom_seg(target, LABELS * 0, None, series.files)
+    with pytest.raises(ValueError, match="on which they"):
+        write_dicom_seg(target, LABELS[1:], None, series.files)
+    with pytest.raises(ValueError, match="do not lie on the voxels"):
+        write_dicom_seg(target, LABELS, other, series.files)
+    with pytest.raises(ReadError, match="no DICOM images"):
+        write_dicom_seg(target, LABELS, None, [tmp_path])
+    with pytest.raises(SaveError, match="does not exist"):
+        write_dicom_seg(tmp_path / "none" / "s.dcm", LABELS, None, series.files)
+    assert not list(tmp_path.iterdir())
+
+
+def test_two_series_in_a_folder_need_a_choice(tmp_path):
+    one = write_series(tmp_path / "a")
+    write_series(tmp_path / "b")
+    with pytest.raises(ReadError, match="2 series"):
+        write_dicom_seg(tmp_path / "s.dcm", LABELS, None, [tmp_path])
+    uid = pydicom.dcmread(one.files[0]).SeriesInstanceUID
+    write_dicom_seg(tmp_path / "s.dcm", LABELS, None, [tmp_path], SegOptions(series=uid))
+    found = pydicom.dcmread(tmp_path / "s.dcm")
+    assert found.ReferencedSeriesSequence[0].SeriesInstanceUID == uid
+
+
+def test_a_file_that_reads_back_otherwise_is_not_kept(tmp_path, series, monkeypatch):
+    target = write_dicom_seg(tmp_path / "s.dcm", LABELS, None, series.files)
+    before = target.read_bytes()
+    save = pydicom.Dataset.save_as
+
+    def damaged(dataset, path, **options):
+        dataset.PixelData = bytes(len(dataset.PixelData))
+        save(dataset, path, **options)
+
+    monkeypatch.setattr(pydicom.Dataset, "save_as", damaged)
+    with pytest.raises(SaveError, match="voxels in the file differ"):
+        write_dicom_seg(target, LABELS, None, series.files)
+    assert target.read_bytes() == before and list(tmp_path.iterdir()) == [target]
+
+
+def test_the_patient_stays_out_when_asked(tmp_path, series):
+    plain = write_dicom_seg(tmp_path / "p.dcm", LABELS, None, series.files)
+    assert pydicom.dcmread(plain).PatientName == PATIENT_NAME
+    options = SegOptions(deidentify=True)
+    path = write_dicom_seg(tmp_path / "d.dcm", LABELS, None, series.files, options, MADE_BY)
+    written = path.read_bytes().upper()
+    for trace in ("PLANTED", PATIENT_ID, "19700101", "20200102", "PHANTOM"):
+        assert trace.encode() not in written
+    found = pydicom.dcmread(path)
+    assert found.PatientIdentityRemoved == "YES" and found.PatientBirthDate == ""
+    assert found.StudyInstanceUID == pydicom.dcmread(plain).StudyInstanceUID
+    again = write_dicom_seg(tmp_path / "e.dcm", LABELS, None, series.files, options)
+    assert pydicom.dcmread(again).PatientID == found.PatientID != ""
+    assert pydicom.dcmread(again).StudyDate == found.StudyDate != ""
+
+
+def test_pseudonyms_follow_from_the_key_alone(tmp_path):
+    patient = pydicom.Dataset()
+    patient.PatientID = PATIENT_ID
+    key = pseudonym_key(tmp_path / "a")
+    assert key == pseudonym_key(tmp_path / "a") != pseudonym_key(tmp_path / "b")
+    assert (tmp_path / "a" / "pseudonyms.key").stat().st_mode & 0o077 == 0
+    assert pseudonym_of(patient, key) != pseudonym_of(patient, pseudonym_key(tmp_path / "b"))
+    assert moved_date("20200301", 366) == "20190301" and moved_date("", 5) == ""
+
+
+def test_terms_are_those_of_the_standard():
+    known: dict[str, set[str]] = {}
+    for entries in concepts["SCT"].values():
+        for value, (meaning, _) in entries.items():
+            known.setdefault(value, set()).add(meaning.lower())
+    terms = [term.type for term in TERMS.values()]
+    for code in (*terms, *CATEGORIES):
+        assert code.meaning.lower() in known[code.value]
+    for side in SIDES:
+        assert any(meaning.startswith(side.meaning.lower()) for meaning in known[side.value])
+
+
+@pytest.mark.parametrize(
+    ("name", "meaning", "side"),
+    [
+        ("LIVER_1", "Liver", None),
+        ("Left kidney", "Kidney", "Left"),
+        ("kidney_right", "Kidney", "Right"),
+        ("left ventricle", "Left ventricle", None),
+        ("Lungs", "Lung", None),
+        ("tumour", "Neoplasm", None),
+        ("class 3", "Tissue", None),
+        ("", "Tissue", None),
+    ],
+)
+def test_names_suggest_terms(name, meaning, side):
+    term = term_for(name)
+    assert term.type.meaning == meaning
+    assert (term.side.meaning if term.side else None) == side
+
+
+def test_terms_can_be_written_by_hand():
+    assert parse_term("SCT:1234:Thing").type.value == "1234"
+    assert parse_term("tissue") is UNKNOWN
+    with pytest.raises(ValueError, match="no term that is known"):
+        parse_term("thingummy")

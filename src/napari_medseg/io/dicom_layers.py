@@ -14,9 +14,9 @@ from napari_medseg.io.findings import Finding
 from napari_medseg.io.images import ImageFile
 from napari_medseg.io.labels import LabelFile
 from napari_medseg.io.series import (
+    Choose,
     Folder,
     Series,
-    choose_series,
     refuse_damaged,
     scan_files,
     scan_folder,
@@ -25,12 +25,24 @@ from napari_medseg.io.volume import checked, read_volume
 
 
 def dicom_images(
-    paths: Sequence[Path], series: int | str | None = None
+    paths: Sequence[Path], choose: Choose | None = None
 ) -> list[ImageFile | LabelFile]:
     """Give the image of a folder or of files, and the segmentations that belong to it.
 
-    Of several series it is the one that `series` names, or else the largest, with a finding that
-    tells of the others. A segmentation whose image lies in the same folder is laid on that grid.
+    Of several series it is the one that `choose` gives; without it the largest, with a finding
+    that tells of the others.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        One folder, one file, or the files of a series.
+    choose : callable, optional
+        Called where there are several series; None from it means that nothing shall be opened.
+
+    Returns
+    -------
+    list
+        The image, then its segmentations, each on the grid of the image where it lies on that.
 
     Raises
     ------
@@ -44,14 +56,16 @@ def dicom_images(
     refuse_damaged(found)
     if not found.series:
         return [read_segmentation(file) for file in found.segmentations]
-    chosen = choose_series(found.series, 1 if series is None else series, first.name)
+    several = len(found.series) > 1
+    chosen = choose(found.series) if choose and several else found.series[0]
+    if chosen is None:
+        return []
     image = checked(
         guarded(first, lambda: read_series(chosen, planes_if_uneven=True)),
         first if first.is_dir() else first.parent,
     )
-    others = len(found.series) - 1
-    if series is None and others:
-        image = replace(image, findings=(*image.findings, _others(others)))
+    if several and choose is None:
+        image = replace(image, findings=(*image.findings, _others(len(found.series) - 1)))
     return [image, *_segmentations(found, chosen, image)]
 
 

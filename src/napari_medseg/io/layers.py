@@ -19,6 +19,7 @@ from napari_medseg.io.findings import tell
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.images import ImageFile
 from napari_medseg.io.labels import LabelFile, read_labels
+from napari_medseg.io.series import Choose
 from napari_medseg.io.volume import ZARR_SUFFIX, read_volume
 
 LayerData = tuple[Any, dict[str, Any], str]
@@ -32,13 +33,13 @@ def get_reader(path: str | Sequence[str]) -> Callable[[Any], list[LayerData]] | 
     return read_layers if paths and all(_is_ours(Path(name)) for name in paths) else None
 
 
-def read_layers(path: str | Sequence[str], series: int | str | None = None) -> list[LayerData]:
+def read_layers(path: str | Sequence[str], choose: Choose | None = None) -> list[LayerData]:
     """Read a file or folder into layers; a label map that this package wrote becomes labels.
 
     Several files, which napari gives when it is asked to stack them, become one volume where they
     are planes of one size and kind, or DICOM of one series, else one layer each. A DICOM folder
-    gives its image, the largest of several unless `series` names one, and the segmentations of
-    it. What a reader found that matters is told as `FindingWarning`.
+    gives its image and the segmentations of it; of several series the one that `choose` gives, or
+    else the largest. What a reader found that matters is told as `FindingWarning`.
 
     Raises
     ------
@@ -51,7 +52,7 @@ def read_layers(path: str | Sequence[str], series: int | str | None = None) -> l
 
         return [
             image_layer(found) if isinstance(found, ImageFile) else labels_layer(found)
-            for found in _told(dicom_images(paths, series))
+            for found in _told(dicom_images(paths, choose))
         ]
     images = _told([read_volume(path) for path in paths])
     kinds = {(image.data.shape, image.data.dtype, image.rgb) for image in images}

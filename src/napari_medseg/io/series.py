@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +24,8 @@ from napari_medseg.io.dicom_pixels import value_of, value_type, window_of
 from napari_medseg.io.errors import ReadError
 
 _THUMBNAIL = 96
+Choose = Callable[[Sequence["Series"]], "Series | None"]
+"""Says which of several series is meant; None for none of them."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,71 @@
+"""Opening a DICOM folder with several series in a window asks which one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import QApplication, QDialogButtonBox, QWidget
+
+from napari_medseg.widgets.parts.series_dialog import SeriesDialog
+from tests.io.dicom_phantoms import block, write_series
+
+pytestmark = pytest.mark.gui
+
+
+@pytest.fixture
+def two_series(tmp_path):
+    write_series(tmp_path / "a", modality="MR", number=7)
+    return tmp_path, write_series(tmp_path / "b", stored=block()[:4], modality="CT", number=2)
+
+
+@pytest.fixture(autouse=True)
+def window(qtbot) -> QWidget:
+    """A window on the screen: without one nobody can be asked."""
+    shown = QWidget()
+    qtbot.addWidget(shown)
+    with qtbot.waitExposed(shown):
+        shown.show()
+    return shown
+
+
+def when_asked(act) -> None:
+    """Do something with the dialog as soon as it is on the screen."""
+
+    def look() -> None:
+        dialogs = [w for w in QApplication.topLevelWidgets() if isinstance(w, SeriesDialog)]
+        shown = [dialog for dialog in dialogs if dialog.isVisible()]
+        if shown:
+            act(shown[0])
+        else:
+            QTimer.singleShot(20, look)
+
+    QTimer.singleShot(20, look)
+
+
+def test_the_series_that_is_chosen_opens(viewer, qtbot, two_series):
+    folder, short = two_series
+    asked = []
+
+    def choose(dialog: SeriesDialog) -> None:
+        asked.extend(dialog.list.item(row).text() for row in range(dialog.list.count()))
+        qtbot.keyClick(dialog.list, Qt.Key.Key_Down)
+        qtbot.keyClick(dialog.list, Qt.Key.Key_Return)
+
+    when_asked(choose)
+    (layer,) = viewer.open(str(folder), plugin="napari-medseg")
+    assert asked[0].startswith("MR HEAD series 7, 6 planes of 10 × 12")
+    assert asked[1].startswith("CT HEAD series 2, 4 planes")
+    assert layer.name == "CT HEAD series 2"
+    np.testing.assert_array_equal(layer.data, short.values)
+
+
+def test_cancelling_opens_nothing(viewer, qtbot, two_series):
+    when_asked(
+        lambda dialog: qtbot.mouseClick(
+            dialog.findChild(QDialogButtonBox).button(QDialogButtonBox.StandardButton.Cancel),
+            Qt.MouseButton.LeftButton,
+        )
+    )
+    viewer.open(str(two_series[0]), plugin="napari-medseg")
+    assert len(viewer.layers) == 0

@@ -45,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("run", type=Path)
     export.add_argument("--to", type=Path, required=True, help="the model folder to write")
     export.add_argument("--results", type=Path, help="results file of evaluate-in-context")
+    export.add_argument("--note", default="", help="what the recipe does not say, for the card")
     export.set_defaults(run_command=_export)
 
     measure = commands.add_parser("evaluate-in-context", help="Dice per task beside baselines")
@@ -95,7 +96,7 @@ def _export(options: argparse.Namespace) -> None:
     results = None
     if options.results:
         results = json.loads(options.results.read_text(encoding="utf-8"))
-    card = export_run(options.run, options.to, results=results)
+    card = export_run(options.run, options.to, results=results, note=options.note)
     print(f"{card.name}: {card.size_bytes:,} bytes after {card.training['steps']:,} steps")
 
 

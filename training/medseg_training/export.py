@@ -45,11 +45,13 @@ def export_run(
     name: str = "universeg-open",
     title: str = "UniverSeg, trained on open data",
     results: Mapping[str, Any] | None = None,
+    note: str = "",
 ) -> ModelCard:
     """Write the moving average of a run as a model folder; the card comes last.
 
     Weights are float16 on disk under the official keys. Results that an existing card of the folder
-    holds are dropped unless they are given again: they belong to other weights.
+    holds are dropped unless they are given again: they belong to other weights. `note` says what
+    the recipe does not, such as changes on the way.
 
     Raises
     ------
@@ -78,7 +80,7 @@ def export_run(
         not_for=NOT_FOR,
         licence=LICENCE,
         citation=CITATION,
-        training=_training(recipe, int(state["step"]), sources),
+        training=_training(recipe, int(state["step"]), sources) | ({"note": note} if note else {}),
         results=dict(results or {}),
     )
     folder.mkdir(parents=True, exist_ok=True)
@@ -119,7 +121,7 @@ def readme(card: ModelCard) -> str:
         f"{training['seed']}, weights averaged over steps; sizes "
         + ", ".join(f"{s['size']} ({s['steps']:,} steps)" for s in training["stages"])
         + f". {100 * training['real']:.0f} % real tasks, {100 * training['synthetic']:.0f} % "
-        f"synthetic ones, {100 * training['phantoms']:.0f} % phantoms.",
+        f"synthetic ones, {100 * training['phantoms']:.0f} % phantoms. {training.get('note', '')}",
         "",
         "| data set | kind | pairs | licence as stated by its distributor |",
         "|---|---|---|---|",

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medseg.engine.cluster_methods import METHODS, Method, StepLabels
+from napari_medseg.engine.colour import GREY
 from napari_medseg.engine.focus import FOCUSES, Focus, set_edge_apart
 from napari_medseg.engine.label_maps import nearest_labels, numbered_by_brightness, smooth_labels
 from napari_medseg.engine.planes import Planes
@@ -31,7 +32,8 @@ class ClusterOptions:
         Of everything drawn at random; the same seed gives the same labels on the same computer.
     focus : {"none", "dark", "bright"}
         Whether something dark or bright inside the image is looked for: then its middle
-        is emphasised, and pieces that touch its edge become clusters of their own.
+        is emphasised, colour is left out, and pieces that touch its edge become clusters of
+        their own.
     clusters : int
         Clusters of k-means.
     enough : int
@@ -252,7 +254,7 @@ def _presented(
     labels = step.labels
     if step.last and focus != "none":
         labels = set_edge_apart(labels)
-    grey = plane if plane.ndim == 2 else plane.mean(-1)
+    grey = GREY(plane)
     numbered = numbered_by_brightness(labels, resize(grey, (labels.shape[0], labels.shape[1])))
     enlarge = smooth_labels if step.last else nearest_labels
     return np.where(finite, enlarge(numbered, (grey.shape[0], grey.shape[1])), 0).astype(np.uint8)

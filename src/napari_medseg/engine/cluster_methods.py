@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from napari_medseg.engine.colour import GREY
 from napari_medseg.engine.focus import emphasise_middle
 from napari_medseg.engine.pixel_clusters import kmeans_labels, otsu_labels
 
@@ -66,7 +67,7 @@ class PixelValues:
         if options.focus != "none":
             plane = _blurred(emphasise_middle(plane, options.focus))
         if options.method == "otsu":
-            labels = otsu_labels(_brightness(plane))
+            labels = otsu_labels(GREY(plane))
         else:
             labels = kmeans_labels(plane, options.clusters, options.seed)
         yield StepLabels(labels, 1, last=True)
@@ -145,12 +146,8 @@ METHODS: dict[str, Callable[[ClusterOptions], Method]] = {
 """All methods by name."""
 
 
-def _brightness(plane: NDArray[np.float32]) -> NDArray[np.float32]:
-    return plane if plane.ndim == 2 else plane @ np.array([0.299, 0.587, 0.114], np.float32)
-
-
 def _blurred(plane: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Even out noise and hair; colours apart."""
-    sigma = _NOISE * max(plane.shape[:2])
-    blurred: NDArray[np.float32] = ndimage.gaussian_filter(plane, sigma, axes=(0, 1))
+    """Even out noise and hair in a plane (H, W)."""
+    sigma = _NOISE * max(plane.shape)
+    blurred: NDArray[np.float32] = ndimage.gaussian_filter(plane, sigma)
     return blurred

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from napari_medseg.engine.colour import GREY
+
 Focus = Literal["none", "dark", "bright"]
 FOCUSES: tuple[Focus, ...] = ("none", "dark", "bright")
 
@@ -25,7 +27,9 @@ def emphasise_middle(
     """Make the surroundings brighter, to look for something dark, or darker, for something bright.
 
     What is added grows with the square of the distance from the centre and is measured in standard
-    deviations of the brightness, so that contrast and units do not matter.
+    deviations of the brightness, so that contrast and units do not matter. Colour is left out:
+    something dark is looked for, and in colour photographs clusters tend to follow the tint of the
+    light instead.
 
     Parameters
     ----------
@@ -39,15 +43,16 @@ def emphasise_middle(
     Returns
     -------
     ndarray of float32
-        Same shape; values may leave the range of `plane`.
+        `plane` itself without a focus; else shape (H, W), and values may leave the range of
+        `plane`.
     """
     if focus == "none":
         return plane
+    brightness = GREY(plane)
     rows, cols = (np.linspace(-1, 1, length, dtype=np.float32) for length in plane.shape[:2])
     distance = rows[:, None] ** 2 + cols**2
-    brightness = plane if plane.ndim == 2 else plane.mean(-1)
     change = (gain if focus == "dark" else -gain) * brightness.std() * distance
-    return plane + (change if plane.ndim == 2 else change[..., None]).astype(np.float32)
+    return (brightness + change).astype(np.float32)
 
 
 def set_edge_apart(labels: NDArray[np.integer]) -> NDArray[np.intp]:

@@ -35,6 +35,8 @@ class LayerFollower:
         The two lists.
     classes : ClassTable
         Says what to paint with.
+    brush : bool
+        Whether labels that are chosen become the active layer, with the brush ready.
     """
 
     def __init__(
@@ -44,8 +46,9 @@ class LayerFollower:
         images: LayerPicker,
         labels: LayerPicker,
         classes: ClassTable,
+        brush: bool = True,
     ) -> None:
-        self._viewer, self._case = viewer, case
+        self._viewer, self._case, self._brush = viewer, case, brush
         self._images, self._labels, self._classes = images, labels, classes
         self._followed: Labels | None = None
         images.picked.connect(case.set_image)
@@ -107,6 +110,8 @@ class LayerFollower:
 
     def _take_brush(self, labels: Labels) -> None:
         labels.selected_label = self._classes.value
+        if not self._brush:
+            return
         if self._case.proposal is None:
             self._viewer.layers.selection.active = labels
         if labels.editable and not why_not_writable(labels):

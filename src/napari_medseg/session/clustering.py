@@ -1,0 +1,215 @@
+"""Clusters of one image on their way to the user's labels: shown, picked, written."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_medseg.engine.cluster import ClusterOptions, ClusterPreview, cluster_job
+from napari_medseg.engine.results import Progress, Provenance
+from napari_medseg.session.edits import Locks, Mode, write_planes
+from napari_medseg.session.history import record
+from napari_medseg.session.jobs import Query
+from napari_medseg.session.region import Region
+from napari_medseg.session.stack import shape_of
+
+if TYPE_CHECKING:
+    from napari.layers import Image
+
+    from napari_medseg.session.case import Case
+
+MOST_SHOWN = 2048**2
+"""Of a larger region only so many pixels are shown, so that the window keeps up."""
+
+_EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
+
+
+@dataclass(frozen=True)
+class ClusterMap:
+    """The clusters of a region, as they are now.
+
+    Parameters
+    ----------
+    image : napari Image
+        What was clustered.
+    region : Region
+        Which part of it.
+    labels : ndarray of uint8, shape (H, W)
+        Cluster of every pixel of the region, from 1; 0 where the image holds no numbers.
+    provenance : Provenance
+        What made it.
+    """
+
+    image: Image
+    region: Region
+    labels: NDArray[np.uint8]
+    provenance: Provenance
+
+    @property
+    def count(self) -> int:
+        """Number of clusters."""
+        return int(np.count_nonzero(np.bincount(self.labels.ravel())[1:]))
+
+    @property
+    def step(self) -> int:
+        """How many pixels to a side are shown as one."""
+        return max(1, int(np.ceil((self.labels.size / MOST_SHOWN) ** 0.5)))
+
+    @property
+    def shown(self) -> NDArray[np.uint8]:
+        """The labels as they are shown, each the one in the middle of `step` by `step` pixels."""
+        middle = self.step // 2
+        return self.labels[middle :: self.step, middle :: self.step]
+
+
+@dataclass(frozen=True)
+class Pick:
+    """What a click took.
+
+    Parameters
+    ----------
+    map : ClusterMap
+        The clusters at the time of the click.
+    mask : ndarray of bool, shape (H, W)
+        What was taken, in the plane.
+    value : int
+        The class it becomes.
+    parameters : dict
+        What was clicked, for the record.
+    """
+
+    map: ClusterMap
+    mask: NDArray[np.bool_]
+    value: int
+    parameters: dict[str, Any]
+
+
+def cluster_region_job(
+    image: Image, query: Query, region: Region, options: ClusterOptions
+) -> Generator[Progress, None, ClusterMap]:
+    """Cluster a region of an image.
+
+    Planes of a volume are scaled alike, with the range of the whole volume, so that a plane gets
+    the clusters that it has when the volume is clustered.
+
+    Parameters
+    ----------
+    image : napari Image
+        What the region belongs to; it is not read here.
+    query : Query
+        The image's array.
+    region : Region
+        The part that is read.
+    options : ClusterOptions
+        How.
+
+    Yields
+    ------
+    Progress
+        After every iteration; `preview` is a `ClusterMap`.
+    """
+    yield Progress(0, 1, "Reading the image")
+    part = np.asarray(query.data[region.index])
+    # 8-bit images have a range of their own, which the job knows.
+    value_range = None if part.dtype == np.uint8 else query.range()
+    job = cluster_job(part, options, rgb=query.rgb, value_range=value_range)
+    found: ClusterMap | None = None
+    for progress in job:
+        preview = progress.preview
+        assert isinstance(preview, ClusterPreview)
+        made = _where(preview.segmentation().provenance, region, progress.done)
+        found = ClusterMap(image, region, preview.labels, made)
+        yield replace(progress, preview=found)
+    assert found is not None
+    return replace(found, provenance=_where(found.provenance, region))
+
+
+def pick_job(
+    clusters: ClusterMap, row: int, column: int, value: int, piece: bool
+) -> Generator[Progress, None, Pick | None]:
+    """Find what a click takes; returns None where there is no cluster.
+
+    Parameters
+    ----------
+    clusters : ClusterMap
+        What is clicked.
+    row, column : int
+        The pixel in the plane.
+    value : int
+        The class it shall become.
+    piece : bool
+        Take the one connected piece under the pixel, not the cluster everywhere.
+    """
+    yield Progress(0, 1, "Taking the piece" if piece else "Taking the cluster")
+    window, labels = clusters.region.window, clusters.labels
+    inside = row - window.top, column - window.left
+    if not all(0 <= i < n for i, n in zip(inside, labels.shape, strict=True)):
+        return None
+    number = int(labels[inside])
+    if number == 0:
+        return None
+    mask = labels == number
+    if piece:
+        pieces, _ = ndimage.label(mask, structure=_EIGHT_NEIGHBOURS)
+        mask = pieces == pieces[inside]
+    shape = shape_of(clusters.image)
+    rows, columns = (shape[axis] for axis in clusters.region.stack.axes)
+    clicked = {"cluster": number, "piece": piece, "at": [row, column], "class": value}
+    return Pick(clusters, clusters.region.in_plane(mask, (rows, columns)), value, clicked)
+
+
+def write_pick(case: Case, pick: Pick, mode: Mode) -> int:
+    """Write what was picked into the user's labels as one undo step; they are made if missing.
+
+    Returns
+    -------
+    int
+        How many pixels changed.
+
+    Raises
+    ------
+    ValueError
+        With one sentence, if the labels cannot be written or the plane is approved.
+    """
+    stack = pick.map.region.stack
+    key = stack.key(stack.position)
+    if key in case.approved:
+        raise ValueError("This plane is approved: untick Approved to change it.")
+    labels = case.labels if case.labels is not None else case.new_labels()
+    proposed = np.where(pick.mask, pick.value, 0).astype(np.min_scalar_type(pick.value))
+    changed = write_planes(
+        labels,
+        stack,
+        {stack.position: proposed},
+        mode=mode,
+        classes=[pick.value],
+        within={stack.position: pick.mask},
+        locks=Locks(planes=case.approved),
+    )
+    if changed:
+        record(
+            labels,
+            pick.map.provenance,
+            planes=[key],
+            class_names=case.examples.class_names,
+            parameters={**pick.parameters, "mode": mode.name.lower()},
+        )
+    return changed
+
+
+def _where(provenance: Provenance, region: Region, stopped_after: int | None = None) -> Provenance:
+    """Add to what made clusters where they were made, and when they were stopped."""
+    window = region.window
+    parameters = {
+        **provenance.parameters,
+        "plane": list(region.stack.key(region.stack.position)),
+        "rectangle": [window.top, window.left, window.bottom, window.right],
+    }
+    if stopped_after is not None:
+        parameters["stopped_after"] = stopped_after
+    return replace(provenance, parameters=parameters)

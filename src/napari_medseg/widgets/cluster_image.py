@@ -1,0 +1,270 @@
+"""The dock Cluster one image: no labels, no model; click what you want among what it finds."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QEvent
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QFormLayout,
+    QGroupBox,
+    QRadioButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_medseg.engine.results import Progress
+from napari_medseg.session.case import Case
+from napari_medseg.session.clustering import (
+    ClusterMap,
+    Pick,
+    cluster_region_job,
+    pick_job,
+    write_pick,
+)
+from napari_medseg.session.edits import Mode
+from napari_medseg.session.jobs import Query
+from napari_medseg.session.stack import stack_on_display
+from napari_medseg.widgets.parts.class_table import ClassTable
+from napari_medseg.widgets.parts.cluster_details import ClusterDetails
+from napari_medseg.widgets.parts.cluster_view import ClusterView
+from napari_medseg.widgets.parts.job_button import AnyJob, JobButton, JobGate
+from napari_medseg.widgets.parts.job_progress import JobProgress
+from napari_medseg.widgets.parts.layer_follower import LayerFollower, is_image, is_labels_of_user
+from napari_medseg.widgets.parts.layer_picker import LayerPicker
+from napari_medseg.widgets.parts.messages import Message
+from napari_medseg.widgets.parts.region_picker import RegionPicker
+from napari_medseg.widgets.parts.vertical_scroll import VerticalScrollArea
+
+if TYPE_CHECKING:
+    import napari.viewer
+
+_EXAMPLES_COLUMN = 1
+
+
+class ClusterImage(QWidget):
+    """The dock; the user's side of it lives in `case`, the clusters in `clusters`.
+
+    Parameters
+    ----------
+    viewer : napari viewer
+        The viewer that it works in.
+    """
+
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        super().__init__()
+        # A plugin gets a proxy that wraps layers anew at every access; they must stay themselves.
+        self.viewer: napari.viewer.Viewer = getattr(viewer, "__wrapped__", viewer)
+        self.case = Case()
+        self.clusters: ClusterMap | None = None
+        self.message = Message()
+        self.progress = JobProgress()
+        self.images = LayerPicker(self.viewer.layers, is_image, "Open an image first")
+        self.labels = LayerPicker(self.viewer.layers, is_labels_of_user, "Made at the first click")
+        self.classes = ClassTable(self.case.examples)
+        self.classes.table.setColumnHidden(_EXAMPLES_COLUMN, True)
+        self.details = ClusterDetails()
+        self.where = RegionPicker(self.viewer)
+        gate = JobGate(self)
+        self.run = JobButton("Run", self._make_run, gate)
+        self.pick = JobButton("Take what was clicked", self._make_pick, gate, self)
+        self.pick.hide()
+        self.piece = QRadioButton("One connected piece")
+        self.whole = QRadioButton("The whole cluster")
+        self.replace = QCheckBox("Replace labels that are there")
+        self.view = ClusterView(self.viewer, self.case)
+        self.follower = LayerFollower(
+            self.viewer, self.case, self.images, self.labels, self.classes, brush=False
+        )
+        self._clicked = (0, 0)
+        self._deleted = self._gone = False
+        self._lay_out()
+        self._connect()
+        self.follower.choose_first_image()
+        self._refresh()
+
+    # -- what the user does ---------------------------------------------------------------------
+
+    def take(self, row: int, column: int) -> None:
+        """Make what lies under a pixel of the plane the class that is chosen."""
+        if self.run.is_running:
+            self.message.hint("Wait until the clustering is done, or cancel it, then click.")
+        elif not self.pick.is_running:
+            self._clicked = (row, column)
+            self.pick.start()
+
+    def event(self, event: QEvent) -> bool:
+        """Leave the viewer as it was when the dock is closed."""
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            self._let_go()
+        return super().event(event)
+
+    # -- jobs -----------------------------------------------------------------------------------
+
+    def _make_run(self) -> AnyJob:
+        image = self.case.image
+        if image is None:
+            raise ValueError("Open an image first: drop a file on the window.")
+        stack = stack_on_display(image, self.viewer.dims)
+        region = self.where.region(image, stack)
+        self._deleted = False
+        query = Query.of(image, stack, self.case.known_ranges)
+        return cluster_region_job(image, query, region, self.details.options())
+
+    def _on_step(self, progress: Progress) -> None:
+        if isinstance(progress.preview, ClusterMap) and not self._deleted:
+            self._show(progress.preview)
+
+    def _show(self, clusters: ClusterMap) -> None:
+        if clusters.image is self.case.image:
+            self.clusters = clusters
+            self.view.show(clusters)
+
+    def _on_clustered(self, clusters: ClusterMap) -> None:
+        if clusters.image is not self.case.image or self._deleted:
+            return
+        self._show(clusters)
+        self.view.activate()
+        if clusters.count < 2:
+            self.message.hint("Everything is one cluster: try another method or another seed.")
+        else:
+            self.message.hint(f"{clusters.count} clusters. {self._what_to_click()}")
+
+    def _on_cancelled(self) -> None:
+        if self.clusters is None:
+            self.message.hint("Cancelled before there were any clusters.")
+            return
+        self.view.activate()
+        count = self.clusters.count
+        self.message.hint(f"Stopped at {count} clusters. {self._what_to_click()}")
+
+    def _what_to_click(self) -> str:
+        name = self.case.examples.class_names[self.classes.value]
+        return f"Click one in the image: it becomes “{name}”."
+
+    def _make_pick(self) -> AnyJob:
+        if self.clusters is None:
+            raise ValueError("There are no clusters yet: press Run.")
+        value, piece = self.classes.value, self.piece.isChecked()
+        return pick_job(self.clusters, *self._clicked, value, piece)
+
+    def _on_picked(self, pick: Pick | None) -> None:
+        if pick is None or pick.map.image is not self.case.image:
+            return
+        mode = Mode.OVERWRITE_ALL if self.replace.isChecked() else Mode.KEEP
+        try:
+            changed = write_pick(self.case, pick, mode)
+        except ValueError as error:
+            self.message.problem(str(error))
+            return
+        self.view.activate()
+        name = self.case.examples.class_names[pick.value]
+        if changed:
+            self.message.done(f"{changed:,} pixels are “{name}” now. Ctrl+Z takes it back.")
+        elif mode is Mode.KEEP:
+            self.message.hint("Nothing changed: your labels are there already, and they are kept.")
+        else:
+            self.message.hint(f"Nothing changed: it is “{name}” already.")
+
+    # -- what is possible now -------------------------------------------------------------------
+
+    def _refresh(self) -> None:
+        missing = (
+            "" if self.case.image is not None else "Open an image first: drop a file on the window."
+        )
+        self.run.set_idle("Run", "Split the image into clusters")
+        self.run.set_missing(missing)
+        self.where.draw_button.setEnabled(not missing)
+        self.where.draw_button.setToolTip(missing or "Drag a rectangle on the image")
+
+    def _tell_first_step(self) -> None:
+        if self.case.image is None:
+            self.message.hint("Open an image: drop a file on the window, or File > Open Sample.")
+        else:
+            self.message.hint("Press Run, then click what you want among the clusters.")
+
+    def _on_image_changed(self) -> None:
+        self.run.cancel()
+        self._forget()
+        self._refresh()
+        self._tell_first_step()
+
+    def _forget(self) -> None:
+        self.clusters = None
+        self.view.clear()
+
+    def _draw(self) -> None:
+        if self.case.image is not None:
+            self.where.start_drawing(self.case.image)
+            self.message.hint("Drag a rectangle on the image, then press Run.")
+
+    # -- wiring -----------------------------------------------------------------------------------
+
+    def _lay_out(self) -> None:
+        inside = QWidget()
+        column = QVBoxLayout(inside)
+        column.setContentsMargins(4, 4, 4, 4)
+        form = QFormLayout()
+        form.addRow("Image", self.images)
+        form.addRow("Method", self.details.method)
+        form.addRow("Look for", self.details.focus)
+        column.addLayout(form)
+        column.addWidget(self.where)
+        column.addWidget(self.run)
+        column.addWidget(self._click_group())
+        column.addWidget(self.details)
+        column.addStretch()
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(2, 0, 4, 4)
+        scroll = VerticalScrollArea(inside)
+        self.details.toggled.connect(lambda _: scroll.show_later(self.details))
+        for part in (scroll, self.progress, self.message):
+            outer.addWidget(part)
+
+    def _click_group(self) -> QGroupBox:
+        group = QGroupBox("A click in the image takes")
+        self.piece.setToolTip("What hangs together under the click")
+        self.whole.setToolTip("All pixels of the cluster, wherever they are")
+        self.replace.setToolTip("Otherwise only what has no label yet becomes the class")
+        self.piece.setChecked(True)
+        become = QFormLayout()
+        become.addRow("Labels", self.labels)
+        layout = QVBoxLayout(group)
+        for part in (self.piece, self.whole, self.classes, self.replace):
+            layout.addWidget(part)
+        layout.insertLayout(2, become)
+        return group
+
+    def _connect(self) -> None:
+        self.run.started.connect(lambda: self.message.hint(""))
+        self.run.progressed.connect(self._on_step)
+        self.run.succeeded.connect(self._on_clustered)
+        self.run.cancelled.connect(self._on_cancelled)
+        self.pick.succeeded.connect(self._on_picked)
+        for button in (self.run, self.pick):
+            button.failed.connect(self.message.problem)
+        self.progress.follow(self.run)
+        self.classes.problem.connect(self.message.problem)
+        self.where.draw_button.clicked.connect(self._draw)
+        self.view.clicked.connect(self.take)
+        self.view.removed.connect(self._on_layer_removed)
+        self.case.image_changed.connect(self._on_image_changed)
+        self.destroyed.connect(partial(ClusterImage._let_go, self))
+
+    def _on_layer_removed(self) -> None:
+        self.clusters, self._deleted = None, True
+        self.run.cancel()
+
+    def _let_go(self) -> None:
+        """Leave nothing of the dock behind in the viewer; its own widgets may be gone already."""
+        if self._gone:
+            return
+        self._gone = True
+        self.case.image_changed.disconnect()
+        self.case.labels_changed.disconnect()
+        self.case.examples.classes_changed.disconnect()
+        self.follower.close()
+        self.view.close()
+        self.run.cancel()

@@ -1,0 +1,124 @@
+"""The clusters over the image, in a layer of their own that can be clicked."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+from psygnal import Signal
+
+from napari_medseg.session.case import Case
+from napari_medseg.session.clustering import ClusterMap
+from napari_medseg.session.history import KEY
+from napari_medseg.session.region import placed_on
+from napari_medseg.session.stack import stack_on_display
+
+if TYPE_CHECKING:
+    from napari.layers import Labels
+    from napari.viewer import Viewer
+
+NAME = "clusters"
+_OPACITY = 0.45
+
+
+class ClusterView:
+    """Shows a cluster map below the user's labels, and says where it is clicked.
+
+    Parameters
+    ----------
+    viewer : napari viewer
+        Where the layer is shown.
+    case : Case
+        Whose labels Ctrl+Z and Ctrl+Shift+Z are for while the clusters are the active layer.
+    """
+
+    clicked = Signal(int, int)
+    """A click on the plane at (row, column)."""
+    removed = Signal()
+    """The user deleted the layer."""
+
+    def __init__(self, viewer: Viewer, case: Case) -> None:
+        self.layer: Labels | None = None
+        self._viewer = viewer
+        self._case = case
+        self._map: ClusterMap | None = None
+        viewer.layers.events.removed.connect(self._on_removed)
+
+    def show(self, clusters: ClusterMap) -> None:
+        """Show clusters, in the layer that is there if it lies in the same place."""
+        before, self._map = self._map, clusters
+        same = before is not None and before.image is clusters.image
+        if self.layer is None or not same or before.region != clusters.region:
+            self._create(clusters)
+        else:
+            self.layer.data = clusters.region.slab(clusters.shown)
+        self.layer.metadata[KEY] = {"provenance": clusters.provenance.as_dict()}
+
+    def activate(self) -> None:
+        """Make the clusters the layer that clicks go to."""
+        if self.layer is not None:
+            self._viewer.layers.selection.active = self.layer
+
+    def clear(self) -> None:
+        """Take the layer away."""
+        layer, self.layer, self._map = self.layer, None, None
+        if layer is not None and layer in self._viewer.layers:
+            self._viewer.layers.remove(layer)
+
+    def close(self) -> None:
+        """Take the layer away and stop following."""
+        self._viewer.layers.events.removed.disconnect(self._on_removed)
+        self.clear()
+
+    def _create(self, clusters: ClusterMap) -> None:
+        from napari.layers import Labels
+
+        layer, self.layer = self.layer, None
+        if layer is not None and layer in self._viewer.layers:
+            self._viewer.layers.remove(layer)
+        layer = Labels(
+            clusters.region.slab(clusters.shown),
+            name=NAME,
+            opacity=_OPACITY,
+            metadata={"medseg_proposal": True},
+            **placed_on(clusters.image, clusters.region.start, clusters.step),
+        )
+        layer.editable = False
+        layer.help = "Click a cluster: it becomes the class chosen in the dock."
+        layer.mouse_drag_callbacks.append(self._on_drag)
+        layer.bind_key("Control-Z", lambda _: self._undo(), overwrite=True)
+        layer.bind_key("Control-Shift-Z", lambda _: self._redo(), overwrite=True)
+        self.layer = layer
+        layers, labels = self._viewer.layers, self._case.labels
+        layers.insert(layers.index(labels) if labels in layers else len(layers), layer)
+        self.activate()
+
+    def _undo(self) -> None:
+        if self._case.labels is not None:
+            self._case.labels.undo()
+
+    def _redo(self) -> None:
+        if self._case.labels is not None:
+            self._case.labels.redo()
+
+    def _on_removed(self, event: Any) -> None:
+        if self.layer is not None and event.value is self.layer:
+            self.layer = self._map = None
+            self.removed.emit()
+
+    def _on_drag(self, layer: Labels, event: Any) -> Generator[None, None, None]:
+        """Report a click, which is a press and a release without moving in between."""
+        moved = False
+        yield
+        while event.type == "mouse_move":
+            moved = True
+            yield
+        if moved or self._map is None or event.button != 1:
+            return
+        image, stack = self._map.image, self._map.region.stack
+        here = stack_on_display(image, self._viewer.dims)
+        if here.key(here.position) != stack.key(stack.position):
+            return
+        where = image.world_to_data(event.position[-image.ndim :])
+        row, column = (round(float(where[axis])) for axis in stack.axes)
+        self.clicked.emit(row, column)

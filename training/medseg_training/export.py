@@ -90,16 +90,6 @@ def export_run(
     return card
 
 
-def add_results(folder: Path, results: Mapping[str, Any]) -> None:
-    """Write measured results into the card and the page of a model folder."""
-    path = folder / CARD_FILE
-    content = json.loads(path.read_text(encoding="utf-8"))
-    content["results"] = dict(results)
-    card = ModelCard.from_json(json.dumps(content))
-    _write(folder / "README.md", readme(card).encode())
-    _write(path, card.to_json().encode())
-
-
 def readme(card: ModelCard) -> str:
     """Give the page that a person reads beside the weights."""
     training = card.training

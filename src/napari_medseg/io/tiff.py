@@ -141,15 +141,18 @@ def _decode(tiff: tifffile.TiffFile, file: Path) -> Pixels:
         series = tiff.series[0].levels[0]
         if any(page is None for page in series.pages):
             raise ReadError(f"{file.name} lacks planes that it announces; get the file again.")
-        return _arranged(series.asarray(), series.axes, file.name)
+        return _arranged(series.asarray(), series.axes, file.name, guess=not tiff.is_ome)
     except ValueError as error:
         if "imagecodecs" not in str(error):
             raise
         return _decode_with_pillow(file)
 
 
-def _arranged(data: NDArray[Any], axes: str, name: str) -> Pixels:
-    """Bring decoded samples into the order (stack, height, width, colour)."""
+def _arranged(data: NDArray[Any], axes: str, name: str, guess: bool) -> Pixels:
+    """Bring decoded samples into the order (stack, height, width, colour).
+
+    A last axis of three or four is taken for colour only where nothing says what it is.
+    """
     if np.iscomplexobj(data):
         raise ReadError(f"{name} holds complex numbers; save their magnitude and open that.")
     if data.dtype == np.float16:
@@ -160,7 +163,7 @@ def _arranged(data: NDArray[Any], axes: str, name: str) -> Pixels:
     if rgb:
         data = np.moveaxis(data, axes.index("S"), -1)
         axes = axes.replace("S", "") + "S"
-    elif data.ndim >= 3 and data.shape[-1] in (3, 4) and data.shape[-2] > 4:
+    elif guess and data.ndim >= 3 and data.shape[-1] in (3, 4) and data.shape[-2] > 4:
         rgb = True  # colour that was written without saying so
     n_spatial = 2 + rgb
     lead = [n for n in data.shape[:-n_spatial] if n > 1]

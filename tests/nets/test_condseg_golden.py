@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from medseg_training.condseg_losses import ConsistencyReinforcement, SemanticDecouplingLoss
+from medseg_training.losses.condseg import ConsistencyReinforcement, SemanticDecouplingLoss
 from napari_medseg.nets.cdfa import ContrastDrivenFeatureAggregation
 from napari_medseg.nets.condseg import ConDSeg, ConDSegStage1
 from napari_medseg.nets.condseg_blocks import (

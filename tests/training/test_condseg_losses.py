@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from medseg_training.condseg_losses import (
+from medseg_training.losses.condseg import (
     ConsistencyReinforcement,
     SemanticDecouplingLoss,
     dice_bce,

@@ -10,7 +10,7 @@ import pytest
 import torch
 from pytest import approx
 
-from medseg_training.selfreg_losses import (
+from medseg_training.losses.selfreg import (
     SelfRegularization,
     internal_distillation,
     semantic_consistency,

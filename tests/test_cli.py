@@ -281,6 +281,7 @@ def test_own_reader_is_preferred_only_where_nobody_chose(fresh_settings):
     assert plugins.extension2reader == expected
 
 
+@pytest.mark.filterwarnings("ignore::napari_medseg.io.findings.FindingWarning")  # a sheared scan
 def test_napari_opens_our_files_without_asking_once_the_command_has_run(
     work, npe2pm, fresh_settings
 ):

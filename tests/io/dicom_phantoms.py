@@ -64,8 +64,11 @@ class Phantom:
     values: NDArray[np.float64]
 
     def position(self, index: ArrayLike) -> NDArray[np.float64]:
-        """Give where the voxel (slice, row, column) lies, in mm to the left, back and up."""
-        slice_, row, column = np.asarray(index, int)
+        """Give where the voxel (slice, row, column) lies, in mm to the left, back and up.
+
+        Negative indices count from the end.
+        """
+        slice_, row, column = np.asarray(index, int) % self.values.shape
         return patient_position(self.files[slice_], row, column)
 
 

@@ -81,7 +81,9 @@ def _checked(
     series: str | None,
 ) -> _Request:
     """Check everything that can be checked before the first image is read."""
-    check_files(*(path for path in inputs if not path.is_dir()))
+    from napari_medseg.io.volume import holds_image
+
+    check_files(*(path for path in inputs if not holds_image(path)))
     with refusing(ValueError, OSError):
         check_names(inputs, out, (support, support / "images", support / "masks"))
         from napari_medseg.engine.devices import choose_device

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 PLUGIN = "napari-medseg"
 DOCK = "Segment by example"
-PATTERNS = ("*.ome.tif", "*.ome.tiff", "*.nii", "*.nii.gz")
+PATTERNS = ("*.ome.tif", "*.ome.tiff", "*.nii", "*.nii.gz", "*.dcm", "*.dicom", "*.ima")
 
 
 def open_window(sample: str | None = None) -> None:

@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from napari_medseg.io.dicom import DICOM_SUFFIXES, holds_dicom, is_dicom
+from napari_medseg.io.dicom import DICOM_SUFFIXES, is_dicom
 from napari_medseg.io.findings import tell
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.images import ImageFile
 from napari_medseg.io.labels import LabelFile, read_labels
 from napari_medseg.io.series import Choose
-from napari_medseg.io.volume import ZARR_SUFFIX, read_volume
+from napari_medseg.io.volume import ZARR_SUFFIX, holds_image, read_volume
 
 LayerData = tuple[Any, dict[str, Any], str]
 READER_SUFFIXES = (".ome.tif", ".ome.tiff", ".nii", ".nii.gz", *DICOM_SUFFIXES)
@@ -117,9 +117,9 @@ def _layer(path: Path, image: ImageFile) -> LayerData:
 
 
 def _is_ours(path: Path) -> bool:
-    if path.is_dir():
-        return path.suffix.lower() == ZARR_SUFFIX or holds_dicom(path)
-    return path.is_file() and (path.name.lower().endswith(READER_SUFFIXES) or is_dicom(path))
+    return holds_image(path) or (
+        path.is_file() and (path.name.lower().endswith(READER_SUFFIXES) or is_dicom(path))
+    )
 
 
 def _is_dicom(path: Path) -> bool:

@@ -196,7 +196,9 @@ def choose_series(found: Sequence[Series], wanted: int | str | None, where: str)
     if wanted is None:
         if len(found) == 1:
             return found[0]
-        raise ReadError(f"{where} holds {len(found)} series; choose one of them: {listing}.")
+        raise ReadError(
+            f"{where} holds {len(found)} series; choose one (--series of the command): {listing}."
+        )
     for series in found:
         if str(wanted) in (str(series.number), series.uid):
             return series

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_medseg.io.atomic import split_suffix
-from napari_medseg.io.dicom import DICOM_SUFFIXES, is_dicom
+from napari_medseg.io.dicom import DICOM_SUFFIXES, holds_dicom, is_dicom
 from napari_medseg.io.errors import ReadError, guarded
 from napari_medseg.io.findings import geometry_findings, value_findings
 from napari_medseg.io.images import (
@@ -66,6 +66,11 @@ def read_volume(
         return _dicom_file(file, planes_if_uneven)
     read = _reader(checked_suffix(file, IMAGE_SUFFIXES))
     return checked(guarded(file, lambda: read(file)), file)
+
+
+def holds_image(folder: Path) -> bool:
+    """Whether a folder is an image as a whole: an OME-Zarr, or DICOM files."""
+    return folder.is_dir() and (folder.suffix.lower() == ZARR_SUFFIX or holds_dicom(folder))
 
 
 def _is_dicom_file(file: Path) -> bool:

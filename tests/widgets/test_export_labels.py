@@ -1,0 +1,166 @@
+"""The dock Export labels, in a real window: what fits first, what is written, and the proof."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from napari.layers import Layer
+from qtpy.QtGui import QStandardItemModel
+from qtpy.QtWidgets import QMessageBox
+
+from napari_medseg.io.dicom_segments import read_segmentation
+from napari_medseg.io.formats import FORMATS
+from napari_medseg.io.images import read_image
+from napari_medseg.io.labels import read_labels
+from napari_medseg.io.layers import read_layers
+from napari_medseg.io.nnunet import cases_of
+from napari_medseg.io.terms import TERMS
+from napari_medseg.session.geometry_of import geometry_of
+from napari_medseg.widgets.export_labels import ExportLabels
+
+from ..io.dicom_phantoms import SHAPE, rotated, write_series
+from .by_example import click, press_and_wait
+
+pytestmark = pytest.mark.gui
+
+LABELS = np.zeros(SHAPE, np.uint8)
+LABELS[1, 2, 3], LABELS[3:5, 4:8, 2:6] = 1, 2
+NAMES = ["background", "left kidney", "lesion"]
+
+
+@pytest.fixture
+def series(tmp_path):
+    return write_series(tmp_path / "series", directions=rotated())
+
+
+@pytest.fixture
+def dock(viewer, series, qtbot) -> ExportLabels:
+    """The dock on a DICOM series with two classes painted."""
+    image = viewer.add_layer(Layer.create(*read_layers(str(series.folder))[0]))
+    names = {"medseg": {"class_names": NAMES}}
+    viewer.add_labels(LABELS.copy(), name="kidneys", metadata=names, **geometry_of(image))
+    dock = ExportLabels(viewer)
+    viewer.window.add_dock_widget(dock, name="Export labels", area="right")
+    qtbot.wait(1)
+    return dock
+
+
+def said(dock: ExportLabels, kind: str) -> str:
+    assert dock.message.kind == kind, dock.message.text()
+    return dock.message.text()
+
+
+def titles(dock: ExportLabels) -> list[str]:
+    return [dock.format.itemText(row) for row in range(dock.format.count())]
+
+
+def test_dicom_images_get_a_dicom_seg_that_lies_on_them(dock, series, tmp_path, qtbot):
+    assert titles(dock)[:2] == ["DICOM-SEG", "NIfTI"]
+    assert dock.target.path.name == "segmentation.dcm"
+    assert "6 files of the layer" in dock.dicom.images.text()
+    assert "6 × 12 × 10 voxels of 2.5 × 0.7 × 0.8 mm" in dock.plan.text()
+    dock.dicom.terms.set_term("lesion", TERMS["Cyst"])
+    dock.target.point_to(tmp_path / "out.dcm")
+    press_and_wait(qtbot, dock.button)
+    assert "saved and read back: 2 classes, 33 voxels, geometry equal" in said(dock, "done")
+    found = read_segmentation(tmp_path / "out.dcm", read_image(series.folder))
+    np.testing.assert_array_equal(found.labels, LABELS)
+    assert found.class_names == tuple(NAMES)
+    from pydicom import dcmread
+
+    kidney, cyst = dcmread(tmp_path / "out.dcm").SegmentSequence
+    assert cyst.SegmentedPropertyTypeCodeSequence[0].CodeMeaning == "Cyst"
+    modifier = kidney.SegmentedPropertyTypeCodeSequence[0].SegmentedPropertyTypeModifierCodeSequence
+    assert modifier[0].CodeMeaning == "Left"
+    assert dock.folder_button.isVisibleTo(dock)
+
+
+@pytest.mark.parametrize("key", ["nifti", "ome-tiff"])
+def test_other_formats_carry_place_names_and_provenance(dock, series, tmp_path, qtbot, key):
+    dock.set_format(FORMATS[key])
+    dock.target.point_to(tmp_path / "out")
+    press_and_wait(qtbot, dock.button)
+    said(dock, "done")
+    found = read_labels(tmp_path / f"out{FORMATS[key].suffixes[0]}")
+    np.testing.assert_array_equal(found.labels, LABELS)
+    np.testing.assert_allclose(
+        found.geometry.affine, read_image(series.folder).geometry.affine, atol=1e-4
+    )
+    assert found.class_names == tuple(NAMES)
+
+
+def test_a_file_that_is_there_is_replaced_only_when_the_user_says_so(
+    dock, tmp_path, qtbot, monkeypatch
+):
+    dock.set_format(FORMATS["nifti"])
+    target = tmp_path / "out.nii.gz"
+    target.write_bytes(b"mine")
+    dock.target.point_to(target)
+    asked = []
+
+    def answer(button):
+        return lambda parent, title, question: asked.append(question) or button
+
+    monkeypatch.setattr(QMessageBox, "question", answer(QMessageBox.StandardButton.No))
+    click(qtbot, dock.button)
+    assert target.read_bytes() == b"mine" and not dock.button.is_running
+    assert asked == ["“out.nii.gz” is there already. Replace it?"]
+    monkeypatch.setattr(QMessageBox, "question", answer(QMessageBox.StandardButton.Yes))
+    press_and_wait(qtbot, dock.button)
+    np.testing.assert_array_equal(read_labels(target).labels, LABELS)
+
+
+def test_what_cannot_be_written_is_said_in_a_sentence(dock, tmp_path, qtbot):
+    dock.set_format(FORMATS["nifti"])
+    dock.target.point_to(tmp_path / "none" / "out.nii.gz")
+    assert not dock.button.isEnabled() and "does not exist" in dock.button.toolTip()
+    dock.set_format(FORMATS["dicom-seg"])
+    dock.target.point_to(tmp_path / "out.dcm")
+    dock.viewer.layers["kidneys"].data_setitem(np.nonzero(LABELS), 0)
+    with qtbot.waitSignal(dock.button.ended, timeout=20_000):
+        click(qtbot, dock.button)
+    assert "nothing labelled" in said(dock, "problem")
+    assert not (tmp_path / "out.dcm").exists()
+
+
+def test_nnunet_cases_are_numbered(dock, tmp_path, qtbot):
+    dock.set_format(FORMATS["nnunet"])
+    dock.target.point_to(tmp_path / "wrong name")
+    assert "three digits" in dock.button.toolTip()
+    dataset = tmp_path / "Dataset007_Kidney"
+    dock.target.point_to(dataset)
+    for _ in range(2):
+        press_and_wait(qtbot, dock.button)
+        said(dock, "done")
+    assert cases_of(dataset) == ["case_001", "case_002"]
+
+
+def test_a_picture_gets_a_png_first_and_dicom_wants_a_folder(viewer, series, tmp_path, qtbot):
+    viewer.add_image(np.zeros(SHAPE[1:]), name="skin")
+    viewer.add_labels(LABELS[3], name="Patient X / lesion")
+    dock = ExportLabels(viewer)
+    viewer.window.add_dock_widget(dock, name="Export labels", area="right")
+    assert titles(dock)[0] == "PNG" and dock.images.currentText() == "skin"
+    assert dock.target.path.name == "Patient_X___lesion.png"
+    dock.set_format(FORMATS["dicom-seg"])
+    assert "choose their folder" in dock.button.toolTip()
+    dock.dicom.choose_folder(series.folder)
+    assert dock.button.isEnabled(), dock.button.toolTip()
+
+
+def test_layers_that_come_and_go_are_followed(dock, viewer):
+    model = dock.format.model()
+    assert isinstance(model, QStandardItemModel)
+    png = dock.format.findText("PNG")
+    assert not model.item(png).isEnabled() and "volume" in model.item(png).toolTip()
+    viewer.layers.clear()
+    assert "Make or open labels" in dock.button.toolTip()
+    viewer.add_labels(LABELS[3], name="plane")
+    assert dock.labels.currentText() == "plane" and titles(dock)[0] == "PNG"
+    viewer.window.remove_dock_widget(dock.parent())
+    viewer.layers.clear()
+
+
+def test_the_menu_opens_the_dock(viewer):
+    _, dock = viewer.window.add_plugin_dock_widget("napari-medseg", "Export labels")
+    assert isinstance(dock, ExportLabels)

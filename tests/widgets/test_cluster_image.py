@@ -38,7 +38,7 @@ def dock(viewer: Viewer) -> ClusterImage:
     viewer.dims.set_current_step(0, 0)
     dock = ClusterImage(viewer)
     viewer.window.add_dock_widget(dock, name="Cluster one image", area="right")
-    choose(dock, "otsu")
+    choose(dock, "kmeans")
     return dock
 
 
@@ -58,9 +58,9 @@ def test_run_shows_what_the_python_call_gives_on_the_plane_on_display(
     press_and_wait(qtbot, dock.run)
     layer = dock.view.layer
     assert layer.data.shape == (1, 60, 80)
-    np.testing.assert_array_equal(layer.data[0], cluster(spots(), "otsu").labels[1])
+    np.testing.assert_array_equal(layer.data[0], cluster(spots(), "kmeans").labels[1])
     np.testing.assert_allclose(layer.data_to_world((0, 5, 6)), (4, 12, 9))
-    assert layer.metadata["medseg"]["provenance"]["model"] == "otsu"
+    assert layer.metadata["medseg"]["provenance"]["model"] == "kmeans"
     assert dock.case.labels is None, "nothing is the user's before she clicks"
     assert "2 clusters" in dock.message.text()
 
@@ -212,11 +212,12 @@ def test_closing_the_dock_leaves_nothing_behind(dock: ClusterImage, qtbot: QtBot
 
 def test_only_what_counts_for_a_method_can_be_set(dock: ClusterImage) -> None:
     details = dock.details
-    assert not details.seed.isEnabled()
-    choose(dock, "kmeans")
     assert details.clusters.isEnabled()
+    assert details.seed.isEnabled()
     assert not details.iterations.isEnabled()
     choose(dock, "s3net-improved")
     assert details.iterations.isEnabled()
     assert not details.clusters.isEnabled()
     assert details.options().method == "s3net-improved"
+    choose(dock, "otsu")
+    assert not details.seed.isEnabled()

@@ -14,6 +14,7 @@ import typer
 from napari_medseg.cli.by_example import by_example
 from napari_medseg.cli.cluster import cluster
 from napari_medseg.cli.export import export
+from napari_medseg.cli.measure import compare, measure
 from napari_medseg.cli.models import models
 from napari_medseg.cli.segment import segment
 from napari_medseg.cli.window import open_window
@@ -27,6 +28,8 @@ app = typer.Typer(
 app.command("segment")(segment)
 app.command("by-example")(by_example)
 app.command("cluster")(cluster)
+app.command("measure")(measure)
+app.command("compare")(compare)
 app.command("export")(export)
 app.add_typer(models, name="models")
 

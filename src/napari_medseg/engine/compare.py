@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING
 
-from numpy.typing import ArrayLike
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from napari_medseg.engine.classes import class_boxes, class_name, labels_of, names_of
 from napari_medseg.engine.metrics import checked_spacing, official_scores, scores
-from napari_medseg.engine.results import Segmentation
+from napari_medseg.engine.results import Progress, Segmentation, finished
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,6 +52,18 @@ def compare(
     ValueError
         If the shapes differ, the spacing does not fit, or one of the two is no label map.
     """
+    return finished(compare_job(prediction, reference, spacing, class_names, official=official))
+
+
+def compare_job(
+    prediction: Segmentation | ArrayLike,
+    reference: Segmentation | ArrayLike,
+    spacing: Sequence[float] | None = None,
+    class_names: Sequence[str] | None = None,
+    *,
+    official: bool = False,
+) -> Generator[Progress, None, pd.DataFrame]:
+    """Compare class by class, yielding progress before each; see `compare`."""
     import pandas as pd
 
     found, wanted = labels_of(prediction), labels_of(reference)
@@ -64,7 +77,9 @@ def compare(
     boxes = class_boxes(found, wanted)
     nowhere = (slice(0, 0),) * found.ndim
     rows = []
-    for label in sorted({*boxes, *range(1, len(names))}):
+    both = sorted({*boxes, *range(1, len(names))})
+    for done, label in enumerate(both):
+        yield Progress(done, len(both), f"Comparing {class_name(names, label)}")
         box = boxes.get(label, nowhere)
         masks = found[box] == label, wanted[box] == label
         rows.append(
@@ -79,3 +94,26 @@ def compare(
     measures = ["dice", "iou", "hd95", "assd"] + ([] if official else ["xor", "hm"])
     columns = ["label", "name", *measures, "prediction_pixels", "reference_pixels"]
     return pd.DataFrame(rows, columns=columns)
+
+
+WRONG_PLACES = ("background", "false positive", "false negative", "other class")
+"""What the values of `differences` mean."""
+
+
+def differences(
+    prediction: NDArray[np.integer], reference: NDArray[np.integer]
+) -> NDArray[np.uint8]:
+    """Show where a prediction is wrong.
+
+    Returns
+    -------
+    ndarray of uint8, of the same shape
+        1 where only the prediction has a class, 2 where only the reference has one, 3 where they
+        have different ones, 0 where they agree; see `WRONG_PLACES`.
+    """
+    found, wanted = prediction != 0, reference != 0
+    wrong = np.zeros(prediction.shape, np.uint8)
+    wrong[found & ~wanted] = 1
+    wrong[wanted & ~found] = 2
+    wrong[found & wanted & (prediction != reference)] = 3
+    return wrong

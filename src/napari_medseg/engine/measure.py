@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from scipy import ndimage
 from napari_medseg.engine.boundary import boundary_size, longest_diameter
 from napari_medseg.engine.classes import Box, class_boxes, class_name, labels_of, names_of
 from napari_medseg.engine.metrics import checked_spacing
-from napari_medseg.engine.results import Segmentation
+from napari_medseg.engine.results import Progress, Segmentation, finished
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,6 +69,18 @@ def measure(
     ValueError
         If this is no label map, or the spacing or the image does not fit it.
     """
+    return finished(measure_job(segmentation, spacing, image, class_names, units=units))
+
+
+def measure_job(
+    segmentation: Segmentation | ArrayLike,
+    spacing: Sequence[float] | None = None,
+    image: ArrayLike | None = None,
+    class_names: Sequence[str] | None = None,
+    *,
+    units: str = "mm",
+) -> Generator[Progress, None, pd.DataFrame]:
+    """Measure each class of a segmentation, yielding progress before each; see `measure`."""
     import pandas as pd
 
     labels = labels_of(segmentation)
@@ -79,7 +91,9 @@ def measure(
     boxes = class_boxes(labels)
     nowhere = (slice(0, 0),) * labels.ndim
     rows = []
-    for label in sorted({*boxes, *range(1, len(names))}):
+    wanted = sorted({*boxes, *range(1, len(names))})
+    for done, label in enumerate(wanted):
+        yield Progress(done, len(wanted), f"Measuring {class_name(names, label)}")
         box = boxes.get(label, nowhere)
         mask = labels[box] == label
         row = {"label": label, "name": class_name(names, label), **_size(mask, steps, unit)}

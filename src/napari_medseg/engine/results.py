@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,3 +104,15 @@ class PlanePreview:
 
 Job = Generator[Progress, None, Segmentation]
 """A long job: yields `Progress`, returns a `Segmentation`; closing it cancels it."""
+
+Result = TypeVar("Result")
+
+
+def finished(job: Generator[Progress, None, Result]) -> Result:
+    """Run a job to its end and give its result."""
+    while True:
+        try:
+            next(job)
+        except StopIteration as end:
+            result: Result = end.value
+            return result

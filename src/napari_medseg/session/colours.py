@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from napari.layers import Labels
     from napari.utils.colormaps import DirectLabelColormap
 
 # Okabe and Ito, "Color universal design" (2008), without black; brightest on grey first.
@@ -34,3 +35,11 @@ def class_colormap(n_classes: int = 255, opacity: float = 1.0) -> DirectLabelCol
 def _rgba(colour: str, opacity: float) -> NDArray[np.float32]:
     channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     return np.array([*channels, opacity], np.float32)
+
+
+def hex_colour(layer: Labels, value: int) -> str:
+    """Give the colour that a labels layer shows a label in, as ``#rrggbb``."""
+    colour = layer.get_color(value)
+    if colour is None:
+        return "#808080"
+    return "#" + "".join(f"{round(255 * float(channel)):02x}" for channel in colour[:3])

@@ -1,0 +1,142 @@
+"""``napari-medseg measure`` and ``compare``: how big it is, and how good."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from napari_medseg.cli.report import (
+    check_files,
+    fail,
+    print_json,
+    refuse,
+    run_job,
+    say,
+    sentence_of,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from napari_medseg.engine.results import Progress
+    from napari_medseg.io.geometry import Geometry
+    from napari_medseg.io.labels import LabelFile
+
+Csv = Annotated[Path | None, typer.Option(help="Save the table for a spreadsheet.", metavar="FILE")]
+Json = Annotated[bool, typer.Option("--json", help="Print the table as JSON.")]
+
+
+def measure(
+    labels: Annotated[Path, typer.Argument(help="A label map: PNG, TIFF or NIfTI.")],
+    image: Annotated[
+        Path | None,
+        typer.Option(help="The image it belongs to; adds intensities, and spacing if need be."),
+    ] = None,
+    csv: Csv = None,
+    json_: Json = False,
+) -> None:
+    """Measure each class: size, outline, diameters, place, and how bright the image is there."""
+    from napari_medseg.engine.measure import measure_job
+    from napari_medseg.io.labels import read_labels
+
+    check_files(labels)
+    _check_image(image)
+    _check_target(csv, labels, image)
+    try:
+        found = read_labels(labels)
+        values, geometry = _image_for(found, image)
+        units = "px" if geometry.units == "pixel" else geometry.units
+        job = measure_job(
+            found.labels, geometry.spacing, values, found.class_names or None, units=units
+        )
+        table = _finish(job, labels.name, csv)
+    except (ValueError, OSError, MemoryError) as error:
+        fail(sentence_of(error))
+    _report("measure", table, {"labels": str(labels)}, geometry, json_)
+
+
+def compare(
+    prediction: Annotated[Path, typer.Argument(help="A label map: PNG, TIFF or NIfTI.")],
+    reference: Annotated[Path, typer.Argument(help="The label map it is compared with.")],
+    csv: Csv = None,
+    json_: Json = False,
+) -> None:
+    """Say how well labels agree with a reference: Dice, IoU, HD95, ASSD, XOR and HM per class."""
+    from napari_medseg.engine.compare import compare_job
+    from napari_medseg.io.labels import read_labels
+
+    check_files(prediction, reference)
+    _check_target(csv, prediction, reference)
+    try:
+        found, wanted = read_labels(prediction), read_labels(reference)
+        geometry = _better_known(wanted.geometry, found.geometry)
+        names = wanted.class_names or found.class_names or None
+        job = compare_job(found.labels, wanted.labels, geometry.spacing, names)
+        table = _finish(job, prediction.name, csv)
+    except (ValueError, OSError, MemoryError) as error:
+        fail(sentence_of(error))
+    inputs = {"prediction": str(prediction), "reference": str(reference)}
+    _report("compare", table, inputs, geometry, json_)
+
+
+def _check_image(image: Path | None) -> None:
+    if image is not None and not image.exists():
+        refuse(f"There is no such file: {image}; check the name.")
+
+
+def _check_target(csv: Path | None, *read: Path | None) -> None:
+    """Refuse to write a table over a file that is read, or where nothing can be written."""
+    if csv is None:
+        return
+    if any(path is not None and csv.resolve() == path.resolve() for path in read):
+        refuse(f"The table would overwrite {csv}; give it another name.")
+    if csv.is_dir():
+        refuse(f"{csv} is a folder; give the name of a file.")
+    if not csv.absolute().parent.is_dir():
+        refuse(f"There is no folder {csv.parent}; make it first.")
+
+
+def _image_for(found: LabelFile, path: Path | None) -> tuple[Any, Geometry]:
+    """Give the pixels to measure under the labels, and the geometry that both have."""
+    from napari_medseg.io.volume import read_volume
+
+    if path is None:
+        return None, found.geometry
+    image = read_volume(path)
+    return image.data, _better_known(found.geometry, image.geometry)
+
+
+def _better_known(first: Geometry, second: Geometry) -> Geometry:
+    """Give the first of two geometries unless only the second knows how large a pixel is."""
+    same_axes = first.ndim == second.ndim
+    return second if first.units == "pixel" != second.units and same_axes else first
+
+
+def _finish(
+    job: Generator[Progress, None, pd.DataFrame], title: str, csv: Path | None
+) -> pd.DataFrame:
+    """Run a job, and save its table where that is wanted."""
+    from napari_medseg.io.tables import write_table
+
+    table = run_job(job, title)
+    if csv is not None:
+        say(f"Saved: {write_table(csv, table)}")
+    return table
+
+
+def _report(
+    command: str, table: pd.DataFrame, inputs: dict[str, str], geometry: Geometry, json_: bool
+) -> None:
+    if not json_:
+        typer.echo(table.to_string(index=False, na_rep="–", float_format="{:.4g}".format))
+        return
+    place = {"spacing": list(geometry.spacing), "units": geometry.units}
+    # JSON has no NaN: what cannot be said is null.
+    rows = [
+        {str(name): None if value != value else value for name, value in row.items()}
+        for row in table.astype(object).to_dict("records")
+    ]
+    print_json({"command": command} | inputs | place | {"rows": rows})

@@ -1,0 +1,184 @@
+"""Compare: how well labels agree with a reference, and a picture of where they do not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtWidgets import QCheckBox, QFormLayout, QLabel, QVBoxLayout, QWidget
+
+from napari_medseg.engine.compare import WRONG_PLACES
+from napari_medseg.session.colours import hex_colour
+from napari_medseg.session.measurement import (
+    Compared,
+    Subject,
+    compare_layers_job,
+    why_not_together,
+)
+from napari_medseg.session.region import placed_on
+from napari_medseg.session.stack import stack_on_display
+from napari_medseg.widgets.parts.job_button import AnyJob, JobButton
+from napari_medseg.widgets.parts.layer_follower import is_labels_of_user
+from napari_medseg.widgets.parts.layer_picker import LayerPicker
+from napari_medseg.widgets.parts.messages import Message
+from napari_medseg.widgets.parts.result_table import ResultTable
+from napari_medseg.widgets.parts.table_actions import TableActions
+
+if TYPE_CHECKING:
+    from napari.layers import Labels
+    from napari.viewer import Viewer
+
+NAME = "differences"
+COLOURS = ("#d55e00", "#0072b2", "#f0e442")
+"""Of false positives, false negatives and pixels of another class; told apart by everybody."""
+
+
+class CompareTab(QWidget):
+    """Chooses two labels layers, shows the scores and the picture of the differences.
+
+    Parameters
+    ----------
+    viewer : napari viewer
+        Whose layers are compared.
+    message : Message
+        Where it is told how it went.
+    """
+
+    def __init__(self, viewer: Viewer, message: Message, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._viewer, self._message = viewer, message
+        self.prediction: Labels | None = None
+        self.reference: Labels | None = None
+        self.picture: Labels | None = None
+        self.predictions = LayerPicker(viewer.layers, is_labels_of_user, "No labels yet")
+        self.references = LayerPicker(viewer.layers, is_labels_of_user, "No labels yet")
+        self.run = JobButton("Compare", self._make_run)
+        self.with_picture = QCheckBox("Show where they differ")
+        self.with_picture.setChecked(True)
+        self.legend = QLabel(_legend())
+        self.legend.setWordWrap(True)
+        self.table = ResultTable()
+        self.actions = TableActions(self.table, "comparison.csv", message)
+        self._lay_out()
+        self._connect()
+        self.choose_first()
+
+    def choose_first(self) -> None:
+        """Compare the two topmost labels layers, the lower one being the reference."""
+        choices = self.predictions.choices
+        if self.prediction not in choices:
+            self._choose(prediction=next((i for i in choices if i is not self.reference), None))
+        if self.reference not in choices:
+            self._choose(reference=next((i for i in choices if i is not self.prediction), None))
+
+    def close_links(self) -> None:
+        """Stop following layers and take the picture away."""
+        for event in ("inserted", "removed"):
+            getattr(self._viewer.layers.events, event).disconnect(self._on_layers)
+        self.predictions.disconnect_layers()
+        self.references.disconnect_layers()
+        self.run.cancel()
+        self._remove_picture()
+
+    def _make_run(self) -> AnyJob:
+        prediction, reference = self.prediction, self.reference
+        if prediction is None or reference is None:
+            raise ValueError("Two labels layers are needed: a prediction and a reference.")
+        reason = why_not_together(prediction, reference)
+        if reason:
+            raise ValueError(reason)
+        stack = stack_on_display(reference, self._viewer.dims)
+        return compare_layers_job(Subject.of(prediction, stack), Subject.of(reference, stack))
+
+    def _on_compared(self, compared: Compared) -> None:
+        layer = compared.reference.layer
+        self.table.show_table(compared.table, lambda label: hex_colour(layer, label))
+        self.actions.refresh()
+        self._remove_picture()
+        if self.with_picture.isChecked() and layer in self._viewer.layers:
+            self._show_picture(compared)
+        mean = compared.table["dice"].mean()
+        unit = compared.reference.units
+        score = "There is nothing to compare" if mean != mean else f"Mean Dice {mean:.3f}"
+        self._message.done(f"{score}; HD95 and ASSD are in {unit}.")
+
+    def _show_picture(self, compared: Compared) -> None:
+        from napari.layers import Labels
+        from napari.utils.colormaps import DirectLabelColormap
+
+        colours = dict(enumerate(COLOURS, start=1))
+        layer = Labels(
+            compared.wrong,
+            name=NAME,
+            opacity=0.8,
+            colormap=DirectLabelColormap(
+                color_dict={None: "transparent", 0: "transparent", **colours}
+            ),
+            metadata={"medseg_proposal": True},
+            features={"index": range(len(WRONG_PLACES)), "meaning": WRONG_PLACES},
+            **placed_on(compared.reference.layer, compared.start),
+        )
+        layer.editable = False
+        self.picture = layer
+        self._viewer.add_layer(layer)
+
+    def _remove_picture(self) -> None:
+        layer, self.picture = self.picture, None
+        if layer is not None and layer in self._viewer.layers:
+            self._viewer.layers.remove(layer)
+
+    def _on_with_picture(self, on: bool) -> None:
+        if self.picture is not None:
+            self.picture.visible = on
+
+    def _choose(self, **chosen: Labels | None) -> None:
+        self.prediction = chosen.get("prediction", self.prediction)
+        self.reference = chosen.get("reference", self.reference)
+        self.predictions.show_layer(self.prediction)
+        self.references.show_layer(self.reference)
+        self._refresh()
+
+    def _refresh(self) -> None:
+        missing = ""
+        if self.prediction is None or self.reference is None:
+            missing = "Two labels layers are needed: a prediction and a reference."
+        elif self.prediction is self.reference:
+            missing = "Prediction and reference are the same layer; choose another one."
+        self.run.set_idle("Compare", "Say how well the prediction agrees with the reference")
+        self.run.set_missing(missing)
+
+    def _on_layers(self, event: Any) -> None:
+        if self.picture is not None and self.picture not in self._viewer.layers:
+            self.picture = None
+        for name in ("prediction", "reference"):
+            layer = getattr(self, name)
+            if layer is not None and layer not in self._viewer.layers:
+                self._choose(**{name: None})
+        self.choose_first()
+
+    def _lay_out(self) -> None:
+        column = QVBoxLayout(self)
+        form = QFormLayout()
+        form.addRow("Prediction", self.predictions)
+        form.addRow("Reference", self.references)
+        column.addLayout(form)
+        column.addWidget(self.run)
+        column.addWidget(self.table, 1)
+        column.addWidget(self.with_picture)
+        column.addWidget(self.legend)
+        column.addWidget(self.actions)
+
+    def _connect(self) -> None:
+        self.predictions.picked.connect(lambda layer: self._choose(prediction=layer))
+        self.references.picked.connect(lambda layer: self._choose(reference=layer))
+        self.with_picture.toggled.connect(self._on_with_picture)
+        self.run.succeeded.connect(self._on_compared)
+        self.run.failed.connect(self._message.problem)
+        self.run.cancelled.connect(lambda: self._message.hint("Cancelled: nothing has changed."))
+        for event in ("inserted", "removed"):
+            getattr(self._viewer.layers.events, event).connect(self._on_layers)
+
+
+def _legend() -> str:
+    meanings = ("only in the prediction", "only in the reference", "another class")
+    marks = zip(COLOURS, meanings, strict=True)
+    return " ".join(f'<span style="color:{colour}">■</span> {text}' for colour, text in marks)

@@ -1,0 +1,230 @@
+"""Measure: how big each class is, where, and how bright; linked with the canvas both ways."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QSizePolicy, QVBoxLayout, QWidget
+
+from napari_medseg.session.colours import hex_colour
+from napari_medseg.session.measurement import (
+    Measured,
+    Place,
+    Subject,
+    measure_layer_job,
+    why_not_together,
+)
+from napari_medseg.session.stack import Stack, shape_of, show_plane, stack_on_display
+from napari_medseg.widgets.parts.job_button import AnyJob, JobButton
+from napari_medseg.widgets.parts.layer_follower import is_image, is_labels_of_user
+from napari_medseg.widgets.parts.layer_picker import LayerPicker
+from napari_medseg.widgets.parts.messages import Message
+from napari_medseg.widgets.parts.result_table import ResultTable
+from napari_medseg.widgets.parts.table_actions import TableActions
+
+if TYPE_CHECKING:
+    from napari.layers import Image, Labels
+    from napari.viewer import Viewer
+
+_EDGE = 0.9
+"""A place farther from the middle of the canvas than this share of it is brought to the middle."""
+
+
+class MeasureTab(QWidget):
+    """Chooses what is measured, and shows the table.
+
+    Parameters
+    ----------
+    viewer : napari viewer
+        Whose layers are measured.
+    message : Message
+        Where it is told how it went.
+    """
+
+    def __init__(self, viewer: Viewer, message: Message, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._viewer, self._message = viewer, message
+        self.chosen: Labels | None = None
+        self.image: Image | None = None
+        self.measured: Measured | None = None
+        self._followed: Labels | None = None
+        self.labels = LayerPicker(viewer.layers, is_labels_of_user, "No labels yet")
+        self.images = LayerPicker(viewer.layers, is_image, "No image")
+        self.with_image = QCheckBox("Intensities of")
+        self.with_image.setToolTip("Measure how bright the image is under each class")
+        self.scope = QComboBox()
+        self.scope.addItem("Each class as a whole", False)
+        self.scope.addItem("Each class on each plane", True)
+        self.scope.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.run = JobButton("Measure", self._make_run)
+        self.table = ResultTable()
+        self.table.setToolTip("Click a row to go there")
+        self.actions = TableActions(self.table, "measurements.csv", message)
+        self._lay_out()
+        self._connect()
+        self.choose_first()
+
+    def choose_first(self) -> None:
+        """Turn to the labels that are selected, or to the topmost ones, and to their image."""
+        active, choices = self._viewer.layers.selection.active, self.labels.choices
+        seen = [layer for layer in choices if layer.visible]
+        self._choose(active if active in choices else next(iter(seen or choices), None))
+
+    def close_links(self) -> None:
+        """Stop following layers."""
+        self._follow(None)
+        for event in ("inserted", "removed"):
+            getattr(self._viewer.layers.events, event).disconnect(self._on_layers)
+        self._viewer.dims.events.current_step.disconnect(self._on_canvas)
+        self.labels.disconnect_layers()
+        self.images.disconnect_layers()
+        self.run.cancel()
+
+    # -- measuring ------------------------------------------------------------------------------
+
+    def _make_run(self) -> AnyJob:
+        if self.chosen is None:
+            raise ValueError("There are no labels to measure: paint some, or open a label map.")
+        image = self.image if self.with_image.isChecked() else None
+        if image is not None:
+            reason = why_not_together(self.chosen, image)
+            if reason:
+                raise ValueError(reason)
+        subject = Subject.of(self.chosen, self._stack(self.chosen))
+        return measure_layer_job(subject, image, bool(self.scope.currentData()))
+
+    def _on_measured(self, measured: Measured) -> None:
+        layer = measured.subject.layer
+        if layer not in self._viewer.layers:
+            return
+        self.measured = measured
+        self.table.show_table(measured.table, lambda label: hex_colour(layer, label))
+        self.actions.refresh()
+        self._follow(layer)
+        self._on_canvas()
+        units = {"px": "pixels: the layer has no spacing"}.get(measured.subject.units, "")
+        count = len(measured.table)
+        rows = "1 row" if count == 1 else f"{count} rows"
+        self._message.done(f"{rows}, in {units or measured.subject.units}.")
+
+    # -- the table and the canvas ---------------------------------------------------------------
+
+    def go_to(self, row: int) -> None:
+        """Show the place of a row in the viewer and select its label there."""
+        measured = self.measured
+        if measured is None or measured.subject.layer not in self._viewer.layers:
+            return
+        layer, place = measured.subject.layer, measured.places[row]
+        if place is not None:
+            key = measured.subject.stack.key(place.position)
+            show_plane(layer, self._viewer.dims, key)
+            self._bring_into_sight(layer, measured.subject.stack, place)
+        self._viewer.layers.selection.active = layer
+        layer.selected_label = int(measured.table["label"].iloc[row])
+        self.table.select_row(row)
+
+    def _bring_into_sight(self, layer: Labels, stack: Stack, place: Place) -> None:
+        at = list(stack.at)
+        if stack.axis is not None:
+            at[stack.axis] = place.position
+        for axis, value in zip(stack.axes, (place.row, place.column), strict=True):
+            at[axis] = value
+        world = np.zeros(self._viewer.dims.ndim)
+        world[-layer.ndim :] = layer.data_to_world(at)
+        wanted = world[list(self._viewer.dims.displayed[-2:])]
+        camera = self._viewer.scene.camera
+        center = np.array(camera.center)
+        reach = np.array(self._viewer.canvas.size) / camera.zoom / 2 * _EDGE
+        if (np.abs(wanted - center[-2:]) > reach).any():
+            center[-2:] = wanted
+            camera.center = tuple(center)
+
+    def _on_canvas(self, event: object = None) -> None:
+        """Mark the row of the label that is selected, on the plane on display."""
+        measured = self.measured
+        if measured is None or measured.subject.layer not in self._viewer.layers:
+            return
+        layer, table = measured.subject.layer, measured.table
+        rows = np.flatnonzero(table["label"] == layer.selected_label)
+        if "plane" in table:
+            here = stack_on_display(layer, self._viewer.dims).position
+            rows = rows[table["plane"].to_numpy()[rows] == here]
+        if rows.size:
+            self.table.select_row(int(rows[0]))
+
+    def _on_painted(self, event: object = None) -> None:
+        if self.measured is not None:
+            self._message.hint("The labels have changed since: press Measure again.")
+
+    def _follow(self, layer: Labels | None) -> None:
+        names = {"selected_label": self._on_canvas, "paint": self._on_painted}
+        for name, action in names.items():
+            if self._followed is not None:
+                getattr(self._followed.events, name).disconnect(action)
+            if layer is not None:
+                getattr(layer.events, name).connect(action)
+        self._followed = layer
+
+    # -- what is chosen -------------------------------------------------------------------------
+
+    def _stack(self, layer: Labels) -> Stack:
+        return stack_on_display(layer, self._viewer.dims)
+
+    def _choose(self, layer: Labels | None) -> None:
+        self.chosen = layer
+        self.labels.show_layer(layer)
+        if layer is not None:
+            fitting = [i for i in self.images.choices if shape_of(i) == shape_of(layer)]
+            if self.image not in fitting:
+                self._choose_image(next(iter(fitting), None))
+        self._refresh()
+
+    def _choose_image(self, image: Image | None) -> None:
+        self.image = image
+        self.images.show_layer(image)
+        self.with_image.setChecked(image is not None)
+        self._refresh()
+
+    def _refresh(self) -> None:
+        missing = "" if self.chosen is not None else "There are no labels to measure yet."
+        self.run.set_idle("Measure", "Measure the labels in the units of their layer")
+        self.run.set_missing(missing)
+        flat = self.chosen is None or self.chosen.ndim < 3
+        self.scope.setEnabled(not flat)
+        self.scope.setToolTip("The labels are a single plane." if flat else "What a row stands for")
+        if flat:
+            self.scope.setCurrentIndex(0)
+        self.with_image.setEnabled(self.image is not None)
+
+    def _on_layers(self, event: Any) -> None:
+        if self.image is not None and self.image not in self._viewer.layers:
+            self._choose_image(None)
+        if self.chosen is None or self.chosen not in self._viewer.layers:
+            self.choose_first()
+        elif self.image is None:
+            self._choose(self.chosen)
+        if self._followed is not None and self._followed not in self._viewer.layers:
+            self._follow(None)
+
+    def _lay_out(self) -> None:
+        column = QVBoxLayout(self)
+        form = QFormLayout()
+        form.addRow("Labels", self.labels)
+        form.addRow(self.with_image, self.images)
+        form.addRow("Rows", self.scope)
+        column.addLayout(form)
+        column.addWidget(self.run)
+        column.addWidget(self.table, 1)
+        column.addWidget(self.actions)
+
+    def _connect(self) -> None:
+        self.labels.picked.connect(self._choose)
+        self.images.picked.connect(self._choose_image)
+        self.run.succeeded.connect(self._on_measured)
+        self.run.failed.connect(self._message.problem)
+        self.run.cancelled.connect(lambda: self._message.hint("Cancelled: nothing has changed."))
+        self.table.chosen.connect(self.go_to)
+        for event in ("inserted", "removed"):
+            getattr(self._viewer.layers.events, event).connect(self._on_layers)
+        self._viewer.dims.events.current_step.connect(self._on_canvas)

@@ -1,0 +1,157 @@
+"""A table of results: sorted by a click on a column, copied, saved, and followed row by row."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import (
+    QAbstractTableModel,
+    QItemSelectionModel,
+    QModelIndex,
+    QSortFilterProxyModel,
+    Qt,
+    Signal,
+)
+from qtpy.QtGui import QColor, QGuiApplication
+from qtpy.QtWidgets import QAbstractItemView, QTableView, QWidget
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_SHORT = {"dice": "Dice", "iou": "IoU", "hd95": "HD95", "assd": "ASSD", "xor": "XOR", "hm": "HM"}
+_UNIT = re.compile(r"_(mm2|um2|px2|mm3|um3|px3|mm|um|px|ml)$")
+_WRITTEN = {"um": "µm", "um2": "µm²", "um3": "µm³", "mm2": "mm²", "mm3": "mm³"}
+_WRITTEN |= {"px2": "px²", "px3": "px³"}
+_ROW = 22
+_SORT_ROLE = Qt.ItemDataRole.UserRole
+_VISIBLE_ROWS = 7
+
+
+class _Model(QAbstractTableModel):
+    """A data frame as Qt sees it; colours say which class a row is about."""
+
+    def __init__(self, table: pd.DataFrame, colour: Callable[[int], str]) -> None:
+        super().__init__()
+        self._names = [str(name) for name in table.columns]
+        self._rows: list[list[Any]] = [list(row) for row in table.itertuples(index=False)]
+        self._colour = colour
+
+    def rowCount(self, parent: QModelIndex | None = None) -> int:
+        return 0 if parent is not None and parent.isValid() else len(self._rows)
+
+    def columnCount(self, parent: QModelIndex | None = None) -> int:
+        return 0 if parent is not None and parent.isValid() else len(self._names)
+
+    def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        value, name = self._rows[index.row()][index.column()], self._names[index.column()]
+        if role == Qt.ItemDataRole.DisplayRole:
+            return shown(value + 1 if name == "plane" else value)
+        if role == _SORT_ROLE:
+            # NaN compares with nothing; it goes to the end.
+            return (
+                float("inf")
+                if value != value
+                else value
+                if isinstance(value, str)
+                else float(value)
+            )
+        if role == Qt.ItemDataRole.TextAlignmentRole and not isinstance(value, str):
+            return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        if role == Qt.ItemDataRole.DecorationRole and name == "label":
+            return QColor(self._colour(int(value)))
+        return None
+
+    def headerData(
+        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
+    ) -> Any:
+        if role == Qt.ItemDataRole.DisplayRole and orientation == Qt.Orientation.Horizontal:
+            return heading(self._names[section])
+        return None
+
+
+class ResultTable(QTableView):
+    """Shows a data frame whose column ``label`` names the class of each row."""
+
+    chosen = Signal(int)
+    """The user chose this row of the data frame."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.table: pd.DataFrame | None = None
+        self._sorted = QSortFilterProxyModel(self)
+        self._sorted.setSortRole(_SORT_ROLE)
+        self._model: _Model | None = None
+        self.setModel(self._sorted)
+        self.setSortingEnabled(True)
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.setAlternatingRowColors(True)
+        self.setWordWrap(False)
+        self.verticalHeader().hide()
+        self.verticalHeader().setDefaultSectionSize(_ROW)
+        self.setMinimumHeight(_ROW * _VISIBLE_ROWS)
+        self.clicked.connect(self._on_clicked)
+        self.activated.connect(self._on_clicked)
+
+    def show_table(self, table: pd.DataFrame, colour: Callable[[int], str]) -> None:
+        """Show a data frame; `colour` gives the colour of a label as ``#rrggbb``."""
+        self.table = table
+        self._model = _Model(table, colour)
+        self._sorted.setSourceModel(self._model)
+        self.sortByColumn(-1, Qt.SortOrder.AscendingOrder)
+        self.resizeColumnsToContents()
+
+    def select_row(self, row: int) -> None:
+        """Mark a row of the data frame, without announcing it."""
+        if self._model is None:
+            return
+        index = self._sorted.mapFromSource(self._model.index(row, 0))
+        flags = QItemSelectionModel.SelectionFlag
+        self.selectionModel().setCurrentIndex(index, flags.ClearAndSelect | flags.Rows)
+
+    @property
+    def selected_row(self) -> int | None:
+        """The row of the data frame that is marked."""
+        rows = self.selectionModel().selectedRows()
+        return self._sorted.mapToSource(rows[0]).row() if rows else None
+
+    def copy(self) -> None:
+        """Put the whole table on the clipboard, as spreadsheets take it, with all digits."""
+        if self.table is not None:
+            text = self.table.to_csv(index=False, sep="\t", lineterminator="\n")
+            QGuiApplication.clipboard().setText(text)
+
+    def _on_clicked(self, index: QModelIndex) -> None:
+        self.chosen.emit(self._sorted.mapToSource(index).row())
+
+
+def _sorted_as(value: Any) -> str | float:
+    """Give what a value is sorted by; NaN, which compares with nothing, goes to the end."""
+    if isinstance(value, str):
+        return value
+    return float("inf") if value != value else float(value)
+
+
+def heading(name: str) -> str:
+    """Give the name of a column as people read it: ``volume_ml`` is “volume (ml)”."""
+    if name in _SHORT:
+        return _SHORT[name]
+    unit = _UNIT.search(name)
+    words = name[: unit.start()] if unit else name
+    written = f" ({_WRITTEN.get(unit[1], unit[1])})" if unit else ""
+    return words.replace("_", " ") + written
+
+
+def shown(value: Any) -> str:
+    """Give a value as people read it."""
+    if isinstance(value, str):
+        return value
+    number = float(value)
+    if number != number:
+        return "–"
+    if number == int(number) and not isinstance(value, float):
+        return f"{int(number):,}"
+    return f"{number:.4g}" if abs(number) < 10_000 else f"{number:,.0f}"

@@ -1,0 +1,195 @@
+"""The dock Measure and compare, pressed and clicked in a real window."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pytest
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QGuiApplication
+
+from napari_medseg.engine.compare import compare
+from napari_medseg.engine.measure import measure
+from napari_medseg.widgets.measure import MeasureAndCompare
+from napari_medseg.widgets.parts.result_table import heading, shown
+
+from .by_example import click, press_and_wait
+
+if TYPE_CHECKING:
+    from napari.layers import Labels
+    from napari.viewer import Viewer
+    from pytestqt.qtbot import QtBot
+
+pytestmark = pytest.mark.gui
+
+SPACING = (4.0, 0.5, 0.5)
+PLACE = {"scale": SPACING, "units": ("mm",) * 3}
+
+
+def truth() -> np.ndarray:
+    labels = np.zeros((6, 40, 50), np.uint8)
+    labels[1:4, 5:15, 5:25] = 1
+    labels[4, 25:35, 30:45] = 2
+    return labels
+
+
+@pytest.fixture
+def layer(viewer: Viewer) -> Labels:
+    viewer.add_image(100.0 * truth(), name="scan", **PLACE)
+    notes = {"medseg": {"class_names": ["background", "kidney", "tumour"]}}
+    viewer.add_labels(truth(), name="truth", metadata=notes, **PLACE)
+    return getattr(viewer, "__wrapped__", viewer).layers["truth"]
+
+
+@pytest.fixture
+def dock(viewer: Viewer, layer: Labels) -> MeasureAndCompare:
+    dock = MeasureAndCompare(viewer)
+    viewer.window.add_dock_widget(dock, name="Measure and compare", area="right")
+    return dock
+
+
+def test_the_table_is_what_the_python_call_gives(dock: MeasureAndCompare, qtbot: QtBot) -> None:
+    press_and_wait(qtbot, dock.measure.run)
+    names = ("background", "kidney", "tumour")
+    expected = measure(truth(), SPACING, 100.0 * truth(), names)
+    pd.testing.assert_frame_equal(dock.measure.table.table, expected)
+    assert dock.measure.measured.table["volume_ml"].tolist() == [0.6, 0.15]
+    model = dock.measure.table.model()
+    row = [model.index(0, column).data() for column in range(3)]
+    assert row == ["1", "kidney", "600"]
+
+
+def test_a_row_leads_to_its_place_and_selects_its_label(
+    dock: MeasureAndCompare, layer: Labels, qtbot: QtBot
+) -> None:
+    press_and_wait(qtbot, dock.measure.run)
+    dock.measure.go_to(1)
+    assert dock.viewer.dims.current_step[0] == 4
+    assert layer.selected_label == 2
+    assert dock.viewer.layers.selection.active is layer
+    dock.viewer.scene.camera.zoom = 100
+    dock.measure.go_to(0)
+    np.testing.assert_allclose(dock.viewer.scene.camera.center[-2:], (9.5 / 2, 14.5 / 2))
+
+
+def test_the_label_selected_in_the_canvas_selects_the_row(
+    dock: MeasureAndCompare, layer: Labels, qtbot: QtBot
+) -> None:
+    press_and_wait(qtbot, dock.measure.run)
+    layer.selected_label = 2
+    assert dock.measure.table.selected_row == 1
+    layer.selected_label = 1
+    assert dock.measure.table.selected_row == 0
+
+
+def test_each_plane_has_rows_of_its_own(
+    dock: MeasureAndCompare, layer: Labels, qtbot: QtBot
+) -> None:
+    dock.measure.scope.setCurrentIndex(1)
+    press_and_wait(qtbot, dock.measure.run)
+    table = dock.measure.table.table
+    assert table["plane"].tolist() == [1, 2, 3, 4]
+    assert table["label"].tolist() == [1, 1, 1, 2]
+    assert table["area_mm2"].tolist() == [50.0, 50.0, 50.0, 37.5]
+    layer.selected_label = 1
+    dock.viewer.dims.set_current_step(0, 3)
+    assert dock.measure.table.selected_row == 2
+    dock.measure.go_to(3)
+    assert dock.viewer.dims.current_step[0] == 4
+
+
+def test_the_table_is_saved_and_copied_with_all_its_digits(
+    dock: MeasureAndCompare, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tab = dock.measure
+    assert not tab.actions.save.isEnabled()
+    assert "no table" in tab.actions.save.toolTip()
+    press_and_wait(qtbot, tab.run)
+    monkeypatch.setattr(tab.actions, "ask_where_to_save", lambda: str(tmp_path / "sizes"))
+    press_and_wait(qtbot, tab.actions.save)
+    saved = pd.read_csv(tmp_path / "sizes.csv", encoding="utf-8-sig")
+    pd.testing.assert_frame_equal(saved, tab.table.table)
+    click(qtbot, tab.actions.copy_button)
+    lines = QGuiApplication.clipboard().text().splitlines()
+    assert lines[0].split("\t")[:3] == ["label", "name", "pixels"]
+    assert len(lines) == 3
+
+
+def test_sorting_a_column_keeps_rows_and_places_together(
+    dock: MeasureAndCompare, layer: Labels, qtbot: QtBot
+) -> None:
+    press_and_wait(qtbot, dock.measure.run)
+    table = dock.measure.table
+    table.sortByColumn(2, Qt.SortOrder.AscendingOrder)
+    assert table.model().index(0, 1).data() == "tumour"
+    table.clicked.emit(table.model().index(0, 1))
+    assert layer.selected_label == 2
+
+
+def test_comparing_gives_the_scores_and_a_picture(
+    dock: MeasureAndCompare, viewer: Viewer, qtbot: QtBot
+) -> None:
+    wrong = truth()
+    wrong[1, 5:15, 5:25] = 0
+    wrong[0, 0, 0] = 1
+    wrong[4, 25, 30] = 1
+    viewer.add_labels(wrong, name="mine", **PLACE)
+    tab = dock.compare
+    tab._choose(prediction=dock.viewer.layers["mine"], reference=dock.viewer.layers["truth"])
+    dock.tabs.setCurrentWidget(tab)
+    press_and_wait(qtbot, tab.run)
+    names = ("background", "kidney", "tumour")
+    pd.testing.assert_frame_equal(tab.table.table, compare(wrong, truth(), SPACING, names))
+    picture = tab.picture
+    assert picture in dock.viewer.layers
+    assert picture.data[0, 0, 0] == 1
+    assert (picture.data[1, 5:15, 5:25] == 2).all()
+    assert picture.data[4, 25, 30] == 3
+    assert np.count_nonzero(picture.data) == 202
+    np.testing.assert_array_equal(picture.scale, SPACING)
+    tab.with_picture.setChecked(False)
+    assert not picture.visible
+    assert "Dice" in dock.message.text()
+
+
+def test_what_cannot_be_done_says_why(viewer: Viewer, qtbot: QtBot) -> None:
+    dock = MeasureAndCompare(viewer)
+    viewer.window.add_dock_widget(dock, name="Measure and compare", area="right")
+    assert not dock.measure.run.isEnabled()
+    assert "no labels" in dock.measure.run.toolTip()
+    viewer.add_labels(np.ones((20, 20), np.uint8), name="small")
+    assert dock.measure.run.isEnabled()
+    assert "Two labels layers" in dock.compare.run.toolTip()
+    viewer.add_labels(np.ones((30, 20), np.uint8), name="large")
+    with qtbot.waitSignal(dock.compare.run.failed):
+        click(qtbot, dock.compare.run)
+    assert "different sizes" in dock.message.text()
+    press_and_wait(qtbot, dock.measure.run)
+    assert "pixels" in dock.message.text()
+    viewer.layers.clear()
+    assert not dock.measure.run.isEnabled()
+    viewer.window.remove_dock_widget(dock)
+    viewer.add_labels(np.ones((5, 5), np.uint8))
+
+
+def test_new_paint_makes_the_table_old(
+    dock: MeasureAndCompare, layer: Labels, qtbot: QtBot
+) -> None:
+    press_and_wait(qtbot, dock.measure.run)
+    layer.data_setitem((np.array([0]), np.array([0]), np.array([0])), np.array([1]))
+    assert "Measure again" in dock.message.text()
+
+
+def test_headings_and_numbers_are_for_people() -> None:
+    assert heading("volume_ml") == "volume (ml)"
+    assert heading("surface_um2") == "surface (µm²)"
+    assert heading("hd95") == "HD95"
+    assert [shown(v) for v in (1234, 0.12345678, float("nan"), "lung")] == [
+        "1,234",
+        "0.1235",
+        "–",
+        "lung",
+    ]

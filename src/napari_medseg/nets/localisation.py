@@ -35,9 +35,10 @@ class LocalisationNet(nn.Module):
             nn.ReLU(),
             nn.AdaptiveAvgPool2d(4),
         )
-        self.decide = nn.Sequential(nn.Linear(160, 32), nn.ReLU(), nn.Linear(32, 6))
-        nn.init.zeros_(self.decide[2].weight)
-        nn.init.zeros_(self.decide[2].bias)
+        last = nn.Linear(32, 6)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        self.decide = nn.Sequential(nn.Linear(160, 32), nn.ReLU(), last)
 
     def forward(self, features: Tensor) -> Tensor:
         """Give the transformation matrices, (B, 2, 3), of features (B, C, H, W)."""

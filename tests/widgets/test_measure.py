@@ -59,7 +59,7 @@ def test_the_table_is_what_the_python_call_gives(dock: MeasureAndCompare, qtbot:
     assert dock.measure.measured.table["volume_ml"].tolist() == [0.6, 0.15]
     model = dock.measure.table.model()
     row = [model.index(0, column).data() for column in range(3)]
-    assert row == ["1", "kidney", "600"]
+    assert row == ["1", "kidney", "0.6"]
 
 
 def test_a_row_leads_to_its_place_and_selects_its_label(
@@ -123,7 +123,8 @@ def test_sorting_a_column_keeps_rows_and_places_together(
 ) -> None:
     press_and_wait(qtbot, dock.measure.run)
     table = dock.measure.table
-    table.sortByColumn(2, Qt.SortOrder.AscendingOrder)
+    volume = 2
+    table.sortByColumn(volume, Qt.SortOrder.AscendingOrder)
     assert table.model().index(0, 1).data() == "tumour"
     table.clicked.emit(table.model().index(0, 1))
     assert layer.selected_label == 2

@@ -207,7 +207,7 @@ def _measure_planes(
     places: list[Place | None] = []
     count = len(subject.labels)
     for position, plane in enumerate(subject.labels):
-        yield Progress(position, count, f"Measuring plane {position + 1}")
+        yield Progress(position, count, f"Measuring plane {position}")
         boxes = class_boxes(plane)
         if not boxes:
             continue
@@ -243,7 +243,7 @@ def _quietly(
         except StopIteration as end:
             table: pd.DataFrame = end.value
             return table
-        yield Progress(done, total, f"Plane {done + 1}: {step.message}")
+        yield Progress(done, total, f"Plane {done}: {step.message}")
 
 
 def _largest_plane(mask: NDArray[np.bool_], box: tuple[slice, ...]) -> Place:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEvent
@@ -30,6 +29,7 @@ from napari_medseg.session.stack import stack_on_display
 from napari_medseg.widgets.parts.class_table import ClassTable
 from napari_medseg.widgets.parts.cluster_details import ClusterDetails
 from napari_medseg.widgets.parts.cluster_view import ClusterView
+from napari_medseg.widgets.parts.farewell import Farewell
 from napari_medseg.widgets.parts.job_button import AnyJob, JobButton, JobGate
 from napari_medseg.widgets.parts.job_progress import JobProgress
 from napari_medseg.widgets.parts.layer_follower import LayerFollower, is_image, is_labels_of_user
@@ -79,7 +79,8 @@ class ClusterImage(QWidget):
             self.viewer, self.case, self.images, self.labels, self.classes, brush=False
         )
         self._clicked = (0, 0)
-        self._deleted = self._gone = False
+        self._deleted = False
+        self._farewell = Farewell(self, self._let_go)
         self._lay_out()
         self._connect()
         self.follower.choose_first_image()
@@ -98,7 +99,7 @@ class ClusterImage(QWidget):
     def event(self, event: QEvent) -> bool:
         """Leave the viewer as it was when the dock is closed."""
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
-            self._let_go()
+            self._farewell.say()
         return super().event(event)
 
     # -- jobs -----------------------------------------------------------------------------------
@@ -251,7 +252,6 @@ class ClusterImage(QWidget):
         self.view.clicked.connect(self.take)
         self.view.removed.connect(self._on_layer_removed)
         self.case.image_changed.connect(self._on_image_changed)
-        self.destroyed.connect(partial(ClusterImage._let_go, self))
 
     def _on_layer_removed(self) -> None:
         self.clusters, self._deleted = None, True
@@ -259,9 +259,6 @@ class ClusterImage(QWidget):
 
     def _let_go(self) -> None:
         """Leave nothing of the dock behind in the viewer; its own widgets may be gone already."""
-        if self._gone:
-            return
-        self._gone = True
         self.case.image_changed.disconnect()
         self.case.labels_changed.disconnect()
         self.case.examples.classes_changed.disconnect()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QTabWidget, QVBoxLayout, QWidget
 
 from napari_medseg.widgets.parts.compare_tab import CompareTab
+from napari_medseg.widgets.parts.farewell import Farewell
 from napari_medseg.widgets.parts.job_progress import JobProgress
 from napari_medseg.widgets.parts.measure_tab import MeasureTab
 from napari_medseg.widgets.parts.messages import Message
@@ -37,27 +37,23 @@ class MeasureAndCompare(QWidget):
         self.tabs = QTabWidget()
         self.tabs.addTab(self.measure, "Measure")
         self.tabs.addTab(self.compare, "Compare")
-        self._gone = False
+        self._farewell = Farewell(self, self._let_go)
         outer = QVBoxLayout(self)
-        outer.setContentsMargins(2, 0, 4, 4)
+        outer.setContentsMargins(2, 8, 4, 4)
         for part in (self.tabs, self.progress, self.message):
             outer.addWidget(part)
         for tab in (self.measure, self.compare):
             for button in (tab.run, tab.actions.save):
                 self.progress.follow(button)
             tab.run.started.connect(lambda: self.message.hint(""))
-        self.destroyed.connect(partial(MeasureAndCompare._let_go, self))
 
     def event(self, event: QEvent) -> bool:
         """Leave the viewer as it was when the dock is closed."""
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
-            self._let_go()
+            self._farewell.say()
         return super().event(event)
 
     def _let_go(self) -> None:
         """Leave nothing of the dock behind in the viewer; its own widgets may be gone already."""
-        if self._gone:
-            return
-        self._gone = True
         self.measure.close_links()
         self.compare.close_links()

@@ -181,4 +181,8 @@ class CompareTab(QWidget):
 def _legend() -> str:
     meanings = ("only in the prediction", "only in the reference", "another class")
     marks = zip(COLOURS, meanings, strict=True)
-    return " ".join(f'<span style="color:{colour}">■</span> {text}' for colour, text in marks)
+    # A line breaks between the marks, not inside of what one says.
+    return " &nbsp; ".join(
+        f'<span style="color:{colour}">■</span>&nbsp;' + text.replace(" ", "&nbsp;")
+        for colour, text in marks
+    )

@@ -17,6 +17,7 @@ from qtpy.QtWidgets import QPushButton, QWidget
 
 from napari_medseg.engine.results import Progress
 from napari_medseg.widgets.parts.activity import Activity
+from napari_medseg.widgets.parts.farewell import Farewell
 
 AnyJob = Generator[Progress, None, Any]
 
@@ -71,6 +72,17 @@ class _Run:
             self.job.close()
 
 
+class _Held:
+    """What remains of a button that is destroyed while its job runs."""
+
+    def __init__(self) -> None:
+        self.run: _Run | None = None
+
+    def cancel(self) -> None:
+        if self.run is not None:
+            self.run.cancel.set()
+
+
 class JobButton(QPushButton):
     """A button that runs a job, and cancels it when it is pressed again.
 
@@ -114,10 +126,8 @@ class JobButton(QPushButton):
         self._activity = Activity(text, self)
         self.clicked.connect(self._on_clicked)
         self._gate.changed.connect(self._refresh)
-        # The widget is gone when this is called: only the run may be touched.
-        self._held: dict[str, _Run | None] = {"run": None}
-        held = self._held
-        self.destroyed.connect(lambda *_: held["run"] and held["run"].cancel.set())
+        self._held = _Held()
+        self._farewell = Farewell(self, self._held.cancel)
 
     @property
     def is_running(self) -> bool:
@@ -152,7 +162,7 @@ class JobButton(QPushButton):
         if job is None:
             self._gate.leave(self)
             return
-        self._run = self._held["run"] = _Run(job)
+        self._run = self._held.run = _Run(job)
         worker = create_worker(_named(self._run.drive, self.title))
         worker.yielded.connect(self._on_progress)
         worker.finished.connect(self._on_finished)
@@ -162,7 +172,7 @@ class JobButton(QPushButton):
 
     def cancel(self) -> None:
         """Ask the job to stop at its next step; what it has shown so far stays."""
-        if self._run is not None:
+        if self._run is not None and not self._run.cancel.is_set():
             self._run.cancel.set()
             self._refresh()
 
@@ -182,7 +192,7 @@ class JobButton(QPushButton):
         run = self._run
         if run is None:
             return
-        self._run = self._held["run"] = None
+        self._run = self._held.run = None
         self._activity.finish()
         self._gate.leave(self)
         self._refresh()

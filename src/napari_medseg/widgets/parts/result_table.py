@@ -27,6 +27,9 @@ _WRITTEN |= {"px2": "px²", "px3": "px³"}
 _ROW = 22
 _SORT_ROLE = Qt.ItemDataRole.UserRole
 _VISIBLE_ROWS = 7
+_LEAST_WIDTH = 320
+_LAST = ("pixels", "regions", "prediction_pixels", "reference_pixels")
+"""Columns that are shown behind the others, so that what is asked for most is in sight."""
 
 
 class _Model(QAbstractTableModel):
@@ -34,8 +37,10 @@ class _Model(QAbstractTableModel):
 
     def __init__(self, table: pd.DataFrame, colour: Callable[[int], str]) -> None:
         super().__init__()
-        self._names = [str(name) for name in table.columns]
-        self._rows: list[list[Any]] = [list(row) for row in table.itertuples(index=False)]
+        names = [str(name) for name in table.columns]
+        self._names = sorted(names, key=lambda name: name in _LAST)
+        columns = [table[name].tolist() for name in self._names]
+        self._rows: list[tuple[Any, ...]] = list(zip(*columns, strict=True))
         self._colour = colour
 
     def rowCount(self, parent: QModelIndex | None = None) -> int:
@@ -47,7 +52,7 @@ class _Model(QAbstractTableModel):
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         value, name = self._rows[index.row()][index.column()], self._names[index.column()]
         if role == Qt.ItemDataRole.DisplayRole:
-            return shown(value + 1 if name == "plane" else value)
+            return shown(value)
         if role == _SORT_ROLE:
             # NaN compares with nothing; it goes to the end.
             return (
@@ -88,11 +93,10 @@ class ResultTable(QTableView):
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.setAlternatingRowColors(True)
         self.setWordWrap(False)
         self.verticalHeader().hide()
         self.verticalHeader().setDefaultSectionSize(_ROW)
-        self.setMinimumHeight(_ROW * _VISIBLE_ROWS)
+        self.setMinimumSize(_LEAST_WIDTH, _ROW * _VISIBLE_ROWS)
         self.clicked.connect(self._on_clicked)
         self.activated.connect(self._on_clicked)
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from napari_medseg.io.atomic import SaveError
 from napari_medseg.io.geometry import Geometry
-from napari_medseg.io.steps import Step, Steps, finish
+from napari_medseg.io.steps import Step, Steps
 
 _UNITS = {"mm": "mm", "um": "micron"}
 _SCANNER, _ALIGNED = 1, 2  # what sform and qform lead to: the scanner's space, or some other
@@ -29,17 +29,6 @@ _PLACEMENT = (
 )
 _LONGEST = 32_767
 _FAST = 3  # of gzip's levels; label maps hardly get smaller beyond it
-
-
-def write_nifti_labels(
-    path: Path,
-    labels: NDArray[np.unsignedinteger],
-    geometry: Geometry,
-    note: str,
-    like: Path | None = None,
-) -> None:
-    """Write labels in one call; see `nifti_label_steps`."""
-    finish(nifti_label_steps(path, labels, geometry, note, like))
 
 
 def nifti_label_steps(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -223,8 +223,6 @@ def _steps(
 ) -> Steps[Path]:
     names, made = export.class_names, export.provenance
     if format_ is formats.DICOM_SEG:
-        from dataclasses import replace
-
         from napari_medseg.io.dicom_seg import SegOptions, dicom_seg_steps
 
         options = replace(seg or SegOptions(), series=export.source.series)

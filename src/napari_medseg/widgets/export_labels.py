@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from qtpy.QtCore import QEvent, QSignalBlocker, QUrl
-from qtpy.QtGui import QColor, QDesktopServices, QStandardItemModel
+from qtpy.QtCore import QEvent, QUrl
+from qtpy.QtGui import QColor, QDesktopServices
 from qtpy.QtWidgets import (
-    QComboBox,
     QFormLayout,
     QLabel,
     QMessageBox,
@@ -21,11 +21,12 @@ from qtpy.QtWidgets import (
 )
 
 from napari_medseg.io import formats
-from napari_medseg.io.formats import LabelFormat, suited, why_not
+from napari_medseg.io.formats import LabelFormat, why_not
 from napari_medseg.session.export import Export, Source, Written, export_job, export_of, source_of
 from napari_medseg.session.history import KEY
 from napari_medseg.session.stack import full_resolution, shape_of
 from napari_medseg.widgets.parts.dicom_options import DicomOptions
+from napari_medseg.widgets.parts.format_list import FormatList
 from napari_medseg.widgets.parts.job_button import AnyJob, JobButton
 from napari_medseg.widgets.parts.job_progress import JobProgress
 from napari_medseg.widgets.parts.layer_follower import is_image, is_labels_of_user
@@ -57,7 +58,7 @@ class ExportLabels(QWidget):
         self.viewer: napari.viewer.Viewer = getattr(viewer, "__wrapped__", viewer)
         self.labels = LayerPicker(self.viewer.layers, is_labels_of_user, "No labels yet")
         self.images = LayerPicker(self.viewer.layers, is_image, "No image")
-        self.format = QComboBox()
+        self.format = FormatList()
         self.purpose = _small_print()
         self.dicom = DicomOptions()
         self.nnunet = NnunetOptions()
@@ -81,8 +82,7 @@ class ExportLabels(QWidget):
 
     def set_format(self, format_: LabelFormat) -> None:
         """Choose a format, as if it had been picked from the list."""
-        self.format.setCurrentIndex(self.format.findData(format_.key))
-        self.refresh()
+        self.format.choose(format_)
 
     def open_folder(self) -> None:
         """Show what was written last in the file manager."""
@@ -106,15 +106,13 @@ class ExportLabels(QWidget):
         if self._labels is None:
             raise ValueError("Choose the labels to export.")
         export = self._export(self._labels)
-        format_, target, case = self._format(), self.target.path, self.nnunet.case
+        format_, target, case = self.format.format, self.target.path, self.nnunet.case
         question = _question(format_, target, case)
         if question and not self._agreed(question):
             return None
         return export_job(export, format_, target, seg=self.dicom.options(), case=case)
 
     def _export(self, labels: Labels) -> Export:
-        from dataclasses import replace
-
         export = export_of(labels, self._image)
         source = self._source()
         return replace(export, source=source) if source.kind == "dicom" else export
@@ -128,7 +126,7 @@ class ExportLabels(QWidget):
 
     def refresh(self, event: object = None) -> None:
         """Show what would be written now, and say what is missing."""
-        format_ = self._format()
+        format_ = self.format.format
         self.purpose.setText(format_.purpose[:1].upper() + format_.purpose[1:] + ".")
         self.dicom.setVisible(format_ is formats.DICOM_SEG)
         self.nnunet.setVisible(format_ is formats.NNUNET)
@@ -163,29 +161,8 @@ class ExportLabels(QWidget):
         return f"“{self._labels.name}” {grid}: {shape} voxels{size}. It is read back and compared."
 
     def _list_formats(self) -> None:
-        """List the formats, those that suit the image first; what cannot be is greyed out."""
         ndim = min(len(shape_of(self._labels)), 3) if self._labels is not None else 3
-        kind = self._source().kind
-        chosen = self.format.currentData()
-        with QSignalBlocker(self.format):
-            self.format.clear()
-            for row, format_ in enumerate(suited(ndim, kind)):
-                self.format.addItem(format_.title, format_.key)
-                self._enable(row, format_, ndim)
-            row = self.format.findData(chosen)
-            model = self.format.model()
-            assert isinstance(model, QStandardItemModel)
-            usable = row >= 0 and model.item(row).isEnabled() and self._was_picked
-            self.format.setCurrentIndex(row if usable else 0)
-
-    def _enable(self, row: int, format_: LabelFormat, ndim: int) -> None:
-        model = self.format.model()
-        assert isinstance(model, QStandardItemModel)
-        # The folder of DICOM images can be chosen once DICOM-SEG is.
-        reason = why_not(format_, ndim, True, self._image is not None)
-        item = model.item(row)
-        item.setEnabled(not reason)
-        item.setToolTip(reason or format_.purpose)
+        self.format.show_suited(ndim, self._source().kind, self._image is not None)
 
     # -- which layers ---------------------------------------------------------------------------
 
@@ -242,13 +219,9 @@ class ExportLabels(QWidget):
         folder = source.files[0].parent if source.files else None
         self.target.suggest(folder, _as_file_name(self._labels.name))
 
-    def _format(self) -> LabelFormat:
-        return formats.FORMATS[self.format.currentData() or formats.NIFTI.key]
-
     # -- layout and wiring ----------------------------------------------------------------------
 
     def _lay_out(self) -> None:
-        self._was_picked = False
         inside = QWidget()
         column = QVBoxLayout(inside)
         column.setContentsMargins(4, 4, 4, 4)
@@ -276,7 +249,7 @@ class ExportLabels(QWidget):
     def _connect(self) -> None:
         self.labels.picked.connect(self._choose_labels)
         self.images.picked.connect(self._choose_image)
-        self.format.activated.connect(self._on_format_picked)
+        self.format.picked.connect(self.refresh)
         self.target.changed.connect(self._on_target_changed)
         self.nnunet.changed.connect(self._on_target_changed)
         self.dicom.source_changed.connect(self._on_source_changed)
@@ -292,13 +265,9 @@ class ExportLabels(QWidget):
         layers.selection.events.active.connect(self._on_active)
         self.destroyed.connect(partial(ExportLabels._let_go, self))
 
-    def _on_format_picked(self) -> None:
-        self._was_picked = True
-        self.refresh()
-
     def _on_target_changed(self) -> None:
         self.nnunet.follow(self.target.path)
-        self.button.set_missing(self._missing(self._format()))
+        self.button.set_missing(self._missing(self.format.format))
 
     def _on_source_changed(self) -> None:
         self._list_formats()

@@ -63,6 +63,7 @@ class ClusterImage(QWidget):
         self.progress = JobProgress()
         self.images = LayerPicker(self.viewer.layers, is_image, "Open an image first")
         self.labels = LayerPicker(self.viewer.layers, is_labels_of_user, "Made at the first click")
+        self.labels.setPlaceholderText("Made at the first click")
         self.classes = ClassTable(self.case.examples)
         self.classes.table.setColumnHidden(_EXAMPLES_COLUMN, True)
         self.details = ClusterDetails()

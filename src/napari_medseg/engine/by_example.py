@@ -24,6 +24,7 @@ from napari_medseg.engine.results import (
     Progress,
     Provenance,
     Segmentation,
+    finished,
 )
 from napari_medseg.engine.scaling import ValueRange
 from napari_medseg.engine.support import SupportSet
@@ -115,12 +116,7 @@ def segment_by_example(
     """
     chosen = ByExampleOptions(model=model, **options)
     job = by_example_job(image, support, chosen, rgb=rgb, planes=planes, value_range=value_range)
-    while True:
-        try:
-            next(job)
-        except StopIteration as stop:
-            result: Segmentation = stop.value
-            return result
+    return finished(job)
 
 
 class _Result:

@@ -15,7 +15,7 @@ from napari_medseg.engine.focus import FOCUSES, Focus, set_edge_apart
 from napari_medseg.engine.label_maps import nearest_labels, numbered_by_brightness, smooth_labels
 from napari_medseg.engine.planes import Planes
 from napari_medseg.engine.resample import resize
-from napari_medseg.engine.results import Job, Progress, Provenance, Segmentation
+from napari_medseg.engine.results import Job, Progress, Provenance, Segmentation, finished
 from napari_medseg.engine.scaling import ValueRange
 
 
@@ -182,12 +182,7 @@ def cluster(
     """
     chosen = ClusterOptions(method=method, seed=seed, **options)
     job = cluster_job(image, chosen, rgb=rgb, planes=planes, value_range=value_range)
-    while True:
-        try:
-            next(job)
-        except StopIteration as stop:
-            result: Segmentation = stop.value
-            return result
+    return finished(job)
 
 
 @dataclass
@@ -263,7 +258,7 @@ def _presented(
 def _message(index: int, step: StepLabels, labels: NDArray[np.uint8], is_volume: bool) -> str:
     count = len(np.unique(labels[labels > 0]))
     clusters = f"{count} cluster{'' if count == 1 else 's'}"
-    where = f"Plane {index + 1}, " if is_volume else ""
+    where = f"Plane {index}, " if is_volume else ""
     what = "done" if step.last else f"iteration {step.done}"
     message = f"{where}{what}: {clusters}"
     return message[0].upper() + message[1:]

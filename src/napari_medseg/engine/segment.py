@@ -21,7 +21,7 @@ from napari_medseg.engine.net_runner import NetRunner, RunnerSettings, SmallerTi
 from napari_medseg.engine.planes import Planes
 from napari_medseg.engine.postprocess import PostProcess, postprocess
 from napari_medseg.engine.resample import Window, enlarge_rows, resize
-from napari_medseg.engine.results import Job, Progress, Provenance, Segmentation
+from napari_medseg.engine.results import Job, Progress, Provenance, Segmentation, finished
 from napari_medseg.engine.scaling import ValueRange
 from napari_medseg.engine.segment_options import SegmentOptions, check_options
 from napari_medseg.engine.tiles import RowBlender
@@ -65,8 +65,8 @@ def segment_job(
     ------
     Progress
         After every batch; `done` counts planes, or tiles where the model works in tiles. When a
-        plane is finished, `preview` is its `PlanePreview` (None for huge planes whose probabilities
-        are not kept).
+        plane is finished, `preview` is its `PlanePreview`; None where probabilities are not wanted,
+        or do not fit for a huge plane.
 
     Returns
     -------
@@ -132,12 +132,7 @@ def segment(
     """
     chosen = SegmentOptions(model, **options)
     job = segment_job(image, chosen, axis=axis, rgb=rgb, planes=planes, value_range=value_range)
-    while True:
-        try:
-            next(job)
-        except StopIteration as stop:
-            result: Segmentation = stop.value
-            return result
+    return finished(job)
 
 
 class _Run:
@@ -222,11 +217,11 @@ class _Run:
             finite = self.volume.finite(self.volume.raw(index, strip))
             self.canvas.put(index, strip.top, rows, finite)
 
-    def _told(self, done: int, total: int, finished: int | None = None) -> Progress:
+    def _told(self, done: int, total: int, plane: int | None = None) -> Progress:
         """Say how far it is; with the plane that is finished, if one is."""
         unit = "tiles" if self.runner.input.fit == "tile" else "planes"
         said = (f"{done} of {total} {unit} done", self.runner.notice, self.canvas.notice)
-        preview = self.canvas.preview(finished) if finished is not None else None
+        preview = self.canvas.preview(plane) if plane is not None else None
         return Progress(done, total, ". ".join(text for text in said if text), preview)
 
 

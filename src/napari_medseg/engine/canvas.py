@@ -15,7 +15,7 @@ from napari_medseg.engine.results import PlanePreview
 from napari_medseg.zoo.specs import OutputSpec
 
 PREVIEW_PIXELS = 2**24
-"""Planes with more pixels are shown only where their probabilities are kept anyway."""
+"""Planes with more pixels are shown only where the probabilities of all fit into memory."""
 
 
 class Canvas:
@@ -55,7 +55,7 @@ class Canvas:
         small = int(np.prod(planes.plane_shape)) <= PREVIEW_PIXELS
         self._shown = (
             np.zeros((output.n_classes, *planes.plane_shape), np.float32)
-            if small and not wanted
+            if small and keep_probabilities and not wanted
             else None
         )
 
@@ -99,11 +99,11 @@ class Canvas:
             self._shown[...] = 0.0
 
     def preview(self, index: int) -> PlanePreview | None:
-        """Give the probabilities of the plane finished last, or None where they are not kept."""
+        """Give the probabilities of the plane finished last, or None where they are not wanted."""
         if self.probabilities is not None:
             volume = self._planes.is_volume
             plane = self.probabilities[:, index] if volume else self.probabilities
-            return PlanePreview(index, plane.copy())
+            return PlanePreview(index, plane)
         return None if self._shown is None else PlanePreview(index, self._shown.copy())
 
 

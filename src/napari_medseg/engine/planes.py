@@ -77,8 +77,11 @@ class Planes:
 
         With a window only that rectangle is read.
         """
-        inside = window.slices if window is not None else (slice(None), slice(None))
-        plane = np.asarray(self._image[(index, *inside) if self.is_volume else inside])
+        if window is not None:
+            at = (index, *window.slices) if self.is_volume else window.slices
+            plane = np.asarray(self._image[at])
+        else:
+            plane = np.asarray(self._image[index] if self.is_volume else self._image)
         return plane[..., :3] if self.is_rgb else plane
 
     def scaled(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:

@@ -9,7 +9,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """Folder of reference material beside the checkout; tests that want it skip where it is absent."""
+    """Reference material beside the checkout; tests that want it skip where it is absent."""
     folder = Path(__file__).resolve().parents[2] / "shared"
     if not folder.is_dir():
         pytest.skip("the reference material is not beside this checkout")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +25,7 @@ from napari_medseg.session.export import Export, Source, Written, export_job, ex
 from napari_medseg.session.history import KEY
 from napari_medseg.session.stack import full_resolution, shape_of
 from napari_medseg.widgets.parts.dicom_options import DicomOptions
+from napari_medseg.widgets.parts.farewell import Farewell
 from napari_medseg.widgets.parts.format_list import FormatList
 from napari_medseg.widgets.parts.job_button import AnyJob, JobButton
 from napari_medseg.widgets.parts.job_progress import JobProgress
@@ -73,7 +73,7 @@ class ExportLabels(QWidget):
         self._labels: Labels | None = None
         self._image: Image | None = None
         self._written: Path | None = None
-        self._gone = False
+        self._farewell = Farewell(self, self._let_go)
         self._lay_out()
         self._connect()
         self._choose_labels(None)
@@ -92,7 +92,7 @@ class ExportLabels(QWidget):
     def event(self, event: QEvent) -> bool:
         """Leave the viewer as it was when the dock is closed."""
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
-            self._let_go()
+            self._farewell.say()
         return super().event(event)
 
     def _job(self) -> AnyJob | None:
@@ -263,7 +263,6 @@ class ExportLabels(QWidget):
         layers.events.inserted.connect(self._on_layers)
         layers.events.removed.connect(self._on_layers)
         layers.selection.events.active.connect(self._on_active)
-        self.destroyed.connect(partial(ExportLabels._let_go, self))
 
     def _on_target_changed(self) -> None:
         self.nnunet.follow(self.target.path)
@@ -297,9 +296,6 @@ class ExportLabels(QWidget):
 
     def _let_go(self) -> None:
         """Leave nothing of the dock behind in the viewer; its own widgets may be gone already."""
-        if self._gone:
-            return
-        self._gone = True
         layers = self.viewer.layers
         layers.events.inserted.disconnect(self._on_layers)
         layers.events.removed.disconnect(self._on_layers)

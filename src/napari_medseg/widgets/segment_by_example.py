@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEvent, Qt
@@ -18,6 +17,7 @@ from napari_medseg.widgets.parts.by_example_layout import lay_out
 from napari_medseg.widgets.parts.class_table import ClassTable
 from napari_medseg.widgets.parts.details import Details
 from napari_medseg.widgets.parts.example_strip import ExampleStrip
+from napari_medseg.widgets.parts.farewell import Farewell
 from napari_medseg.widgets.parts.job_progress import JobProgress
 from napari_medseg.widgets.parts.layer_follower import LayerFollower, is_image, is_labels_of_user
 from napari_medseg.widgets.parts.layer_picker import LayerPicker
@@ -75,7 +75,7 @@ class SegmentByExample(QWidget):
             self.viewer, self.case, self.images, self.labels, self.classes
         )
         self.shortcuts = Shortcuts(self.viewer, self)
-        self._gone = False
+        self._farewell = Farewell(self, self._let_go)
         lay_out(self)
         self._connect()
         self.follower.choose_first_image()
@@ -124,7 +124,7 @@ class SegmentByExample(QWidget):
     def event(self, event: QEvent) -> bool:
         """Leave the viewer as it was when the dock is closed."""
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
-            self._let_go()
+            self._farewell.say()
         return super().event(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
@@ -250,13 +250,9 @@ class SegmentByExample(QWidget):
         self.shortcuts.add(ADD_KEYS, self.jobs.add.start)
         self.shortcuts.add(PLANE_KEYS, self.jobs.plane.start)
         self.shortcuts.add(VOLUME_KEYS, self.jobs.volume.start)
-        self.destroyed.connect(partial(SegmentByExample._let_go, self))
 
     def _let_go(self) -> None:
         """Leave nothing of the dock behind in the viewer; its own widgets may be gone already."""
-        if self._gone:
-            return
-        self._gone = True
         for event in ("current_step", "order"):
             getattr(self.viewer.dims.events, event).disconnect(self.refresh)
         for signal in (*self._signals(), self.case.examples.scores_changed):

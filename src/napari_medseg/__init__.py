@@ -6,6 +6,7 @@ package (which napari does at every start) loads neither torch nor the networks.
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from napari_medseg.io.geometry import Geometry
     from napari_medseg.zoo.cards import ModelCard
     from napari_medseg.zoo.registry import list_models
+
+# Read when torch is loaded, later: idle OpenMP threads shall sleep, not spin. Beside any other busy
+# process, such as napari's own window, spinning makes the networks several times slower.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _HOME = {
     "Geometry": "io.geometry",

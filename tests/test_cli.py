@@ -158,6 +158,7 @@ def test_one_bad_input_does_not_stop_the_others(work):
         (["other"], {}, "is a folder"),
         (["plane.png"], {"model": "none"}, "no model named 'none'"),
         (["plane.png"], {"out": "plane.png"}, "is a file"),
+        (["plane.png"], {"out": "result.png"}, "the name of a file"),
         (["plane.png"], {"out": "."}, "overwrite the input"),
         (["plane.png"], {"out": "examples/masks"}, "examples lie in"),
         (["plane.png"], {"options": ("--threshold", "2")}, "threshold"),
@@ -294,3 +295,12 @@ def test_napari_opens_our_files_without_asking_once_the_command_has_run(
     for name in ("stack.ome.tif", "scan.nii.gz"):
         (layer,) = viewer.open(work / name, plugin=None)
         assert layer.scale[0] == pytest.approx(3.0, rel=0.01)
+
+
+def test_without_a_display_one_sentence_stands_for_the_window(monkeypatch):
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(sys, "platform", "linux")
+    done = CliRunner().invoke(app, [])
+    assert done.exit_code == 2
+    assert "no display" in done.stderr

@@ -85,7 +85,7 @@ def test_a_second_model_of_one_name_is_left_out(
 
 def test_an_unknown_name_lists_the_known_ones(models: Path, state: dict[str, torch.Tensor]) -> None:
     write(models, state)
-    with pytest.raises(CardError, match=r"no model named 'x'; installed models: .*small"):
+    with pytest.raises(CardError, match=r"no model named 'x'; known models: .*small"):
         get_card("x")
 
 

@@ -50,7 +50,7 @@ def info(name: str, json_: Json = False) -> None:
         return
     for key, value in _fields(card).items():
         if value:
-            typer.echo(f"{key.replace('_', ' '):12} {_shown(value)}")
+            typer.echo(f"{key.replace('_', ' '):12} {_shortened(_shown(value))}")
 
 
 @models.command()
@@ -190,6 +190,10 @@ def _report(card: ModelCard, what: str, json_: bool) -> None:
 def _fields(card: ModelCard) -> dict[str, Any]:
     fields = {key: value for key, value in asdict(card).items() if key != "folder"}
     return fields | {"state": card.state}
+
+
+def _shortened(text: str, most: int = 600) -> str:
+    return text if len(text) <= most else f"{text[:most].rstrip()} … (all of it with --json)"
 
 
 def _shown(value: Any) -> str:

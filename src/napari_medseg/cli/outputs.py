@@ -26,6 +26,7 @@ class Format(StrEnum):
 
 SUFFIX = {Format.png: ".png", Format.nifti: ".nii.gz", Format.ome_tiff: ".ome.tif"}
 PROBABILITIES = "_probabilities.ome.tif"
+FILE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".nii", ".gz", ".dcm", ".npz"}
 
 
 def suffix_for(ndim: int, chosen: Format | None) -> str:
@@ -51,6 +52,11 @@ def checked_folder(folder: Path) -> Path:
     """
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file; give a folder for the results.")
+    if folder.suffix.lower() in FILE_SUFFIXES and not folder.exists():
+        raise ValueError(
+            f"{folder} has the name of a file; give a folder, the results in it are named after "
+            "their images."
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

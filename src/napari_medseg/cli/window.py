@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import TYPE_CHECKING
 
 from napari_medseg.cli.report import fail, refuse
@@ -25,12 +27,21 @@ def open_window(sample: str | None = None) -> None:
         import qtpy  # noqa: F401
     except ImportError:
         fail("napari needs a Qt binding; install one with: pip install 'napari-medseg[pyqt6]'")
+    if not _has_display():
+        refuse("There is no display to open a window on; use one of the commands (see --help).")
     import napari
 
     prefer_own_reader()
     viewer = napari.Viewer(title="MedSeg")
     fill_window(viewer, sample)
     napari.run()
+
+
+def _has_display() -> bool:
+    """Whether Qt finds something to draw on; without it Qt ends the whole program."""
+    if not sys.platform.startswith("linux"):
+        return True
+    return any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"))
 
 
 def fill_window(viewer: Viewer, sample: str | None = None) -> None:

@@ -74,7 +74,7 @@ def get_card(name: str) -> ModelCard:
     cards = {card.name: card for card in list_models()}
     if name not in cards:
         known = ", ".join(cards) or "none"
-        raise CardError(f"There is no model named {name!r}; installed models: {known}.")
+        raise CardError(f"There is no model named {name!r}; known models: {known}.")
     return cards[name]
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medseg.io.dicom import Frame, import_pydicom, quiet, text
+from napari_medseg.io.dicom import import_pydicom, quiet, text
+from napari_medseg.io.dicom_frames import Frame
 from napari_medseg.io.errors import ReadError
 
 _INTEGERS = (np.int16, np.uint16, np.int32)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medseg.io.dicom import Frame, frames_of, quiet, read_header
+from napari_medseg.io.dicom import quiet, read_header
+from napari_medseg.io.dicom_frames import Frame, frames_of
 from napari_medseg.io.dicom_source import SAME_PLACE_MM, SourceImage
 from napari_medseg.io.steps import Step, Steps
 

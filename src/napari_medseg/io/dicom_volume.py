@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medseg.io.dicom import Frame, Pose, text
+from napari_medseg.io.dicom import text
+from napari_medseg.io.dicom_frames import Frame, Pose
 from napari_medseg.io.dicom_pixels import (
     is_calibrated,
     is_colour,

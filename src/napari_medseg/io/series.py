@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 
 from napari_medseg.io.dicom import (
     DICOM_SUFFIXES,
-    Frame,
-    frames_of,
     is_cut,
     is_dicom,
     is_segmentation,
@@ -20,6 +18,7 @@ from napari_medseg.io.dicom import (
     read_header,
     text,
 )
+from napari_medseg.io.dicom_frames import Frame, frames_of
 from napari_medseg.io.dicom_pixels import value_of, value_type, window_of
 from napari_medseg.io.errors import ReadError
 

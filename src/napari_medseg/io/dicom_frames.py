@@ -1,0 +1,236 @@
+"""Frames of DICOM files: where each plane lies in the patient, and what its values mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_medseg.io.dicom import is_cut, naming_tags, no_pixels, quiet, sop_class
+from napari_medseg.io.errors import ReadError
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Where a frame lies in the patient, in mm to the left, back and up (DICOM's axes).
+
+    Parameters
+    ----------
+    corner : ndarray of float64, shape (3,)
+        Centre of the first pixel.
+    across, down : ndarray of float64, shape (3,)
+        Unit vectors along which columns and rows are counted.
+    """
+
+    corner: NDArray[np.float64]
+    across: NDArray[np.float64]
+    down: NDArray[np.float64]
+
+    @property
+    def normal(self) -> NDArray[np.float64]:
+        """Unit vector across the frame."""
+        return np.cross(self.across, self.down)
+
+    @property
+    def along(self) -> float:
+        """How far the frame lies along its normal, in mm."""
+        return float(self.corner @ self.normal)
+
+    def is_parallel(self, other: Pose) -> bool:
+        """Whether rows and columns run the same way."""
+        return bool(
+            np.allclose(self.across, other.across, atol=1e-3)
+            and np.allclose(self.down, other.down, atol=1e-3)
+        )
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One plane of a DICOM file.
+
+    Parameters
+    ----------
+    file : Path
+        Where it is.
+    index : int
+        Its number in the file, from 0 on.
+    header : pydicom.Dataset
+        Of the whole file, without the pixels.
+    pose : Pose or None
+        None where the file does not say where it lies.
+    spacing : tuple of float or None
+        Distance of rows and of columns in mm.
+    thickness : float or None
+        Of the slice, or the distance to the next one, in mm.
+    rescale : tuple of float
+        Slope and intercept.
+    group : pydicom.Dataset or None
+        What an enhanced file says about this frame alone.
+    """
+
+    file: Path
+    index: int
+    header: Dataset = field(repr=False, compare=False)
+    pose: Pose | None
+    spacing: tuple[float, float] | None
+    thickness: float | None
+    rescale: tuple[float, float]
+    group: Dataset | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def size(self) -> tuple[int, int, int]:
+        """Rows, columns and samples of a pixel."""
+        header = self.header
+        return int(header.Rows), int(header.Columns), int(header.get("SamplesPerPixel", 1))
+
+    @property
+    def number(self) -> int:
+        """Where the file stands in its series, as the scanner counted."""
+        try:
+            return int(self.header.get("InstanceNumber") or 0)
+        except (TypeError, ValueError):
+            return 0
+
+
+def frames_of(file: Path, header: Dataset) -> list[Frame]:
+    """Give the frames of a file with pixels.
+
+    Raises
+    ------
+    ReadError
+        With one sentence that names the tag, where the file holds no image or an entry of its
+        header cannot be what it says.
+    """
+    if "Rows" not in header or "Columns" not in header:
+        if is_cut(header):
+            raise ReadError(no_pixels(file))
+        kind = getattr(sop_class(header), "name", "a DICOM object of no known kind")
+        hint = "open its folder" if "Directory" in kind else "open the images instead"
+        raise ReadError(f"{file.name} holds no image ({kind}); {hint}.")
+    with quiet(), naming_tags(file):
+        count = int(header.get("NumberOfFrames") or 1)
+        _check_size(file, header, count)
+        shared = _first(header, "SharedFunctionalGroupsSequence")
+        groups = header.get("PerFrameFunctionalGroupsSequence") or []
+        if len(groups) not in (0, count):
+            raise ReadError(f"{file.name} announces {count} frames and describes {len(groups)}.")
+        return [
+            _frame(file, header, index, shared, groups[index] if groups else None)
+            for index in range(count)
+        ]
+
+
+def numbers(entry: Dataset | None, tag: str, count: int) -> tuple[float, ...] | None:
+    """Give the numbers of an entry; None where it is missing or empty.
+
+    Raises
+    ------
+    ReadError
+        Where they are not so many, or not finite.
+    """
+    value = None if entry is None else entry.get(tag)
+    if value is None or value == "":
+        return None
+    values = [value] if isinstance(value, (str, int, float)) else list(value)
+    found = tuple(float(v) for v in values)
+    if len(found) != count or not np.isfinite(found).all():
+        raise ReadError(f"{tag} holds {len(found)} values where {count} finite ones belong.")
+    return found
+
+
+def _first(entry: Dataset | None, name: str) -> Dataset | None:
+    sequence = None if entry is None else entry.get(name)
+    return sequence[0] if sequence else None
+
+
+def _frame(
+    file: Path, header: Dataset, index: int, shared: Dataset | None, group: Dataset | None
+) -> Frame:
+    def item(name: str) -> Dataset | None:
+        return _first(group, name) or _first(shared, name)
+
+    enhanced = shared is not None or group is not None
+    measures = item("PixelMeasuresSequence") if enhanced else header
+    values = item("PixelValueTransformationSequence") if enhanced else header
+    spacing = _tagged(measures, "PixelSpacing", 2) or _tagged(header, "ImagerPixelSpacing", 2)
+    if spacing is not None and not min(spacing) > 0:
+        raise ReadError(f"PixelSpacing is {spacing[0]:g} by {spacing[1]:g} mm, which cannot be.")
+    apart = _tagged(measures, "SpacingBetweenSlices", 1) or _tagged(measures, "SliceThickness", 1)
+    slope = _tagged(values, "RescaleSlope", 1) or _tagged(header, "DoseGridScaling", 1) or (1.0,)
+    intercept = _tagged(values, "RescaleIntercept", 1) or (0.0,)
+    return Frame(
+        file,
+        index,
+        header,
+        _pose(item) if enhanced else _plain_pose(header, index),
+        (spacing[0], spacing[1]) if spacing else None,
+        abs(apart[0]) if apart and apart[0] else None,
+        (slope[0] or 1.0, intercept[0]),
+        group,
+    )
+
+
+def _tagged(entry: Dataset | None, tag: str, count: int) -> tuple[float, ...] | None:
+    try:
+        return numbers(entry, tag, count)
+    except ReadError:
+        raise
+    except Exception as error:
+        raise ReadError(
+            f"{tag} is no number (a comma instead of a point, for example); export the file again "
+            "from where it came."
+        ) from error
+
+
+def _pose(item: Callable[[str], Dataset | None]) -> Pose | None:
+    corner = _tagged(item("PlanePositionSequence"), "ImagePositionPatient", 3)
+    turn = _tagged(item("PlaneOrientationSequence"), "ImageOrientationPatient", 6)
+    if corner is None or turn is None:
+        return None
+    return _checked_pose(corner, turn)
+
+
+def _plain_pose(header: Dataset, index: int) -> Pose | None:
+    """Give the pose of a frame that is the only one, or that a grid of offsets places."""
+    corner = _tagged(header, "ImagePositionPatient", 3)
+    turn = _tagged(header, "ImageOrientationPatient", 6)
+    count = int(header.get("NumberOfFrames") or 1)
+    if corner is None or turn is None:
+        return None
+    pose = _checked_pose(corner, turn)
+    if count == 1:
+        return pose
+    offsets = _tagged(header, "GridFrameOffsetVector", count)
+    if offsets is None:
+        return None
+    along = offsets[index] - offsets[0]
+    return Pose(pose.corner + along * pose.normal, pose.across, pose.down)
+
+
+def _checked_pose(corner: Sequence[float], turn: Sequence[float]) -> Pose:
+    across, down = np.array(turn[:3]), np.array(turn[3:])
+    lengths = np.linalg.norm(across), np.linalg.norm(down)
+    if not np.allclose(lengths, 1.0, atol=0.01) or abs(across @ down) > 0.01:
+        raise ReadError("ImageOrientationPatient holds no two directions at right angles.")
+    return Pose(np.array(corner), across / lengths[0], down / lengths[1])
+
+
+def _check_size(file: Path, header: Dataset, count: int) -> None:
+    """Raise where a file without compression is shorter than the pixels it announces."""
+    syntax = getattr(header.file_meta, "TransferSyntaxUID", None)
+    if syntax is None or syntax.is_encapsulated or syntax.is_deflated:
+        return
+    samples = int(header.get("SamplesPerPixel", 1))
+    bits = int(header.get("BitsAllocated", 8)) * samples
+    if str(header.get("PhotometricInterpretation", "")) == "YBR_FULL_422":
+        bits = bits * 2 // 3
+    needed = int(header.Rows) * int(header.Columns) * count * bits // 8
+    if file.stat().st_size < needed:
+        raise ReadError(f"{file.name} is cut off; get the file again from where it came.")

@@ -69,6 +69,17 @@ def test_an_empty_window_says_to_open_an_image(viewer: Viewer, qtbot: QtBot) -> 
     assert dock.new_button.isEnabled()
 
 
+def test_it_opens_with_the_topmost_labels_that_fit_and_are_seen(
+    viewer: Viewer, qtbot: QtBot
+) -> None:
+    image = viewer.add_image(volume()[0])
+    viewer.add_labels(np.zeros(image.data.shape, np.uint8), name="mine")
+    viewer.add_labels(np.zeros((3, 5, 5), np.uint8), name="of another image")
+    viewer.add_labels(np.zeros(image.data.shape, np.uint8), name="hidden", visible=False)
+    viewer.layers.selection.active = None
+    assert open_dock(viewer, qtbot).case.labels.name == "mine"
+
+
 def test_new_labels_lie_on_the_image_with_the_brush_ready(
     dock: SegmentByExample, qtbot: QtBot
 ) -> None:

@@ -60,14 +60,19 @@ class LayerFollower:
         viewer.layers.events.removed.connect(self._on_removed)
 
     def choose_first_image(self) -> None:
-        """Turn to the selected image, or to the topmost one."""
+        """Turn to the selected image and labels, or to the topmost ones that are seen and fit."""
         choices = self._images.choices
         active = self._viewer.layers.selection.active
         image = active if active in choices else next(iter(choices), None)
         self._case.set_image(image)
         self._images.show_layer(image)
-        if isinstance(active, Labels) and image is not None and self._case.fits(active):
-            self._case.set_labels(active)
+        if image is None:
+            return
+        fitting = [layer for layer in self._labels.choices if self._case.fits(layer)]
+        seen = [layer for layer in fitting if layer.visible]
+        labels = active if active in fitting else next(iter(seen), None)
+        if labels is not None:
+            self._case.set_labels(labels)
 
     def close(self) -> None:
         """Stop following."""

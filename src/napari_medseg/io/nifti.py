@@ -38,7 +38,7 @@ def read_nifti(file: Path) -> ImageFile:
     ReadError
         With one sentence, for more than four axes or a voxel size that cannot be.
     """
-    image = _nibabel().load(file)
+    image = import_nibabel().load(file)
     shape = image.shape
     while len(shape) > 3 and shape[-1] == 1:
         shape = shape[:-1]
@@ -66,7 +66,7 @@ def read_nifti_labels(file: Path) -> tuple[NDArray[Any], Geometry, dict[str, Any
     image = read_nifti(file)
     if image.data.ndim - image.rgb > 3:
         raise ReadError(f"{file.name} has 4 axes; save one time point of it and open that.")
-    extensions = _nibabel().load(file).header.extensions
+    extensions = import_nibabel().load(file).header.extensions
     notes = [parse_note(_text(extension.get_content())) for extension in extensions]
     return image.data, image.geometry, next((note for note in notes if note), {})
 
@@ -104,7 +104,7 @@ def _placed(image: Any) -> tuple[Geometry, list[Finding]]:
         )
     if factor != 1.0:
         affine = np.diag([factor, factor, factor, 1.0]) @ affine
-    return Geometry.from_affine(_reversed(affine), units), findings
+    return Geometry.from_affine(reversed_axes(affine), units), findings
 
 
 def _furthest(one: Any, other: Any, shape: tuple[int, ...]) -> float:
@@ -128,7 +128,7 @@ def _text(content: Any) -> str:
     return content.decode("utf-8", "replace").rstrip("\0 ") if isinstance(content, bytes) else ""
 
 
-def _reversed(affine: NDArray[np.float64]) -> NDArray[np.float64]:
+def reversed_axes(affine: NDArray[np.float64]) -> NDArray[np.float64]:
     """Exchange (x, y, z) and (z, y, x), of the array and of space."""
     order = [2, 1, 0, 3]
     return affine[np.ix_(order, order)]
@@ -144,11 +144,12 @@ def _voxels(image: Any) -> NDArray[Any]:
     return np.asarray(image.dataobj, dtype=dtype)
 
 
-def _nibabel() -> ModuleType:
+def import_nibabel(error: type[Exception] = ReadError) -> ModuleType:
+    """Give nibabel; where it is missing, raise the given kind of error with what to install."""
     try:
         import nibabel
     except ImportError:
-        raise ReadError(
+        raise error(
             "NIfTI files need the package nibabel; install it with "
             "pip install 'napari-medseg[medical]'."
         ) from None

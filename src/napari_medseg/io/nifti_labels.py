@@ -11,7 +11,6 @@ import gzip
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
 from typing import IO, Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from napari_medseg.io.atomic import SaveError
 from napari_medseg.io.geometry import Geometry
+from napari_medseg.io.nifti import import_nibabel, reversed_axes
 from napari_medseg.io.steps import Step, Steps
 
 _UNITS = {"mm": "mm", "um": "micron"}
@@ -81,7 +81,7 @@ def volume_affine(geometry: Geometry) -> NDArray[np.float64]:
 
 
 def _header(volume: NDArray[Any], geometry: Geometry, note: str) -> Any:
-    nibabel = _nibabel()
+    nibabel = import_nibabel(SaveError)
     header = nibabel.Nifti1Header()
     header.set_data_dtype(volume.dtype)
     if max(volume.shape) > _LONGEST:
@@ -90,7 +90,7 @@ def _header(volume: NDArray[Any], geometry: Geometry, note: str) -> Any:
             f"{max(volume.shape):,}; save them as OME-TIFF."
         )
     header.set_data_shape(volume.shape[::-1])
-    affine = _reversed(volume_affine(geometry))
+    affine = reversed_axes(volume_affine(geometry))
     header.set_zooms(np.linalg.norm(affine[:3, :3], axis=0))
     header.set_xyzt_units(_UNITS.get(geometry.units, "unknown"))
     if knows_patient(geometry):
@@ -106,12 +106,12 @@ def _header(volume: NDArray[Any], geometry: Geometry, note: str) -> Any:
 
 def _copy_placement(header: Any, like: Path, shape: tuple[int, ...], geometry: Geometry) -> None:
     """Take over where a NIfTI image lies, field by field, if the labels lie there too."""
-    image = _nibabel().load(like)
+    image = import_nibabel(SaveError).load(like)
     source = image.header
     if source.sizeof_hdr != header.sizeof_hdr or image.shape[:3] != shape[::-1]:
         return
     coded = bool(source["sform_code"] or source["qform_code"])
-    if coded and np.array_equal(image.affine, _reversed(geometry.affine)):
+    if coded and np.array_equal(image.affine, reversed_axes(geometry.affine)):
         same = True
     else:
         zooms = np.abs(np.array(source.get_zooms()[:3], float))[::-1]
@@ -120,12 +120,6 @@ def _copy_placement(header: Any, like: Path, shape: tuple[int, ...], geometry: G
         for name in _PLACEMENT:
             header[name] = source[name]
         header["pixdim"][4:] = 1.0
-
-
-def _reversed(affine: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Exchange (x, y, z) and (z, y, x), of the array and of space."""
-    order = [2, 1, 0, 3]
-    return affine[np.ix_(order, order)]
 
 
 def _is_orthogonal(affine: NDArray[np.float64]) -> bool:
@@ -142,14 +136,3 @@ def _opened(path: Path) -> Iterator[IO[bytes] | gzip.GzipFile]:
         # No name and no time in the file, so that the same labels give the same bytes.
         with gzip.GzipFile("", "wb", _FAST, file, mtime=0) as stream:
             yield stream
-
-
-def _nibabel() -> ModuleType:
-    try:
-        import nibabel
-    except ImportError:
-        raise SaveError(
-            "NIfTI files need the package nibabel; install it with "
-            "pip install 'napari-medseg[medical]'."
-        ) from None
-    return nibabel

@@ -12,7 +12,7 @@ from napari_medseg.io.settings_file import CONFIG_VARIABLE
 
 @pytest.fixture(scope="session", autouse=True)
 def no_settings_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep what the person who runs the tests has set for herself out of them, and them out of it."""
+    """Keep the settings of whoever runs the tests out of them, and the tests out of those."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(CONFIG_VARIABLE, str(tmp_path_factory.mktemp("config")))
         yield

@@ -1,0 +1,96 @@
+"""Loss and Dice of a training as curves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pyqtgraph as pg
+from qtpy.QtGui import QPalette
+from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
+
+_LOSS, _DICE = "#3d8bd4", "#e08a2e"
+_HEIGHT = 170
+_SMOOTH = 0.8
+
+Points = Sequence[tuple[int, float]]
+
+
+class TrainingCurves(QWidget):
+    """Draws the training loss (left axis) and the Dice on the validation cases (right axis)."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.plot = pg.PlotWidget()
+        self.plot.setMinimumHeight(_HEIGHT)
+        self.plot.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
+        self.plot.setMenuEnabled(False)
+        self.plot.setMouseEnabled(x=False, y=False)
+        self.plot.hideButtons()
+        self._faint = self.plot.plot(pen=pg.mkPen(_LOSS + "50"))
+        self._loss = self.plot.plot(pen=pg.mkPen(_LOSS, width=2))
+        self._right = pg.ViewBox(enableMenu=False, enableMouse=False)
+        self._dice = pg.PlotDataItem(
+            pen=pg.mkPen(_DICE, width=2), symbol="o", symbolSize=5, symbolBrush=_DICE
+        )
+        self._add_right_axis()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.plot)
+        self._take_theme()
+
+    def show_points(self, losses: Points, scores: Points, steps: int = 0) -> None:
+        """Draw these points; the horizontal axis reaches to `steps` where that is known."""
+        xs, ys = _split(losses)
+        self._faint.setData(xs, ys)
+        self._loss.setData(xs, _smooth(ys))
+        self._dice.setData(*_split(scores))
+        if steps:
+            self.plot.setXRange(0, steps, padding=0.02)
+        self._follow()
+
+    def clear(self) -> None:
+        """Draw nothing."""
+        self.show_points([], [])
+
+    def _add_right_axis(self) -> None:
+        item = self.plot.getPlotItem()
+        item.showAxis("right")
+        item.scene().addItem(self._right)
+        item.getAxis("right").linkToView(self._right)
+        self._right.setXLink(item)
+        self._right.setYRange(0, 1, padding=0.02)
+        self._right.addItem(self._dice)
+        item.vb.sigResized.connect(self._follow)
+        item.setLabel("left", "Loss", color=_LOSS)
+        item.setLabel("right", "Dice, validation", color=_DICE)
+        item.setLabel("bottom", "Step")
+        # SI prefixes would call step 1500 "1.5 (x1e+03)".
+        for name in ("left", "right", "bottom"):
+            item.getAxis(name).enableAutoSIPrefix(False)
+
+    def _follow(self, _: object = None) -> None:
+        self._right.setGeometry(self.plot.getPlotItem().vb.sceneBoundingRect())
+
+    def _take_theme(self) -> None:
+        palette = self.palette()
+        self.plot.setBackground(palette.color(QPalette.ColorRole.Window))
+        text = palette.color(QPalette.ColorRole.WindowText)
+        for name in ("left", "right", "bottom"):
+            axis = self.plot.getPlotItem().getAxis(name)
+            axis.setPen(text)
+            axis.setTextPen(text)
+
+
+def _split(points: Points) -> tuple[list[int], list[float]]:
+    return [x for x, _ in points], [y for _, y in points]
+
+
+def _smooth(values: Sequence[float]) -> list[float]:
+    """Give the exponential moving average, which does not lag at the start."""
+    smooth: list[float] = []
+    weight = total = 0.0
+    for value in values:
+        total = _SMOOTH * total + (1 - _SMOOTH) * value
+        weight = _SMOOTH * weight + (1 - _SMOOTH)
+        smooth.append(total / weight)
+    return smooth

@@ -15,6 +15,7 @@ import torch
 from napari_medseg.zoo.cards import CardError
 from napari_medseg.zoo.checkpoints import import_checkpoint
 from napari_medseg.zoo.detect import detect_net
+from napari_medseg.zoo.inspection import inspect_checkpoint
 from napari_medseg.zoo.registry import get_card
 from napari_medseg.zoo.specs import InputSpec, OutputSpec
 from napari_medseg.zoo.weights import WeightsError, load_net
@@ -181,3 +182,32 @@ def test_an_archive_that_points_outside_writes_nothing(models: Path, tmp_path: P
         import_checkpoint(folder / "slip.pt")
     assert not (tmp_path / "escaped").exists()
     assert not any(models.iterdir())
+
+
+@pytest.mark.parametrize("kind", SMALL)
+def test_a_checkpoint_can_be_looked_into_before_it_is_imported(
+    models: Path, tmp_path: Path, kind: str
+) -> None:
+    path = tmp_path / "best model.pth"
+    torch.save(small_net(kind).state_dict(), path)
+    found = inspect_checkpoint(path)
+    assert (found.net, dict(found.net_options)) == SMALL[kind]
+    assert found.report.fits
+    assert found.report.fitting == len(small_net(kind).state_dict())
+    assert found.suggested["kind"] in ("pretrained", "in-context")
+    assert not list(models.iterdir()), "nothing is imported yet"
+
+
+def test_what_does_not_fit_is_listed_by_name(models: Path, tmp_path: Path) -> None:
+    state = small_net().state_dict()
+    del state["outc.conv.bias"]
+    state["extra"] = torch.zeros(1)
+    state["up4.conv.double_conv.0.weight"] = torch.zeros(1, 2, 3, 3)
+    torch.save(state, tmp_path / "net.pth")
+    report = inspect_checkpoint(tmp_path / "net.pth").report
+    assert not report.fits
+    assert report.missing == ("outc.conv.bias",)
+    assert report.unexpected == ("extra",)
+    assert report.misshapen[0].startswith("up4.conv.double_conv.0.weight (1, 2, 3, 3) instead of (")
+    for words in ("1 missing (outc.conv.bias)", "1 unexpected (extra)", "1 of another shape"):
+        assert words in report.listing()

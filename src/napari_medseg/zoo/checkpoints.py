@@ -70,21 +70,27 @@ def import_checkpoint(
         If the model cannot be saved.
     """
     source = Path(path)
-    state = _read_state(source)
-    net, options = _which_net(state, net, net_options, source.name)
+    state = read_state(source)
+    net, options = which_net(state, net, net_options, source.name)
     model = build_net(net, options)
-    state = _completed(model, state)
+    state = completed(model, state)
     check_state(model, state, source.name)
     return _install(source, state, _card_fields(source, net, options, name, fields))
 
 
-def _which_net(
+def which_net(
     state: Mapping[str, torch.Tensor],
     net: str | None,
     options: Mapping[str, Any] | None,
     file: str,
 ) -> tuple[str, dict[str, Any]]:
-    """Give the net and its options: those asked for, else those that the tensors tell."""
+    """Give the net and its options: those asked for, else those that the tensors tell.
+
+    Raises
+    ------
+    WeightsError
+        If no net was asked for and the tensors tell none.
+    """
     found = detect_net(state)
     if net is None and found is None:
         raise WeightsError(
@@ -96,7 +102,7 @@ def _which_net(
     return str(net), dict(options or {})
 
 
-def _completed(net: torch.nn.Module, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def completed(net: torch.nn.Module, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Add what follows from the net alone: counters of batches, and SwinUNet's indices and masks.
 
     Some programs leave them out when they save a state dict; a wrong one is still refused.
@@ -120,11 +126,11 @@ def _card_fields(
     except KeyError as error:
         raise CardError(f"The net {net} needs the option {error} to be imported.") from error
     stated = {**known.get("input", {}), **fields.get("input", {})}
-    card = {"name": _plain_name(source), **known, **fields, "input": stated}
+    card = {"name": plain_name(source), **known, **fields, "input": stated}
     return {**card, **({"name": name} if name else {}), "net": net, "net_options": options}
 
 
-def _plain_name(source: Path) -> str:
+def plain_name(source: Path) -> str:
     """Make a name for a model of the name of its file."""
     kept = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in source.stem)
     return kept.strip("._-") or "model"
@@ -198,7 +204,14 @@ def install(card: ModelCard, content: bytes, readme: str = "") -> ModelCard:
     return replace(card, folder=folder)
 
 
-def _read_state(source: Path) -> dict[str, torch.Tensor]:
+def read_state(source: Path) -> dict[str, torch.Tensor]:
+    """Give the tensors of a checkpoint file, without wrappers and prefixes; runs no code in it.
+
+    Raises
+    ------
+    WeightsError
+        If the file is missing, damaged, holds code, or holds no tensors under their names.
+    """
     if not source.is_file():
         raise WeightsError(
             f"There is no file {source.name!r}: choose the checkpoint you downloaded."

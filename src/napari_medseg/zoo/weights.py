@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_medseg.zoo.architectures import build_net
@@ -105,6 +106,60 @@ def parse_safetensors(content: bytes, name: str) -> dict[str, torch.Tensor]:
     }
 
 
+@dataclass(frozen=True)
+class KeyReport:
+    """How the entries of a state dict compare with those of a net.
+
+    Parameters
+    ----------
+    fitting : int
+        How many have their place in the net.
+    missing, unexpected : tuple of str
+        Names that only the net has, and that only the state dict has.
+    misshapen : tuple of str
+        Entries of another shape than the net's, with both shapes.
+    """
+
+    fitting: int
+    missing: tuple[str, ...] = ()
+    unexpected: tuple[str, ...] = ()
+    misshapen: tuple[str, ...] = ()
+
+    @property
+    def fits(self) -> bool:
+        """Whether every entry has its place."""
+        return not (self.missing or self.unexpected or self.misshapen)
+
+    def listing(self, limit: int = 3) -> str:
+        """List what does not fit, so many names of each kind."""
+        kinds = {
+            "missing": self.missing,
+            "unexpected": self.unexpected,
+            "of another shape": self.misshapen,
+        }
+        return "; ".join(
+            f"{len(names)} {what} ({_shortened(names, limit)})"
+            for what, names in kinds.items()
+            if names
+        )
+
+
+def compare_state(net: nn.Module, state: Mapping[str, torch.Tensor]) -> KeyReport:
+    """Compare names and shapes of a state dict with those of a net."""
+    expected = net.state_dict()
+    common = sorted(expected.keys() & state.keys())
+    wrong = [key for key in common if state[key].shape != expected[key].shape]
+    return KeyReport(
+        len(common) - len(wrong),
+        tuple(sorted(expected.keys() - state.keys())),
+        tuple(sorted(state.keys() - expected.keys())),
+        tuple(
+            f"{key} {tuple(state[key].shape)} instead of {tuple(expected[key].shape)}"
+            for key in wrong
+        ),
+    )
+
+
 def check_state(net: nn.Module, state: Mapping[str, torch.Tensor], name: str) -> None:
     """Make sure that every tensor fits its place in the net and is finite.
 
@@ -115,24 +170,11 @@ def check_state(net: nn.Module, state: Mapping[str, torch.Tensor], name: str) ->
     """
     import torch
 
-    expected = net.state_dict()
-    problems = [
-        _listing("missing", sorted(expected.keys() - state.keys())),
-        _listing("unexpected", sorted(state.keys() - expected.keys())),
-        _listing(
-            "of another shape",
-            [
-                f"{key} {tuple(state[key].shape)} instead of {tuple(expected[key].shape)}"
-                for key in sorted(expected.keys() & state.keys())
-                if state[key].shape != expected[key].shape
-            ],
-        ),
-    ]
-    found = "; ".join(problem for problem in problems if problem)
-    if found:
+    report = compare_state(net, state)
+    if not report.fits:
         raise WeightsError(
             f"The weights of {name!r} belong to another architecture than "
-            f"{type(net).__name__}: {found}."
+            f"{type(net).__name__}: {report.listing()}."
         )
     broken = [key for key, value in state.items() if not torch.isfinite(value).all()]
     if broken:
@@ -142,10 +184,6 @@ def check_state(net: nn.Module, state: Mapping[str, torch.Tensor], name: str) ->
         )
 
 
-def _listing(what: str, keys: list[str]) -> str:
-    return f"{len(keys)} {what} ({_shortened(keys)})" if keys else ""
-
-
-def _shortened(keys: list[str], limit: int = 3) -> str:
+def _shortened(keys: Sequence[str], limit: int = 3) -> str:
     more = f", and {len(keys) - limit} more" if len(keys) > limit else ""
     return ", ".join(keys[:limit]) + more

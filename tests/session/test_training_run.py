@@ -147,5 +147,13 @@ def test_runs_are_listed_latest_first_and_not_written_over(tmp_path: Path) -> No
 def test_the_command_can_be_pasted_into_a_terminal(tmp_path: Path) -> None:
     command = TrainingCommand("unet", Path("my run"), {"data.root": "a b", "amp": False})
     assert str(command) == ("napari-medseg train unet 'data.root=a b' amp=false --run 'my run'")
+    values = {"a": "12", "b": (1, 2), "c": "", "d": {"k": [0.5]}, "e": 1e-4}
+    assert TrainingCommand("unet", Path("r"), values).arguments[2:-2] == [
+        'a="12"',
+        "b=[1, 2]",
+        'c=""',
+        'd={"k" = [0.5]}',
+        "e=0.0001",
+    ]
     resumed = TrainingCommand("unet", Path("r"), resume=True)
     assert resumed.arguments == ["train", "--resume", "r"]

@@ -12,11 +12,13 @@ import json
 import shlex
 import subprocess
 import sys
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import platformdirs
 import psutil
 
 EVENTS, STOP, OUTPUT = "events.jsonl", "STOP", "output.txt"
@@ -43,7 +45,7 @@ class TrainingCommand:
 
     recipe: str
     run: Path
-    changes: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+    changes: Mapping[str, Any] = field(default_factory=dict)
     resume: bool = False
 
     @property
@@ -51,15 +53,39 @@ class TrainingCommand:
         """What follows ``napari-medseg``."""
         if self.resume:
             return ["train", "--resume", str(self.run)]
-        changes = [f"{key}={_as_toml(value)}" for key, value in self.changes.items()]
+        changes = [f"{key}={as_toml(value)}" for key, value in self.changes.items()]
         return ["train", self.recipe, *changes, "--run", str(self.run)]
 
     def __str__(self) -> str:
         return shlex.join(["napari-medseg", *self.arguments])
 
 
-def _as_toml(value: str | int | float | bool) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def as_toml(value: Any) -> str:
+    """Write a value as the command line takes it: as in TOML, plain words without quotes."""
+    if isinstance(value, Mapping):
+        inside = ", ".join(f"{json.dumps(key)} = {_quoted(part)}" for key, part in value.items())
+        return f"{{{inside}}}"
+    if isinstance(value, str):
+        return value if _is_plain(value) else json.dumps(value)
+    return _quoted(value)
+
+
+def _quoted(value: Any) -> str:
+    return as_toml(value) if isinstance(value, Mapping) else json.dumps(value)
+
+
+def _is_plain(text: str) -> bool:
+    """Whether a text without quotes is still taken for a text."""
+    try:
+        tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        return bool(text)
+    return False
+
+
+def runs_folder() -> Path:
+    """Give the folder in which the app keeps its runs."""
+    return Path(platformdirs.user_data_dir("napari-medseg")) / "runs"
 
 
 def start(command: TrainingCommand) -> subprocess.Popen[bytes]:
@@ -212,7 +238,7 @@ class RunFollower:
             self.seconds_per_step = float(event.get("seconds_per_step", 0.0))
             self.losses.append((self.step, float(event["loss"])))
         elif kind == "validation":
-            self.scores.append((self.step, float(event["dice"])))
+            self.scores.append((self.step, _mean(event["dice"])))
         elif kind == "preview":
             self.preview = self.run / str(event["path"])
         elif kind in ("warning", "error"):
@@ -226,6 +252,12 @@ class RunFollower:
         """Take back what a run that goes on from a checkpoint repeats."""
         self.losses = [point for point in self.losses if point[0] <= step]
         self.scores = [point for point in self.scores if point[0] <= step]
+
+
+def _mean(dice: Any) -> float:
+    """Give one number; trainings in context report the Dice for several numbers of examples."""
+    values = list(dice.values()) if isinstance(dice, Mapping) else [dice]
+    return float(sum(values) / len(values))
 
 
 def _events(content: bytes) -> Sequence[Mapping[str, Any]]:

@@ -7,6 +7,7 @@ from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QSizePolicy, QSpinBox
 from superqt import QCollapsible
 
 from napari_medseg.engine.cluster import ClusterOptions
+from napari_medseg.widgets.parts.device_box import device_box
 
 _METHODS = {
     "S3-Net, as published": (
@@ -31,7 +32,6 @@ _FOCUS = {
         "Such as a stone, or a nodule; what touches the edge of the image is set apart.",
     ),
 }
-_DEVICES = {"Automatic": "auto", "Processor (CPU)": "cpu", "NVIDIA GPU": "cuda", "Apple GPU": "mps"}
 
 
 class ClusterDetails(QCollapsible):
@@ -56,8 +56,7 @@ class ClusterDetails(QCollapsible):
             1, 1000, default.iterations, "S3-Net stops after so many at the latest"
         )
         self.seed = _number(0, 2**31 - 1, default.seed, "The same seed gives the same clusters")
-        self.device = _choices(_DEVICES)
-        self.device.setToolTip("Where the computation runs")
+        self.device = device_box()
         self.addWidget(self._form())
         self.method.currentIndexChanged.connect(self._refresh)
         self.focus.currentIndexChanged.connect(self._refresh)

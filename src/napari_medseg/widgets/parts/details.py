@@ -15,9 +15,9 @@ from qtpy.QtWidgets import (
 from superqt import QCollapsible
 
 from napari_medseg.engine.options import DEFAULT_MODEL, ByExampleOptions
+from napari_medseg.widgets.parts.device_box import device_box
 from napari_medseg.zoo.registry import list_models
 
-_DEVICES = {"Automatic": "auto", "Processor (CPU)": "cpu", "NVIDIA GPU": "cuda", "Apple GPU": "mps"}
 _REFINE = {"Automatic": "auto", "Always": True, "Never": False}
 _COLOUR = {"Automatic": "auto", "As brightness": "grey", "Learned from examples": "learned"}
 
@@ -39,7 +39,7 @@ class Details(QCollapsible):
                     self.model.setCurrentIndex(self.model.count() - 1)
         self.model.currentIndexChanged.connect(self._show_card)
         self._show_card()
-        self.device = _choices(_DEVICES, "Where the computation runs")
+        self.device = device_box()
         self.refine = _choices(_REFINE, "Look at the region found a second time, at its own scale")
         self.colour = _choices(_COLOUR, "What is made of a colour image")
         self.ensemble = QSpinBox()

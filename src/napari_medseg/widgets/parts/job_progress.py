@@ -63,7 +63,7 @@ class JobProgress(QWidget):
         parts = [progress.message or self.words.text()]
         left = self._seconds_left(progress)
         if left is not None:
-            parts.append(f"about {_duration(left)} left")
+            parts.append(f"about {duration(left)} left")
         self.words.setText(" · ".join(parts))
 
     def _seconds_left(self, progress: Progress) -> float | None:
@@ -73,7 +73,8 @@ class JobProgress(QWidget):
         return spent / progress.done * (progress.total - progress.done)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Say a time in words, such as ``12 min``."""
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

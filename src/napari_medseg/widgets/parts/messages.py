@@ -38,3 +38,12 @@ class Message(QLabel):
         colour = _COLOURS[kind]
         self.setStyleSheet(f"color: {colour};" if colour else "")
         self.setText(_SIGNS[kind] + text if text else "")
+
+
+def small_print() -> QLabel:
+    """Make a label whose text wraps and never widens the dock."""
+    label = QLabel()
+    label.setWordWrap(True)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+    return label

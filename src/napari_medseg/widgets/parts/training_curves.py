@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pyqtgraph as pg
-from qtpy.QtGui import QPalette
+from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 _LOSS, _DICE = "#3d8bd4", "#e08a2e"
-_HEIGHT = 170
+_HEIGHT = 190
 _SMOOTH = 0.8
 
 Points = Sequence[tuple[int, float]]
@@ -21,8 +21,9 @@ class TrainingCurves(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.plot = pg.PlotWidget()
-        self.plot.setMinimumHeight(_HEIGHT)
-        self.plot.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
+        self.plot.setFixedHeight(_HEIGHT)
+        self.plot.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.plot.setBackground(None)
         self.plot.setMenuEnabled(False)
         self.plot.setMouseEnabled(x=False, y=False)
         self.plot.hideButtons()
@@ -36,7 +37,6 @@ class TrainingCurves(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.plot)
-        self._take_theme()
 
     def show_points(self, losses: Points, scores: Points, steps: int = 0) -> None:
         """Draw these points; the horizontal axis reaches to `steps` where that is known."""
@@ -52,6 +52,14 @@ class TrainingCurves(QWidget):
         """Draw nothing."""
         self.show_points([], [])
 
+    def set_ink(self, colour: QColor) -> None:
+        """Draw axes and numbers in this colour, that of the theme's text."""
+        for name in ("left", "right", "bottom"):
+            axis = self.plot.getPlotItem().getAxis(name)
+            axis.setPen(colour)
+            axis.setTextPen(colour)
+        self._name_axes()
+
     def _add_right_axis(self) -> None:
         item = self.plot.getPlotItem()
         item.showAxis("right")
@@ -61,24 +69,18 @@ class TrainingCurves(QWidget):
         self._right.setYRange(0, 1, padding=0.02)
         self._right.addItem(self._dice)
         item.vb.sigResized.connect(self._follow)
-        item.setLabel("left", "Loss", color=_LOSS)
-        item.setLabel("right", "Dice, validation", color=_DICE)
-        item.setLabel("bottom", "Step")
+        self._name_axes()
         # SI prefixes would call step 1500 "1.5 (x1e+03)".
         for name in ("left", "right", "bottom"):
             item.getAxis(name).enableAutoSIPrefix(False)
 
+    def _name_axes(self) -> None:
+        item = self.plot.getPlotItem()
+        item.setLabel("left", "Loss", color=_LOSS)
+        item.setLabel("right", "Dice on validation", color=_DICE)
+
     def _follow(self, _: object = None) -> None:
         self._right.setGeometry(self.plot.getPlotItem().vb.sceneBoundingRect())
-
-    def _take_theme(self) -> None:
-        palette = self.palette()
-        self.plot.setBackground(palette.color(QPalette.ColorRole.Window))
-        text = palette.color(QPalette.ColorRole.WindowText)
-        for name in ("left", "right", "bottom"):
-            axis = self.plot.getPlotItem().getAxis(name)
-            axis.setPen(text)
-            axis.setTextPen(text)
 
 
 def _split(points: Points) -> tuple[list[int], list[float]]:

@@ -1,0 +1,217 @@
+"""How a training goes: curves, words, pictures, and what can be done with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qtpy.QtCore import Qt, QTimer, Signal
+from qtpy.QtGui import QPixmap
+from qtpy.QtWidgets import (
+    QComboBox,
+    QGridLayout,
+    QGroupBox,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_medseg.session import training_run
+from napari_medseg.session.training_run import RunFollower
+from napari_medseg.widgets.parts.job_progress import duration
+from napari_medseg.widgets.parts.messages import small_print
+from napari_medseg.widgets.parts.training_curves import TrainingCurves
+
+_INTERVAL_MS = 500
+_PATIENCE_MS = 20_000
+_PICTURE_HEIGHT = 180
+_WORDS = {
+    "new": "Starting…",
+    "running": "Training",
+    "stopping": "Stopping: the step is finished and saved…",
+    "stopped": "Stopped and saved",
+    "finished": "Finished",
+    "failed": "Failed",
+    "lost": "Ended without a word (the computer went off, or it was killed); resume it",
+}
+
+
+class TrainingView(QGroupBox):
+    """Follows one run at a time; the list of runs tells which.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the runs are.
+    """
+
+    ended = Signal(str)
+    """The run on display came to an end; with its phase."""
+    resume_asked = Signal()
+    add_asked = Signal()
+
+    def __init__(self, folder: Path, parent: QWidget | None = None) -> None:
+        super().__init__("Runs", parent)
+        self.folder = folder
+        self.run: RunFollower | None = None
+        self.runs = QComboBox()
+        self.runs.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.runs.setToolTip("Trainings on this computer, the latest first")
+        self.curves = TrainingCurves()
+        self.bar = QProgressBar()
+        self.bar.setFormat("%v of %m steps")
+        self.words = small_print()
+        self.picture = QLabel()
+        self.picture.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.stop_button = _button("Stop", "Finish the step, save, and end; it can be resumed")
+        self.resume_button = _button("Resume", "Go on from the last checkpoint")
+        self.add_button = _button("Add to my models", "Make the best weights a model of the docks")
+        self.folder_button = _button("Open folder", "Log, checkpoints and the checked values")
+        self._phase = ""
+        self._timer = QTimer(self)
+        self._timer.setInterval(_INTERVAL_MS)
+        self._lay_out()
+        self._timer.timeout.connect(self._poll)
+        self.runs.activated.connect(lambda index: self.show_run(self.runs.itemData(index)))
+        self.stop_button.clicked.connect(self._stop)
+        self.resume_button.clicked.connect(self.resume_asked)
+        self.add_button.clicked.connect(self.add_asked)
+        self.list_runs()
+
+    @property
+    def phase(self) -> str:
+        """What the run on display is doing; empty without one."""
+        return self.run.phase if self.run is not None else ""
+
+    def list_runs(self) -> None:
+        """Take over what runs there are, and turn to the latest if none is on display."""
+        self.runs.clear()
+        for run in training_run.runs_in(self.folder):
+            self.runs.addItem(run.name, run)
+        if self.run is None and self.runs.count():
+            self.show_run(self.runs.itemData(0))
+        elif self.run is not None:
+            self.runs.setCurrentIndex(self.runs.findData(self.run.run))
+        self._refresh()
+
+    def show_run(self, run: Path) -> None:
+        """Follow this run from its beginning."""
+        self.run, self._phase = RunFollower(run), ""
+        self.curves.clear()
+        self.picture.clear()
+        self.runs.setCurrentIndex(self.runs.findData(run))
+        self._poll()
+        self._timer.start()
+
+    def close_view(self) -> None:
+        """Stop looking; the training goes on."""
+        self._timer.stop()
+
+    def _poll(self) -> None:
+        if self.run is None:
+            return
+        if self.run.poll():
+            self.curves.show_points(self.run.losses, self.run.scores, self.run.steps)
+            self._show_picture()
+        before, self._phase = self._phase, self.phase
+        self._refresh()
+        if self._phase not in ("new", "running", "stopping"):
+            self._timer.stop()
+            if before in ("new", "running", "stopping"):
+                self.ended.emit(self._phase)
+
+    def _refresh(self) -> None:
+        run, phase = self.run, self.phase
+        for part in (self.curves, self.bar, self.words):
+            part.setVisible(run is not None)
+        at_work = phase in ("running", "stopping")
+        resumable = run is not None and training_run.can_resume(run.run)
+        _enable(self.stop_button, phase == "running", "No training runs." if run else "No run yet.")
+        _enable(
+            self.resume_button,
+            resumable and phase != "finished",
+            "It is still running." if at_work else "There is nothing to go on from.",
+        )
+        _enable(
+            self.add_button,
+            resumable,
+            "Wait for the end, or stop it." if at_work else "No run yet.",
+        )
+        _enable(self.folder_button, run is not None, "No run yet.")
+        if run is None:
+            return
+        self.bar.setRange(0, max(run.steps, 1))
+        self.bar.setValue(run.step)
+        self.words.setText(_sentence(run))
+
+    def _show_picture(self) -> None:
+        if self.run is None or self.run.preview is None:
+            return
+        pixmap = QPixmap(str(self.run.preview))
+        if not pixmap.isNull():
+            size = (max(self.width() - 30, 100), _PICTURE_HEIGHT)
+            self.picture.setPixmap(
+                pixmap.scaled(
+                    *size,
+                    Qt.AspectRatioMode.KeepAspectRatio,
+                    Qt.TransformationMode.SmoothTransformation,
+                )
+            )
+            self.picture.setToolTip("Validation cases: outlines of the reference and of the net")
+
+    def _stop(self) -> None:
+        if self.run is None:
+            return
+        run = self.run.run
+        if self.stop_button.text() == "Kill":
+            training_run.kill(run)
+            return
+        training_run.stop(run)
+        QTimer.singleShot(_PATIENCE_MS, self._offer_kill)
+        self._poll()
+
+    def _offer_kill(self) -> None:
+        if self.phase == "stopping":
+            self.stop_button.setText("Kill")
+            _enable(self.stop_button, True, "")
+            self.stop_button.setToolTip("It does not listen; the last checkpoint stays good")
+
+    def _lay_out(self) -> None:
+        column = QVBoxLayout(self)
+        for part in (self.runs, self.bar, self.words, self.curves, self.picture):
+            column.addWidget(part)
+        buttons = QGridLayout()
+        for number, button in enumerate(
+            (self.stop_button, self.resume_button, self.add_button, self.folder_button)
+        ):
+            buttons.addWidget(button, number // 2, number % 2)
+        column.addLayout(buttons)
+
+
+def _sentence(run: RunFollower) -> str:
+    phase = run.phase
+    parts = [_WORDS[phase]]
+    if run.losses:
+        parts.append(f"loss {run.losses[-1][1]:.3f}")
+    if run.best is not None:
+        parts.append(f"Dice {run.scores[-1][1]:.3f} (best {run.best:.3f})")
+    left = run.seconds_left
+    if phase == "running" and left is not None:
+        parts.append(f"about {duration(left)} left")
+    sentence = " · ".join(parts)
+    return f"{sentence}\n⚠ {run.message}" if run.message else sentence
+
+
+def _enable(button: QPushButton, possible: bool, reason: str) -> None:
+    tip = button.property("tip")
+    button.setEnabled(possible)
+    button.setToolTip(tip if possible else reason)
+
+
+def _button(text: str, tip: str) -> QPushButton:
+    button = QPushButton(text)
+    button.setProperty("tip", tip)
+    button.setToolTip(tip)
+    return button

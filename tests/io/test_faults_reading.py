@@ -10,10 +10,12 @@ import pydicom
 import pytest
 
 from napari_medseg.io.errors import ReadError
+from napari_medseg.io.findings import FindingWarning
 from napari_medseg.io.images import read_image
 from napari_medseg.io.layers import read_layers
 from napari_medseg.io.volume import read_volume
 from tests.io.dicom_phantoms import (
+    COMPRESSIONS,
     SAGITTAL,
     SHAPE,
     block,
@@ -170,6 +172,35 @@ def test_33_cut_slice_is_refused_by_name(tmp_path, which, kept):
     phantom.files[which].write_bytes(whole[:kept])
     with pytest.raises(ReadError, match=phantom.files[which].name):
         read_volume(phantom.folder)
+
+
+@pytest.mark.parametrize("compression", [None, *COMPRESSIONS])
+@pytest.mark.parametrize("which, is_volume", [(5, True), (2, False)])
+def test_33_the_window_shows_the_rest_and_names_what_is_missing(
+    tmp_path, which, is_volume, compression
+):
+    stored = block((6, 36, 40))
+    phantom = write_series(tmp_path / "a", stored=stored, compression=COMPRESSIONS.get(compression))
+    cut = phantom.files[which]
+    cut.write_bytes(cut.read_bytes()[:-60])
+    with pytest.warns(FindingWarning) as said:
+        ((data, attributes, _),) = read_layers(str(phantom.folder))
+    (sentence,) = [str(w.message) for w in said if "missing in what is shown" in str(w.message)]
+    assert cut.name in sentence
+    np.testing.assert_array_equal(data, np.delete(phantom.values, which, axis=0))
+    assert attributes["units"] == (("mm",) if is_volume else ("pixel",)) * 3
+
+
+def test_33_a_damaged_file_of_another_series_keeps_none_from_opening(tmp_path):
+    phantom = write_series(tmp_path / "a")
+    other = write_series(tmp_path / "b", number=9, stored=block()[:3])
+    other.files[0].write_bytes(other.files[0].read_bytes()[:-20])
+    image = read_volume(tmp_path, series=1)
+    np.testing.assert_array_equal(image.data, phantom.values)
+    (finding,) = image.findings
+    assert finding.code == "damaged" and other.files[0].name in finding.sentence
+    with pytest.raises(ReadError, match=other.files[0].name):
+        read_volume(tmp_path, series=2)
 
 
 def test_34_localizer_of_three_directions_is_several_series(tmp_path):

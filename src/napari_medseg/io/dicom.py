@@ -44,6 +44,9 @@ def holds_dicom(folder: Path) -> bool:
 def read_header(file: Path) -> Dataset:
     """Give everything of a file but its pixels.
 
+    Where those begin stands in the attribute ``pixels_at`` of what is given, so that they can be
+    read without going through the header once more; None where nobody can tell.
+
     Raises
     ------
     ReadError
@@ -51,8 +54,11 @@ def read_header(file: Path) -> Dataset:
     """
     pydicom = import_pydicom()
     try:
-        with quiet():
-            header: Dataset = pydicom.dcmread(file, stop_before_pixels=True)
+        with quiet(), file.open("rb") as stream:
+            header: Dataset = pydicom.dcmread(stream, stop_before_pixels=True)
+            syntax = header.file_meta.get("TransferSyntaxUID")
+            plain = syntax is not None and not syntax.is_deflated
+            header.pixels_at = stream.tell() if plain else None
     except PermissionError as error:
         raise ReadError(f"You may not read {file.name}; ask its owner for the right to.") from error
     except Exception as error:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from os import SEEK_CUR
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,9 @@ from napari_medseg.io.errors import ReadError
 
 if TYPE_CHECKING:
     from pydicom import Dataset
+
+_HEAD = 12  # bytes before the first item of compressed pixels: tag, kind and length of the element
+_ITEM = 0xE000FFFE
 
 
 @dataclass(frozen=True)
@@ -223,14 +228,34 @@ def _checked_pose(corner: Sequence[float], turn: Sequence[float]) -> Pose:
 
 
 def _check_size(file: Path, header: Dataset, count: int) -> None:
-    """Raise where a file without compression is shorter than the pixels it announces."""
+    """Raise where a file is shorter than the pixels it announces."""
     syntax = getattr(header.file_meta, "TransferSyntaxUID", None)
-    if syntax is None or syntax.is_encapsulated or syntax.is_deflated:
+    start = getattr(header, "pixels_at", None)
+    if syntax is None or start is None:
         return
-    samples = int(header.get("SamplesPerPixel", 1))
-    bits = int(header.get("BitsAllocated", 8)) * samples
-    if str(header.get("PhotometricInterpretation", "")) == "YBR_FULL_422":
-        bits = bits * 2 // 3
-    needed = int(header.Rows) * int(header.Columns) * count * bits // 8
-    if file.stat().st_size < needed:
-        raise ReadError(f"{file.name} is cut off; get the file again from where it came.")
+    if syntax.is_encapsulated:
+        whole = _holds_all_items(file, start)
+    else:
+        samples = int(header.get("SamplesPerPixel", 1))
+        bits = int(header.get("BitsAllocated", 8)) * samples
+        if str(header.get("PhotometricInterpretation", "")) == "YBR_FULL_422":
+            bits = bits * 2 // 3
+        needed = int(header.Rows) * int(header.Columns) * count * bits // 8
+        whole = file.stat().st_size - start >= needed
+    if not whole:
+        raise ReadError(no_pixels(file))
+
+
+def _holds_all_items(file: Path, start: int) -> bool:
+    """Tell whether compressed pixels are all there; decoders make up what is not (PS3.5, A.4)."""
+    size = file.stat().st_size
+    with file.open("rb") as stream:
+        stream.seek(start + _HEAD)
+        while len(head := stream.read(8)) == 8:
+            tag, length = struct.unpack("<LL", head)
+            if tag != _ITEM:
+                return True
+            if stream.tell() + length > size:
+                return False
+            stream.seek(length, SEEK_CUR)
+    return False

@@ -9,15 +9,15 @@ from pathlib import Path
 from napari_medseg.io.dicom import is_segmentation, read_header
 from napari_medseg.io.dicom_segments import read_segmentation, referenced_series
 from napari_medseg.io.dicom_volume import read_series
-from napari_medseg.io.errors import ReadError, guarded
+from napari_medseg.io.errors import DamagedFileError, ReadError, guarded
 from napari_medseg.io.findings import Finding
 from napari_medseg.io.images import ImageFile
 from napari_medseg.io.labels import LabelFile
 from napari_medseg.io.series import (
     Choose,
+    Damage,
     Folder,
     Series,
-    refuse_damaged,
     scan_files,
     scan_folder,
 )
@@ -30,7 +30,8 @@ def dicom_images(
     """Give the image of a folder or of files, and the segmentations that belong to it.
 
     Of several series it is the one that `choose` gives; without it the largest, with a finding
-    that tells of the others.
+    that tells of the others. A damaged file does not keep the others from being shown: there is a
+    finding that names it, and where it leaves a gap the rest is single planes and no volume.
 
     Parameters
     ----------
@@ -53,7 +54,6 @@ def dicom_images(
     if len(paths) == 1 and first.is_file():
         return [_segments_alone(first)] if _is_segmentation(first) else [_one_file(first)]
     found = scan_folder(first) if first.is_dir() else scan_files(paths)
-    refuse_damaged(found)
     if not found.series:
         return [read_segmentation(file) for file in found.segmentations]
     several = len(found.series) > 1
@@ -61,11 +61,12 @@ def dicom_images(
     if chosen is None:
         return []
     image = checked(
-        guarded(first, lambda: read_series(chosen, planes_if_uneven=True)),
+        guarded(first, lambda: _without_damaged(chosen)),
         first if first.is_dir() else first.parent,
     )
     if several and choose is None:
-        image = replace(image, findings=(*image.findings, _others(len(found.series) - 1)))
+        image = _with_findings(image, [_others(len(found.series) - 1)])
+    image = _with_findings(image, [d.finding() for d in found.damaged if d.may_belong_to(chosen)])
     return [image, *_segmentations(found, chosen, image)]
 
 
@@ -74,6 +75,30 @@ def _others(count: int) -> Finding:
         "other series",
         f"This is the largest of {count + 1} series here; open a folder of one series for another.",
     )
+
+
+def _with_findings(image: ImageFile, findings: Sequence[Finding]) -> ImageFile:
+    return replace(image, findings=(*image.findings, *findings))
+
+
+def _without_damaged(series: Series) -> ImageFile:
+    """Read a series, leaving out files that turn out to be damaged when they are decoded.
+
+    Raises
+    ------
+    ReadError
+        Where nothing is left, or something else is wrong.
+    """
+    missing: list[Finding] = []
+    while True:
+        try:
+            return _with_findings(read_series(series, planes_if_uneven=True), missing)
+        except DamagedFileError as error:
+            left = tuple(frame for frame in series.frames if frame.file != error.file)
+            if not left:
+                raise
+            missing.append(Damage(str(error)).finding())
+            series = replace(series, frames=left)
 
 
 def _one_file(file: Path) -> ImageFile:

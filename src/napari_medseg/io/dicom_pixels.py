@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import struct
+from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medseg.io.dicom import import_pydicom, quiet, text
+from napari_medseg.io.dicom import import_pydicom, no_pixels, quiet, text
 from napari_medseg.io.dicom_frames import Frame
-from napari_medseg.io.errors import ReadError
+from napari_medseg.io.errors import DamagedFileError, ReadError
 
 _INTEGERS = (np.int16, np.uint16, np.int32)
+_PIXEL_ELEMENTS = {
+    (0x7FE0, 0x0008): "FloatPixelData",
+    (0x7FE0, 0x0009): "DoubleFloatPixelData",
+    (0x7FE0, 0x0010): "PixelData",
+}
 
 
 def is_colour(frame: Frame) -> bool:
@@ -52,17 +58,26 @@ def all_stored_values(frames: Sequence[Frame]) -> NDArray[Any]:
     ReadError
         As `stored_values`, and where a frame is of another type than the first.
     """
-    planes: list[NDArray[Any]] = []
+    stored: NDArray[Any] | None = None
+    place = 0
     for _, run in groupby(frames, key=lambda frame: frame.file):
-        together = list(run)
-        if len(together) > 1:
-            whole = _decoded(together[0], None)
-            whole = whole.reshape(-1, *_shape(together[0]))
-            planes += [whole[frame.index] for frame in together]
-        else:
-            planes.append(stored_values(together[0]))
-    types = {plane.dtype for plane in planes}
-    return planes[0][None] if len(planes) == 1 else np.stack(planes, dtype=np.result_type(*types))
+        for plane in _planes_of_file(list(run)):
+            if stored is None:
+                stored = np.empty((len(frames), *plane.shape), plane.dtype)
+            elif plane.dtype != stored.dtype:
+                stored = stored.astype(np.result_type(stored, plane), copy=False)
+            stored[place] = plane
+            place += 1
+    assert stored is not None  # there is no image without a frame
+    return stored
+
+
+def _planes_of_file(frames: Sequence[Frame]) -> Iterator[NDArray[Any]]:
+    if len(frames) == 1:
+        yield stored_values(frames[0])
+        return
+    whole = _decoded(frames[0], None).reshape(-1, *_shape(frames[0]))
+    yield from (whole[frame.index] for frame in frames)
 
 
 def values_of(frames: Sequence[Frame]) -> NDArray[Any]:
@@ -85,7 +100,8 @@ def values_of(frames: Sequence[Frame]) -> NDArray[Any]:
     if not any(map(is_calibrated, frames)):
         return np.stack([_upright(f, p) for f, p in zip(frames, stored, strict=True)])
     ranges = [(float(plane.min()), float(plane.max())) for plane in stored]
-    values = np.empty(stored.shape, _type_for(frames, ranges, stored.dtype))
+    dtype = _type_for(frames, ranges, stored.dtype)
+    values = stored if stored.dtype == dtype else np.empty(stored.shape, dtype)  # or in place
     for frame, plane, out in zip(frames, stored, values, strict=True):
         _rescale(frame, plane, out)
     return values
@@ -154,37 +170,67 @@ def _shape(frame: Frame) -> tuple[int, ...]:
 
 
 def _decoded(frame: Frame, index: int | None) -> NDArray[Any]:
-    pydicom = import_pydicom()
-    from pydicom.pixels import apply_color_lut, pixel_array
+    import_pydicom()
+    from pydicom.pixels import apply_color_lut
 
-    syntax = frame.header.file_meta.get("TransferSyntaxUID")
     try:
         with quiet():
-            whole = bool(syntax and syntax.is_deflated)  # pydicom cannot look into such a file
-            pixels = pixel_array(pydicom.dcmread(frame.file) if whole else frame.file, index=index)
+            pixels = _from_file(frame, index)
             if _photometric(frame) == "PALETTE COLOR":
                 colours = apply_color_lut(pixels, frame.header)
                 pixels = colours if colours.dtype == np.uint8 else (colours >> 8).astype(np.uint8)
     except MemoryError:
         raise
     except Exception as error:
-        raise ReadError(_why_not(frame, error)) from error
+        raise _why_not(frame, error) from error
     return pixels[..., :3] if is_colour(frame) else pixels
 
 
-def _why_not(frame: Frame, error: Exception) -> str:
+def _from_file(frame: Frame, index: int | None) -> NDArray[Any]:
+    """Decode one frame or all of them, without going through the header again where possible."""
+    from pydicom import dcmread
+    from pydicom.pixels import get_decoder, pixel_array
+    from pydicom.pixels.utils import as_pixel_options
+
+    header, start = frame.header, getattr(frame.header, "pixels_at", None)
+    if start is None:
+        syntax = header.file_meta.get("TransferSyntaxUID")
+        whole = bool(syntax and syntax.is_deflated)  # pydicom cannot look into such a file
+        return np.asarray(pixel_array(dcmread(frame.file) if whole else frame.file, index=index))
+    syntax = header.file_meta.TransferSyntaxUID
+    with frame.file.open("rb") as stream:
+        stream.seek(start)
+        options = as_pixel_options(header, **_pixel_element(stream, syntax))
+        source = stream if syntax.is_encapsulated else stream.read()
+        options |= {"transfer_syntax_uid": syntax, "view_only": not syntax.is_encapsulated}
+        return np.asarray(get_decoder(syntax).as_array(source, index=index, **options)[0])
+
+
+def _pixel_element(stream: BinaryIO, syntax: Any) -> dict[str, str]:
+    """Read past the head of the element of the pixels; tell its keyword and kind (PS3.5, 7.1)."""
+    order = "<" if syntax.is_little_endian else ">"
+    group, element, kind, _ = struct.unpack(f"{order}HH2sH", stream.read(8))
+    found = {"pixel_keyword": _PIXEL_ELEMENTS[group, element]}
+    if syntax.is_implicit_VR:
+        return found
+    stream.read(4)  # the length
+    return found | {"pixel_vr": kind.decode("ascii")}
+
+
+def _why_not(frame: Frame, error: Exception) -> ReadError:
     name, reason = frame.file.name, str(error)
     syntax = frame.header.file_meta.get("TransferSyntaxUID")
     if ("missing" in reason and "depend" in reason) or "no decoder" in reason.lower():
-        return (
+        return ReadError(
             f"{name} is compressed ({getattr(syntax, 'name', 'unknown')}) and nothing installed "
             "can undo that; install 'napari-medseg[medical]' or export it without compression."
         )
     if isinstance(error, ValueError) and syntax and not syntax.is_encapsulated:
-        return f"{name} is cut off; get the file again from where it came."
-    return (
+        return DamagedFileError(no_pixels(frame.file), frame.file)
+    return DamagedFileError(
         f"{name} holds pixels that cannot be decoded ({type(error).__name__}); export it again "
-        "from where it came, without compression if that can be chosen."
+        "from where it came, without compression if that can be chosen.",
+        frame.file,
     )
 
 
@@ -227,5 +273,12 @@ def _rescale(frame: Frame, stored: NDArray[Any], out: NDArray[Any]) -> None:
     if out.dtype.kind == "f":
         np.multiply(stored, slope, out=out, casting="unsafe")
         out += intercept
-    else:
-        out[...] = stored.astype(np.int64) * int(slope) + int(intercept)
+        return
+    # `out` holds every result. Its arithmetic leaves multiples of its range out on the way, so
+    # that stored values which it does not hold come out right too.
+    integer = out.dtype.type
+    if not np.may_share_memory(out, stored):
+        np.copyto(out, stored, casting="unsafe")
+    if slope != 1.0:
+        out *= np.int64(slope).astype(integer)
+    out += np.int64(intercept).astype(integer)

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from napari_medseg.io.dicom import import_pydicom, is_segmentation, quiet, read_header, text
 from napari_medseg.io.dicom_frames import Frame, Pose, frames_of
+from napari_medseg.io.dicom_grid import TO_APP
 from napari_medseg.io.dicom_pixels import all_stored_values
-from napari_medseg.io.dicom_volume import TO_APP
 from napari_medseg.io.errors import ReadError, guarded
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.images import ImageFile

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from napari_medseg.io.dicom import is_dicom, is_segmentation, read_header
 from napari_medseg.io.dicom_frames import Frame, Pose, frames_of
-from napari_medseg.io.dicom_volume import TO_APP
+from napari_medseg.io.dicom_grid import TO_APP
 from napari_medseg.io.errors import ReadError
 from napari_medseg.io.steps import Step, Steps
 

@@ -13,6 +13,22 @@ class ReadError(OSError, ValueError):
     """A file could not be read; the message is one sentence that says why and what to do."""
 
 
+class DamagedFileError(ReadError):
+    """One file of several is damaged; the others may be whole.
+
+    Parameters
+    ----------
+    sentence : str
+        What is wrong with it.
+    file : Path
+        Which.
+    """
+
+    def __init__(self, sentence: str, file: Path) -> None:
+        super().__init__(sentence)
+        self.file = file
+
+
 def guarded(file: Path, read: Callable[[], T]) -> T:
     """Call `read` and turn whatever a decoder raises into one sentence about the file.
 

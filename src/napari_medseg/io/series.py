@@ -21,6 +21,7 @@ from napari_medseg.io.dicom import (
 from napari_medseg.io.dicom_frames import Frame, frames_of
 from napari_medseg.io.dicom_pixels import value_of, value_type, window_of
 from napari_medseg.io.errors import ReadError
+from napari_medseg.io.findings import Finding
 
 _THUMBNAIL = 96
 Choose = Callable[[Sequence["Series"]], "Series | None"]
@@ -78,6 +79,22 @@ class Series:
 
 
 @dataclass(frozen=True)
+class Damage:
+    """A file that cannot be read: what is wrong with it, and the UID of its series if known."""
+
+    sentence: str
+    series: str = ""
+
+    def may_belong_to(self, series: Series) -> bool:
+        """Whether the file may be a part of this series."""
+        return self.series in ("", series.uid)
+
+    def finding(self) -> Finding:
+        """Tell that something is missing."""
+        return Finding("damaged", f"{self.sentence} It is missing in what is shown.")
+
+
+@dataclass(frozen=True)
 class Folder:
     """What a folder of DICOM files holds.
 
@@ -87,13 +104,13 @@ class Folder:
         The images, those of most planes first.
     segmentations : tuple of Path
         DICOM-SEG files.
-    unreadable : tuple of str
-        A sentence for each file that is DICOM and an image, but damaged.
+    damaged : tuple of Damage
+        Files that are DICOM and an image, but cannot be read.
     """
 
     series: tuple[Series, ...]
     segmentations: tuple[Path, ...] = ()
-    unreadable: tuple[str, ...] = ()
+    damaged: tuple[Damage, ...] = ()
 
 
 def list_series(folder: Path) -> list[Series]:
@@ -119,8 +136,8 @@ def scan_folder(folder: Path) -> Folder:
     if found.series or found.segmentations:
         return found
     raise ReadError(
-        found.unreadable[0]
-        if found.unreadable
+        found.damaged[0].sentence
+        if found.damaged
         else f"{folder.name} is a folder without DICOM images; give the files in it, or the "
         "folder of a series."
     )
@@ -130,31 +147,35 @@ def scan_files(files: Iterable[Path]) -> Folder:
     """Look through files for DICOM.
 
     Files that are no DICOM are passed over, and so are reports, plans and other objects without
-    an image. A damaged image is told in `Folder.unreadable`: a series must not silently lack it.
+    an image. A damaged image is told in `Folder.damaged`: a series must not silently lack it.
     """
     frames: list[Frame] = []
-    segmentations, unreadable = [], []
+    segmentations: list[Path] = []
+    damaged: list[Damage] = []
     for file in files:
         if file.name.startswith(".") or file.name.upper() == "DICOMDIR":
             continue
         if not is_dicom(file):
             if file.suffix.lower() in DICOM_SUFFIXES:
-                unreadable.append(f"{file.name} is no whole DICOM file (the preamble is missing).")
+                sentence = f"{file.name} is no whole DICOM file (the preamble is missing)."
+                damaged.append(Damage(sentence))
             continue
+        uid = ""
         try:
             header = read_header(file)
+            uid = text(header, "SeriesInstanceUID")
             if is_segmentation(header):
                 segmentations.append(file)
             elif "Rows" in header:
                 frames += frames_of(file, header)
             elif is_cut(header):
-                unreadable.append(no_pixels(file))
+                damaged.append(Damage(no_pixels(file)))
         except ReadError as error:
-            unreadable.append(str(error))
-    return Folder(_grouped(frames), tuple(segmentations), tuple(unreadable))
+            damaged.append(Damage(str(error), uid))
+    return Folder(_grouped(frames), tuple(segmentations), tuple(damaged))
 
 
-def refuse_damaged(found: Folder) -> None:
+def refuse_damaged(found: Folder, chosen: Series) -> None:
     """Raise where a file is damaged that may belong to the series which is to be opened.
 
     Raises
@@ -162,8 +183,9 @@ def refuse_damaged(found: Folder) -> None:
     ReadError
         That names the file.
     """
-    if found.unreadable:
-        raise ReadError(found.unreadable[0])
+    for damage in found.damaged:
+        if damage.may_belong_to(chosen):
+            raise ReadError(damage.sentence)
 
 
 def series_of_file(file: Path) -> Series:

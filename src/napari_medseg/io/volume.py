@@ -87,11 +87,13 @@ def _dicom_folder(folder: Path, series: int | str | None, planes_if_uneven: bool
 
     def read() -> ImageFile:
         found = scan_folder(folder)
-        refuse_damaged(found)
         if not found.series:
             raise ReadError(f"{folder.name} holds segmentations and no image.")
         chosen = choose_series(found.series, series, f"The folder {folder.name}")
-        return read_series(chosen, planes_if_uneven=planes_if_uneven)
+        refuse_damaged(found, chosen)
+        image = read_series(chosen, planes_if_uneven=planes_if_uneven)
+        others = [damage.finding() for damage in found.damaged]
+        return replace(image, findings=(*image.findings, *others))
 
     return checked(guarded(folder, read), folder)
 

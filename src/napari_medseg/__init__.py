@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from napari_medseg.engine.cluster import cluster
     from napari_medseg.engine.compare import compare
     from napari_medseg.engine.measure import measure
+    from napari_medseg.engine.pick import pick_cluster
     from napari_medseg.engine.results import Progress, Provenance, Segmentation
     from napari_medseg.engine.segment import segment
     from napari_medseg.engine.support import SupportExample, SupportSet
     from napari_medseg.io.geometry import Geometry
+    from napari_medseg.io.images import read_image
     from napari_medseg.zoo.cards import ModelCard
     from napari_medseg.zoo.registry import list_models
 
@@ -39,6 +41,8 @@ _HOME = {
     "compare": "engine.compare",
     "list_models": "zoo.registry",
     "measure": "engine.measure",
+    "pick_cluster": "engine.pick",
+    "read_image": "io.images",
     "segment": "engine.segment",
     "segment_by_example": "engine.by_example",
 }
@@ -55,6 +59,8 @@ __all__ = [
     "compare",
     "list_models",
     "measure",
+    "pick_cluster",
+    "read_image",
     "segment",
     "segment_by_example",
 ]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from napari_medseg.engine import by_example
+from napari_medseg.engine import canvas
 from napari_medseg.engine.by_example import (
     ByExampleOptions,
     by_example_job,
@@ -296,7 +296,7 @@ def test_probabilities_can_be_left_out(support: SupportSet) -> None:
 def test_probabilities_that_do_not_fit_are_left_out_and_the_user_is_told(
     support: SupportSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(by_example, "fits", lambda n_bytes: False)
+    monkeypatch.setattr(canvas, "fits", lambda n_bytes: False)
     result, told = finished(by_example_job(make_plane(9)[0], support, FINDS))
     assert result.probabilities is None
     assert result.labels.any()

@@ -10,11 +10,10 @@ from collections.abc import Generator, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from napari_medseg.engine.cut import labels_from_probabilities
+from napari_medseg.engine.canvas import Canvas
 from napari_medseg.engine.looks import Look, Looks, Subject, look
-from napari_medseg.engine.memory import fits, queries_per_pass
+from napari_medseg.engine.memory import queries_per_pass
 from napari_medseg.engine.options import DEFAULT_MODEL, ByExampleOptions
 from napari_medseg.engine.planes import Planes
 from napari_medseg.engine.prepare import PreparedSupport, prepare
@@ -22,13 +21,14 @@ from napari_medseg.engine.results import (
     Job,
     PlanePreview,
     Progress,
-    Provenance,
     Segmentation,
     finished,
+    made_from,
 )
 from napari_medseg.engine.scaling import ValueRange
 from napari_medseg.engine.support import SupportSet
 from napari_medseg.zoo.cards import ModelCard
+from napari_medseg.zoo.specs import OutputSpec
 
 __all__ = ["DEFAULT_MODEL", "ByExampleOptions", "by_example_job", "segment_by_example"]
 
@@ -38,6 +38,7 @@ def by_example_job(
     support: SupportSet,
     options: ByExampleOptions | None = None,
     *,
+    axis: int = 0,
     rgb: bool | None = None,
     planes: Sequence[int] | None = None,
     value_range: ValueRange | None = None,
@@ -53,12 +54,10 @@ def by_example_job(
         At least one example; a `SupportSet.snapshot` where others may change it meanwhile.
     options : ByExampleOptions, optional
         See there.
-    rgb : bool, optional
-        Whether the last axis holds colours; by default as in `Planes`.
+    axis, rgb, value_range
+        As for `Planes`.
     planes : sequence of int, optional
         Planes of a volume to fill, in this order; by default all. The others stay 0.
-    value_range : tuple of float, optional
-        Raw values that become 0 and 1; by default the robust range of the whole image.
 
     Yields
     ------
@@ -79,13 +78,23 @@ def by_example_job(
         Where even a single pass does not fit.
     """
     options = options or ByExampleOptions()
-    volume = Planes(image, rgb, value_range)
+    volume = Planes(image, rgb, value_range, axis)
     order = volume.checked_order(planes)
     prepared = yield from prepare(support, options, volume.is_rgb, len(order))
-    result = _Result(volume, prepared, options)
+    output = OutputSpec("sigmoid", len(prepared.class_names) - 1)
+    canvas = Canvas(volume, output, options.threshold, options.keep_probabilities)
+    done = 0
     for chunk in _chunks(order, prepared):
-        yield from _fill(chunk, volume, prepared, result, len(order))
-    return result.segmentation(order)
+        yield from _fill(chunk, volume, prepared, canvas, (done, len(order)))
+        done += len(chunk)
+    found = {
+        "device": str(prepared.predictor.device),
+        "support_sha256": prepared.support_hash,
+        "looks": _ways(prepared),
+    }
+    card, parameters = prepared.card, options.as_dict() | found
+    made = made_from(volume, order, "by-example", card.name, parameters, card.sha256)
+    return canvas.segmentation(prepared.class_names, options.post, made)
 
 
 def segment_by_example(
@@ -93,6 +102,7 @@ def segment_by_example(
     support: SupportSet,
     *,
     model: str | ModelCard = DEFAULT_MODEL,
+    axis: int = 0,
     rgb: bool | None = None,
     planes: Sequence[int] | None = None,
     value_range: ValueRange | None = None,
@@ -102,7 +112,7 @@ def segment_by_example(
 
     Parameters
     ----------
-    image, support, rgb, planes, value_range
+    image, support, axis, rgb, planes, value_range
         As for `by_example_job`.
     model : str or ModelCard
         An in-context model of the zoo.
@@ -115,65 +125,23 @@ def segment_by_example(
         At the image's resolution.
     """
     chosen = ByExampleOptions(model=model, **options)
-    job = by_example_job(image, support, chosen, rgb=rgb, planes=planes, value_range=value_range)
-    return finished(job)
-
-
-class _Result:
-    """The labels and probabilities that fill up plane by plane."""
-
-    def __init__(
-        self, volume: Planes, prepared: PreparedSupport, options: ByExampleOptions
-    ) -> None:
-        self.volume, self.prepared, self.options = volume, prepared, options
-        n_classes = len(prepared.class_names) - 1
-        self.done = 0
-        self.labels = np.zeros(volume.shape, np.uint8)
-        shape = (n_classes, *volume.shape)
-        wanted = options.keep_probabilities and fits(4 * int(np.prod(shape)))
-        self.probabilities = np.zeros(shape, np.float32) if wanted else None
-        self.notice = (
-            "The probabilities of the whole volume do not fit into memory and are not kept."
-            if options.keep_probabilities and not wanted
-            else ""
+    return finished(
+        by_example_job(
+            image, support, chosen, axis=axis, rgb=rgb, planes=planes, value_range=value_range
         )
+    )
 
-    def blank(self) -> NDArray[np.float32]:
-        """Give the probabilities of a plane on which nothing is found."""
-        return np.zeros((len(self.prepared.class_names) - 1, *self.volume.plane_shape), np.float32)
 
-    def put(self, index: int, plane: NDArray[np.float32]) -> None:
-        """Take a finished plane, (C, H, W)."""
-        at: Any = index if self.volume.is_volume else slice(None)
-        self.labels[at] = labels_from_probabilities(plane, self.options.threshold)
-        if self.probabilities is not None:
-            self.probabilities[:, at] = plane
-        self.done += 1
-
-    def segmentation(self, order: Sequence[int]) -> Segmentation:
-        """Give the result with all that it depends on."""
-        from napari_medseg import __version__
-
-        card, ways = self.prepared.card, self.prepared.ways
-        parameters = {
-            **self.options.as_dict(),
-            "device": str(self.prepared.predictor.device),
-            "value_range": list(self.volume.value_range),
-            "planes": list(order) if self.volume.is_volume else None,
-            "support_sha256": self.prepared.support_hash,
-            "looks": {
-                self.prepared.class_names[index]: {
-                    "colour": "learned" if way.learned else "grey",
-                    "twice": way.twice,
-                    "leave_one_out": way.scores,
-                }
-                for index, way in ways.items()
-            },
+def _ways(prepared: PreparedSupport) -> dict[str, Any]:
+    """Say how each class was looked at, and by what leave-one-out score that was chosen."""
+    return {
+        prepared.class_names[index]: {
+            "colour": "learned" if way.learned else "grey",
+            "twice": way.twice,
+            "leave_one_out": way.scores,
         }
-        provenance = Provenance(
-            "by-example", card.name, card.sha256, parameters, f"napari-medseg {__version__}"
-        )
-        return Segmentation(self.labels, self.probabilities, self.prepared.class_names, provenance)
+        for index, way in prepared.ways.items()
+    }
 
 
 def _chunks(order: list[int], prepared: PreparedSupport) -> list[list[int]]:
@@ -185,28 +153,35 @@ def _chunks(order: list[int], prepared: PreparedSupport) -> list[list[int]]:
 
 
 def _fill(
-    chunk: list[int], volume: Planes, prepared: PreparedSupport, result: _Result, total: int
+    chunk: list[int],
+    volume: Planes,
+    prepared: PreparedSupport,
+    canvas: Canvas,
+    position: tuple[int, int],
 ) -> Generator[Progress, None, None]:
-    """Segment some planes together and report each as it is finished."""
+    """Segment some planes together and report each as it is finished, counting from `position`."""
+    done, total = position
     scaled = {index: volume.scaled(index) for index in chunk}
     seen = [index for index in chunk if np.ptp(scaled[index][0]) > 0]
     subjects = [Subject(scaled[index][0], task) for index in seen for task in prepared.tasks]
     passes = look(prepared.predictor, subjects, prepared.averaging)
-    where = f"Plane {chunk[0]}" if volume.is_volume else "Looking"
-    looks = iter((yield from _told(passes, result, where, total)))
+    words = (f"Plane {chunk[0]}" if volume.is_volume else "Looking", canvas.notice)
+    looks = iter((yield from _told(passes, prepared, words, position)))
     for index in chunk:
-        plane = result.blank()
+        plane = np.zeros((len(prepared.class_names) - 1, *volume.plane_shape), np.float32)
         if index in seen:
             for task in prepared.tasks:
                 plane[task.index - 1] = next(looks).last
-        plane[:, ~scaled[index][1]] = 0.0
-        result.put(index, plane)
-        message = f"{result.done} of {total} planes done" if volume.is_volume else "Done"
-        yield Progress(result.done, total, message, PlanePreview(index, plane))
+        finite = scaled[index][1]
+        plane[:, ~finite] = 0.0
+        canvas.put(index, 0, plane, finite)
+        done += 1
+        message = f"{done} of {total} planes done" if volume.is_volume else "Done"
+        yield Progress(done, total, message, PlanePreview(index, plane))
 
 
 def _told(
-    passes: Looks, result: _Result, where: str, total: int
+    passes: Looks, prepared: PreparedSupport, words: tuple[str, str], position: tuple[int, int]
 ) -> Generator[Progress, None, list[Look]]:
     while True:
         try:
@@ -214,5 +189,5 @@ def _told(
         except StopIteration as stop:
             looks: list[Look] = stop.value
             return looks
-        notices = (where, result.notice, result.prepared.predictor.notice)
-        yield Progress(result.done, total, ". ".join(text for text in notices if text))
+        said = (*words, prepared.predictor.notice)
+        yield Progress(*position, ". ".join(text for text in said if text))

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from napari_medseg.engine.cut import labels_from_probabilities
 from napari_medseg.engine.memory import fits
 from napari_medseg.engine.planes import Planes
-from napari_medseg.engine.results import PlanePreview
+from napari_medseg.engine.postprocess import PostProcess, postprocess
+from napari_medseg.engine.results import PlaneLabels, PlanePreview, Provenance, Segmentation
 from napari_medseg.zoo.specs import OutputSpec
 
 PREVIEW_PIXELS = 2**24
@@ -32,6 +33,8 @@ class Canvas:
         weighs the classes against the background (softmax), for the most probable of all.
     keep_probabilities : bool
         Whether to keep them, if they fit into memory.
+    previews : bool
+        Whether to give previews although probabilities are not kept.
     """
 
     def __init__(
@@ -40,6 +43,7 @@ class Canvas:
         output: OutputSpec,
         threshold: float | None,
         keep_probabilities: bool,
+        previews: bool = False,
     ) -> None:
         self._planes, self._output, self._threshold = planes, output, threshold
         dtype = np.dtype(np.uint8 if output.n_classes <= 255 else np.uint16)
@@ -52,10 +56,12 @@ class Canvas:
             if keep_probabilities and not wanted
             else ""
         )
+        self._previews = previews
+        self._finished: set[int] = set()
         small = int(np.prod(planes.plane_shape)) <= PREVIEW_PIXELS
         self._shown = (
             np.zeros((output.n_classes, *planes.plane_shape), np.float32)
-            if small and keep_probabilities and not wanted
+            if small and (keep_probabilities or previews) and not wanted
             else None
         )
 
@@ -86,6 +92,7 @@ class Canvas:
         else:
             cut = 0.5 if self._threshold is None else self._threshold
             labels = labels_from_probabilities(classes, cut)
+        self._finished.add(index)
         at: tuple[Any, ...] = (index, rows) if self._planes.is_volume else (rows,)
         self.labels[at] = labels
         if self.probabilities is not None:
@@ -95,16 +102,43 @@ class Canvas:
 
     def put_blank(self, index: int) -> None:
         """Take note that nothing is found on a plane."""
+        self._finished.add(index)
         if self._shown is not None:
             self._shown[...] = 0.0
 
-    def preview(self, index: int) -> PlanePreview | None:
-        """Give the probabilities of the plane finished last, or None where they are not wanted."""
+    def preview(self, index: int) -> PlanePreview | PlaneLabels | None:
+        """Give the plane finished last, or None where previews are not wanted.
+
+        Of a plane too large for its probabilities only the labels are given.
+        """
+        volume = self._planes.is_volume
+        labels = self.labels[index] if volume else self.labels
         if self.probabilities is not None:
-            volume = self._planes.is_volume
             plane = self.probabilities[:, index] if volume else self.probabilities
-            return PlanePreview(index, plane)
-        return None if self._shown is None else PlanePreview(index, self._shown.copy())
+            return PlanePreview(index, plane, labels)
+        if self._shown is not None:
+            return PlanePreview(index, self._shown.copy(), labels)
+        return PlaneLabels(index, labels) if self._previews else None
+
+    def segmentation(
+        self, class_names: tuple[str, ...], post: PostProcess, made: Provenance
+    ) -> Segmentation:
+        """Clean the labels up, put the axes back in the image's order, and give the result.
+
+        Where only one plane was asked about, it is cleaned up as a plane: its holes are closed
+        although nothing lies above and below.
+        """
+        labels = self.labels
+        if self._planes.is_volume and len(self._finished) == 1:
+            (index,) = self._finished
+            labels[index] = postprocess(labels[index], post)
+        else:
+            labels = postprocess(labels, post)
+        labels = self._planes.turned_back(labels)
+        probabilities = self.probabilities
+        if probabilities is not None:
+            probabilities = self._planes.turned_back(probabilities, leading=1)
+        return Segmentation(labels, probabilities, class_names, made)
 
 
 def _room_for(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[np.unsignedinteger[Any]]:

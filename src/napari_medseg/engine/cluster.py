@@ -14,9 +14,12 @@ from napari_medseg.engine.colour import GREY
 from napari_medseg.engine.focus import FOCUSES, Focus, set_edge_apart
 from napari_medseg.engine.label_maps import nearest_labels, numbered_by_brightness, smooth_labels
 from napari_medseg.engine.planes import Planes
-from napari_medseg.engine.resample import resize
-from napari_medseg.engine.results import Job, Progress, Provenance, Segmentation, finished
+from napari_medseg.engine.resample import Window, resize
+from napari_medseg.engine.results import Job, Progress, Segmentation, finished, made_from
 from napari_medseg.engine.scaling import ValueRange
+
+Rectangle = tuple[int, int, int, int]
+"""Top, left, bottom and right of a part of a plane, in pixels; bottom and right are not in it."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,9 @@ class ClusterOptions:
     train_sampling : bool
         Train the offsets and masks of S3-Net's deformable convolution too, as published: half as
         slow again, for the same label map but for one pixel in a thousand.
+    stop_after : int
+        Give each plane the clusters that it has after so many iterations, unfinished, as pressing
+        Cancel does; 0 for not at all.
     device : str
         ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
 
@@ -62,6 +68,7 @@ class ClusterOptions:
     iterations: int = 50
     size: int = 256
     train_sampling: bool = False
+    stop_after: int = 0
     device: str = "auto"
 
     def __post_init__(self) -> None:
@@ -73,7 +80,7 @@ class ClusterOptions:
             raise ValueError(f"The focus must be one of {', '.join(FOCUSES)}, not {self.focus!r}.")
         if not 2 <= self.clusters <= 64:
             raise ValueError(f"Choose 2 to 64 clusters, not {self.clusters}.")
-        if self.iterations < 1 or self.enough < 1:
+        if self.iterations < 1 or self.enough < 1 or self.stop_after < 0:
             raise ValueError("At least one iteration and one cluster are needed.")
         if not 32 <= self.size <= 1024:
             raise ValueError(f"S3-Net works at 32 to 1024 pixels squared, not {self.size}.")
@@ -88,7 +95,7 @@ class ClusterPreview:
     index : int
         The plane being worked on; 0 for a 2-D image.
     labels : ndarray of uint8, shape (H, W)
-        Its labels, at the image's resolution.
+        Its labels, at the image's resolution; those of the rectangle where one was given.
     segmentation : callable
         Gives all planes so far as a `Segmentation`: what to keep when the job is cancelled. Call it
         after closing the job.
@@ -103,9 +110,11 @@ def cluster_job(
     image: Any,
     options: ClusterOptions | None = None,
     *,
+    axis: int = 0,
     rgb: bool | None = None,
     planes: Sequence[int] | None = None,
     value_range: ValueRange | None = None,
+    rectangle: Rectangle | None = None,
 ) -> Job:
     """Cluster an image, or each plane of a volume for itself, yielding progress.
 
@@ -115,13 +124,16 @@ def cluster_job(
         Any bool, integer or float type.
     options : ClusterOptions, optional
         See there.
-    rgb : bool, optional
-        Whether the last axis holds colours; by default as in `Planes`.
+    axis, rgb
+        As for `Planes`.
     planes : sequence of int, optional
         Planes of a volume to cluster, in this order; by default all. The others stay 0.
     value_range : tuple of float, optional
         Raw values that become 0 and 1; by default 0 and 255 for 8-bit images, otherwise the robust
         range of the whole image.
+    rectangle : tuple of int, optional
+        Part of each plane that is clustered, as (top, left, bottom, right) in pixels, bottom and
+        right not in it; the rest stays 0.
 
     Yields
     ------
@@ -143,9 +155,9 @@ def cluster_job(
     options = options or ClusterOptions()
     if value_range is None and getattr(image, "dtype", None) == np.uint8:
         value_range = (0.0, 255.0)
-    volume = Planes(image, rgb, value_range)
+    volume = Planes(image, rgb, value_range, axis)
     order = volume.checked_order(planes)
-    result = _Result(volume, options, order)
+    result = _Result(volume, options, order, _window(rectangle, volume.plane_shape))
     method = METHODS[options.method](options)
     for number in range(len(order)):
         yield from _cluster_plane(method, result, number)
@@ -157,16 +169,18 @@ def cluster(
     method: str = "s3net",
     seed: int = 0,
     *,
+    axis: int = 0,
     rgb: bool | None = None,
     planes: Sequence[int] | None = None,
     value_range: ValueRange | None = None,
+    rectangle: Rectangle | None = None,
     **options: Any,
 ) -> Segmentation:
     """Cluster an image, or each plane of a volume for itself; see `cluster_job`.
 
     Parameters
     ----------
-    image, rgb, planes, value_range
+    image, axis, rgb, planes, value_range, rectangle
         As for `cluster_job`.
     method : str
         ``"s3net"``, ``"s3net-improved"``, ``"kmeans"`` or ``"otsu"``.
@@ -181,8 +195,17 @@ def cluster(
         At the image's resolution.
     """
     chosen = ClusterOptions(method=method, seed=seed, **options)
-    job = cluster_job(image, chosen, rgb=rgb, planes=planes, value_range=value_range)
-    return finished(job)
+    return finished(
+        cluster_job(
+            image,
+            chosen,
+            axis=axis,
+            rgb=rgb,
+            planes=planes,
+            value_range=value_range,
+            rectangle=rectangle,
+        )
+    )
 
 
 @dataclass
@@ -192,47 +215,59 @@ class _Result:
     volume: Planes
     options: ClusterOptions
     order: list[int]
+    window: Window
     labels: NDArray[np.uint8] = field(init=False)
 
     def __post_init__(self) -> None:
         self.labels = np.zeros(self.volume.shape, np.uint8)
 
-    def put(self, index: int, plane: NDArray[np.uint8]) -> None:
-        """Take the labels of a plane as they are now."""
-        self.labels[index if self.volume.is_volume else slice(None)] = plane
+    def put(self, index: int, labels: NDArray[np.uint8]) -> None:
+        """Take the labels of a plane's window as they are now."""
+        plane = self.labels[index] if self.volume.is_volume else self.labels
+        plane[self.window.slices] = labels
 
     def segmentation(self) -> Segmentation:
         """Give the labels so far with all that they depend on."""
-        from napari_medseg import __version__
-
-        parameters = {
-            **asdict(self.options),
-            "value_range": list(self.volume.value_range),
-            "planes": self.order if self.volume.is_volume else None,
-        }
-        provenance = Provenance(
-            "cluster",
-            self.options.method,
-            parameters=parameters,
-            software=f"napari-medseg {__version__}",
-        )
+        window = self.window
+        part = window.shape != self.volume.plane_shape
+        rectangle = [window.top, window.left, window.bottom, window.right] if part else None
+        parameters = {**asdict(self.options), "rectangle": rectangle}
+        made = made_from(self.volume, self.order, "cluster", self.options.method, parameters)
         names = tuple(f"cluster {label}" for label in range(1, int(self.labels.max()) + 1))
-        return Segmentation(self.labels.copy(), None, ("background", *names), provenance)
+        labels = self.volume.turned_back(self.labels.copy())
+        return Segmentation(labels, None, ("background", *names), made)
+
+
+def _window(rectangle: Rectangle | None, shape: tuple[int, int]) -> Window:
+    if rectangle is None:
+        return Window(0, 0, *shape)
+    window = Window(*rectangle)
+    if not (0 <= window.top < window.bottom <= shape[0]) or not (
+        0 <= window.left < window.right <= shape[1]
+    ):
+        raise ValueError(
+            f"The rectangle {tuple(rectangle)} (top, left, bottom, right) does not lie in the "
+            f"plane of {shape[0]} × {shape[1]} pixels."
+        )
+    return window
 
 
 def _cluster_plane(method: Method, result: _Result, number: int) -> Generator[Progress, None, None]:
     """Cluster one plane and show it after every iteration."""
     index = result.order[number]
-    plane, finite = result.volume.scaled(index)
+    volume, options = result.volume, result.options
+    plane, finite = volume.scale(volume.raw(index, result.window))
     for step in _steps(method, plane):
-        labels = _presented(step, plane, finite, result.options.focus)
+        labels = _presented(step, plane, finite, options.focus)
         result.put(index, labels)
         yield Progress(
             number * method.total + min(step.done, method.total),
             len(result.order) * method.total,
-            _message(index, step, labels, result.volume.is_volume),
+            _message(index, step, labels, volume.is_volume),
             ClusterPreview(index, labels, result.segmentation),
         )
+        if 0 < options.stop_after <= step.done:
+            return
 
 
 def _steps(method: Method, plane: NDArray[np.float32]) -> Generator[StepLabels, None, None]:

@@ -47,13 +47,10 @@ def input_planes(
     """
     if not hasattr(image, "shape"):
         image = np.asarray(image)
-    as_given = Planes(image, rgb, (0.0, 1.0))
-    last = 2 if as_given.is_volume else 0
-    if not 0 <= axis <= last:
-        raise ValueError(f"There is no axis {axis} to take planes along; choose 0 to {last}.")
     if value_range is None:
-        value_range = _stated_range(image[..., :3] if as_given.is_rgb else image, spec.scaling)
-    return Planes(_along(image, axis), as_given.is_rgb, value_range)
+        is_rgb = Planes(image, rgb, (0.0, 1.0), axis).is_rgb
+        value_range = _stated_range(image[..., :3] if is_rgb else image, spec.scaling)
+    return Planes(image, rgb, value_range, axis)
 
 
 def prepare(scaled: NDArray[np.float32], spec: InputSpec) -> NDArray[np.float32]:
@@ -135,18 +132,6 @@ def _averaged(strip: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
     area = np.outer(*counts).astype(np.float32)
     averaged = sums / (area if strip.ndim == 2 else area[..., None])
     return averaged.astype(np.float32, copy=False)
-
-
-def _along(image: Any, axis: int) -> Any:
-    """Put an axis first; arrays that cannot be turned themselves are turned by dask, unread."""
-    if axis == 0:
-        return image
-    if not hasattr(image, "transpose"):
-        import dask.array
-
-        image = dask.array.from_array(image)
-    order = [axis, *(other for other in range(image.ndim) if other != axis)]
-    return image.transpose(order)
 
 
 def _stated_range(image: Any, scaling: Scaling) -> ValueRange:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from napari_medseg.engine.postprocess import PostProcess
 from napari_medseg.zoo.cards import ModelCard
 
 DEFAULT_MODEL = "universeg-open"
@@ -38,6 +39,8 @@ class ByExampleOptions:
         Of the random subsets.
     keep_probabilities : bool
         Whether the result holds the probabilities, not only the labels.
+    post : PostProcess
+        How the label map is cleaned up; by default not at all.
     """
 
     model: str | ModelCard = DEFAULT_MODEL
@@ -50,6 +53,7 @@ class ByExampleOptions:
     precision: Literal["float32", "bfloat16", "auto"] = "float32"
     seed: int = 0
     keep_probabilities: bool = True
+    post: PostProcess = field(default_factory=PostProcess)
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.threshold <= 1.0:

@@ -32,15 +32,21 @@ class Planes:
     value_range : tuple of float, optional
         Raw values that become 0 and 1; by default the robust range of the whole image, so that all
         planes of a volume are scaled alike.
+    axis : int
+        Along which the planes of a volume are taken: 0, 1 or 2.
 
     Raises
     ------
     ValueError
-        If the image has another shape, no pixels, or values that are no real numbers.
+        If the image has another shape, no pixels, values that are no real numbers, or no such axis.
     """
 
     def __init__(
-        self, image: Any, rgb: bool | None = None, value_range: ValueRange | None = None
+        self,
+        image: Any,
+        rgb: bool | None = None,
+        value_range: ValueRange | None = None,
+        axis: int = 0,
     ) -> None:
         if not hasattr(image, "shape"):
             image = np.asarray(image)
@@ -56,9 +62,13 @@ class Planes:
             )
         if 0 in spatial:
             raise ValueError(f"The image holds no pixels: its shape is {shape}.")
-        self._image = image
-        self.shape = spatial
         self.is_volume = len(spatial) == 3
+        last = 2 if self.is_volume else 0
+        if not 0 <= axis <= last:
+            raise ValueError(f"There is no axis {axis} to take planes along; choose 0 to {last}.")
+        self.axis = axis
+        self._image = image = _along(image, axis)
+        self.shape = tuple(int(length) for length in image.shape[: len(spatial)])
         if value_range is not None:
             self.value_range = check_range(value_range)
         else:
@@ -97,8 +107,12 @@ class Planes:
         finite: NDArray[np.bool_] = np.isfinite(raw)
         return np.all(finite, axis=-1) if self.is_rgb else finite
 
+    def turned_back(self, planes: NDArray[Any], leading: int = 0) -> NDArray[Any]:
+        """Give what was made of the planes in the image's order of axes, after `leading` others."""
+        return np.moveaxis(planes, leading, leading + self.axis)
+
     def checked_order(self, planes: Sequence[int] | None) -> list[int]:
-        """Give the planes to work on, all of them by default.
+        """Give the planes to work on, counted along `axis`; all of them by default.
 
         Raises
         ------
@@ -116,6 +130,18 @@ class Planes:
         if len(set(order)) < len(order):
             raise ValueError("A plane was asked for twice; name each plane once.")
         return order
+
+
+def _along(image: Any, axis: int) -> Any:
+    """Put an axis first; arrays that cannot be turned themselves are turned by dask, unread."""
+    if axis == 0:
+        return image
+    if not hasattr(image, "transpose"):
+        import dask.array
+
+        image = dask.array.from_array(image)
+    order = [axis, *(other for other in range(image.ndim) if other != axis)]
+    return image.transpose(order)
 
 
 def _has_colours(shape: tuple[int, ...]) -> bool:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from napari_medseg.engine.planes import Planes
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,38 @@ class Provenance:
         return asdict(self)
 
 
+def made_from(
+    volume: Planes,
+    order: Sequence[int],
+    method: str,
+    model: str,
+    parameters: Mapping[str, Any],
+    weights_sha256: str = "",
+) -> Provenance:
+    """Give the provenance of what a method made of an image, with how the image was looked at.
+
+    Parameters
+    ----------
+    volume : Planes
+        The image.
+    order : sequence of int
+        The planes that were worked on.
+    method, model, weights_sha256
+        As in `Provenance`.
+    parameters : mapping
+        What else decides the result.
+    """
+    from napari_medseg import __version__
+
+    query = {
+        "value_range": list(volume.value_range),
+        "axis": volume.axis,
+        "planes": list(order) if volume.is_volume else None,
+    }
+    software = f"napari-medseg {__version__}"
+    return Provenance(method, model, weights_sha256, {**parameters, **query}, software)
+
+
 @dataclass(frozen=True)
 class Segmentation:
     """Labels for an image, and how sure the method is of them.
@@ -96,10 +131,21 @@ class PlanePreview:
         Which plane; 0 for a 2-D image.
     probabilities : ndarray of float32, shape (C, H, W)
         As in `Segmentation`, for this plane alone.
+    labels : ndarray of unsigned integers, shape (H, W), optional
+        What the method makes of them, before any cleaning up.
     """
 
     index: int
     probabilities: NDArray[np.float32]
+    labels: NDArray[np.unsignedinteger] | None = None
+
+
+@dataclass(frozen=True)
+class PlaneLabels:
+    """One finished plane that is too large to keep its probabilities; fields as in `PlanePreview`."""
+
+    index: int
+    labels: NDArray[np.unsignedinteger]
 
 
 Job = Generator[Progress, None, Segmentation]

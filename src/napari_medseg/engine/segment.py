@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Generator, Sequence
 from typing import Any
 
@@ -19,9 +20,8 @@ from napari_medseg.engine.model_input import (
 )
 from napari_medseg.engine.net_runner import NetRunner, RunnerSettings, SmallerTiles
 from napari_medseg.engine.planes import Planes
-from napari_medseg.engine.postprocess import PostProcess, postprocess
 from napari_medseg.engine.resample import Window, enlarge_rows, resize
-from napari_medseg.engine.results import Job, Progress, Provenance, Segmentation, finished
+from napari_medseg.engine.results import Job, Progress, Segmentation, finished, made_from
 from napari_medseg.engine.scaling import ValueRange
 from napari_medseg.engine.segment_options import SegmentOptions, check_options
 from napari_medseg.engine.tiles import RowBlender
@@ -41,6 +41,8 @@ def segment_job(
     rgb: bool | None = None,
     planes: Sequence[int] | None = None,
     value_range: ValueRange | None = None,
+    previews: bool = False,
+    stop: threading.Event | None = None,
 ) -> Job:
     """Segment an image or a volume with a pretrained model, yielding progress.
 
@@ -60,13 +62,17 @@ def segment_job(
         Planes to segment, in this order, counted along `axis`; by default all. Others stay 0.
     value_range : tuple of float, optional
         Raw values that become 0 and 1, instead of what the model card says.
+    previews : bool
+        Whether planes are shown as they are finished, although probabilities are not kept.
+    stop : threading.Event, optional
+        Set by another thread to end the job in the middle of a step, with `Stopped`.
 
     Yields
     ------
     Progress
         After every batch; `done` counts planes, or tiles where the model works in tiles. When a
-        plane is finished, `preview` is its `PlanePreview`; None where probabilities are not wanted,
-        or do not fit for a huge plane.
+        plane is finished, `preview` is its `PlanePreview`; a `PlaneLabels` where its probabilities
+        would be too large; None where neither previews nor probabilities are wanted.
 
     Returns
     -------
@@ -84,24 +90,17 @@ def segment_job(
     spec = InputSpec.of(card)
     volume = input_planes(image, spec, axis=axis, rgb=rgb, value_range=value_range)
     order = volume.checked_order(planes)
-    runner = NetRunner(
-        card,
-        RunnerSettings(
-            options.device, options.precision, options.flips, options.tile, options.batch
-        ),
-    )
-    canvas = Canvas(volume, runner.output, options.threshold, options.keep_probabilities)
+    runner = NetRunner(card, _settings(options), stop)
+    canvas = Canvas(volume, runner.output, options.threshold, options.keep_probabilities, previews)
     run = _Run(volume, runner, canvas, order)
     yield from run.tiled() if spec.fit == "tile" else run.resized()
-    parameters = {
-        **options.as_dict(),
+    found = {
         "device": str(runner.device),
         "tile": list(runner.tile) if spec.fit == "tile" else None,
-        "value_range": list(volume.value_range),
-        "axis": axis,
-        "planes": list(order) if volume.is_volume else None,
     }
-    return _finished(canvas, card, options.post, axis, parameters)
+    parameters = options.as_dict() | found
+    made = made_from(volume, order, "segment", card.name, parameters, card.sha256)
+    return canvas.segmentation(("background", *card.classes), options.post, made)
 
 
 def segment(
@@ -225,24 +224,11 @@ class _Run:
         return Progress(done, total, ". ".join(text for text in said if text), preview)
 
 
+def _settings(options: SegmentOptions) -> RunnerSettings:
+    return RunnerSettings(
+        options.device, options.precision, options.flips, options.tile, options.batch
+    )
+
+
 def _chunks(values: Sequence[int], size: int) -> list[Sequence[int]]:
     return [values[start : start + size] for start in range(0, len(values), size)]
-
-
-def _finished(
-    canvas: Canvas, card: ModelCard, post: PostProcess, axis: int, parameters: dict[str, Any]
-) -> Segmentation:
-    """Clean the labels up, put the axes back in order, and say what made them."""
-    from napari_medseg import __version__
-
-    labels = postprocess(canvas.labels, post)
-    probabilities = canvas.probabilities
-    if axis:
-        labels = np.moveaxis(labels, 0, axis)
-        if probabilities is not None:
-            probabilities = np.moveaxis(probabilities, 1, axis + 1)
-    provenance = Provenance(
-        "segment", card.name, card.sha256, parameters, f"napari-medseg {__version__}"
-    )
-    names = ("background", *card.classes)
-    return Segmentation(labels, probabilities, names, provenance)

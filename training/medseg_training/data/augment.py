@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from medseg_training.data.geometric import GeometricOptions, geometric
@@ -27,7 +27,7 @@ class AugmentOptions(GeometricOptions, PhotometricOptions):
     single ones can be changed beside it.
     """
 
-    preset: str = "none"
+    preset: str = Field(default="none", description="A set of values to begin with.")
 
     @model_validator(mode="before")
     @classmethod

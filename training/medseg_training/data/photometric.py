@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import numpy as np
 import torch
 import torch.nn.functional as F
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 from torch import Tensor
 
 from medseg_training.data.geometric import Chance
@@ -26,23 +26,48 @@ class PhotometricOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    jitter: Chance = 0.0
-    brightness: Annotated[float, Field(ge=0, le=1)] = 0.0
-    contrast: Annotated[float, Field(ge=0, le=1)] = 0.0
-    saturation: Annotated[float, Field(ge=0, le=1)] = 0.0
-    hue: Annotated[float, Field(ge=0, le=0.5)] = 0.0
-    greyscale: Chance = 0.0
-    gamma: Chance = 0.0
-    gamma_range: tuple[float, float] = (0.7, 1.5)
-    blur: Chance = 0.0
-    blur_sigma: tuple[float, float] = (0.5, 1.0)
-    blur_along: Literal["both", "vertical"] = "both"
-    noise: Chance = 0.0
-    noise_sd: Annotated[float, Field(ge=0, le=1)] = 0.05
-    holes: Chance = 0.0
-    hole_count: tuple[int, int] = (1, 10)
-    hole_side: tuple[float, float] = (0.03, 0.125)
-    """Smallest and largest side of a hole, as part of the image's; holes are black."""
+    jitter: Annotated[
+        Chance, Field(description="Chance: change brightness, contrast, saturation and hue.")
+    ] = 0.0
+    brightness: Annotated[
+        float, Field(ge=0, le=1, description="Factor 1 plus or minus up to this.")
+    ] = 0.0
+    contrast: Annotated[
+        float, Field(ge=0, le=1, description="Factor 1 plus or minus up to this.")
+    ] = 0.0
+    saturation: Annotated[
+        float, Field(ge=0, le=1, description="Factor 1 plus or minus up to this.")
+    ] = 0.0
+    hue: Annotated[
+        float, Field(ge=0, le=0.5, description="Largest turn, as a part of the circle.")
+    ] = 0.0
+    greyscale: Annotated[Chance, Field(description="Chance: take the colours away.")] = 0.0
+    gamma: Annotated[Chance, Field(description="Chance: brighten or darken the middle tones.")] = (
+        0.0
+    )
+    gamma_range: tuple[PositiveFloat, PositiveFloat] = Field(
+        default=(0.7, 1.5), description="Smallest and largest exponent."
+    )
+    blur: Annotated[Chance, Field(description="Chance: blur.")] = 0.0
+    blur_sigma: tuple[PositiveFloat, PositiveFloat] = Field(
+        default=(0.5, 1.0), description="Smallest and largest, in pixels."
+    )
+    blur_along: Literal["both", "vertical"] = Field(
+        default="both", description="Both axes, or the columns alone as ConDSeg's code has it."
+    )
+    noise: Annotated[Chance, Field(description="Chance: add noise.")] = 0.0
+    noise_sd: Annotated[
+        float, Field(ge=0, le=1, description="Largest standard deviation; the image is 0 to 1.")
+    ] = 0.05
+    holes: Annotated[
+        Chance, Field(description="Chance: black out rectangles, in the image alone.")
+    ] = 0.0
+    hole_count: tuple[PositiveInt, PositiveInt] = Field(
+        default=(1, 10), description="Fewest and most."
+    )
+    hole_side: tuple[float, float] = Field(
+        default=(0.03, 0.125), description="Smallest and largest, as a part of the side."
+    )
 
 
 def photometric(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 LARGEST_BATCH = 32
 SMALLEST_TILE = 64
+
+
+class Stopped(Exception):
+    """Nobody wants the answer any more."""
 
 
 class SmallerTiles(Exception):
@@ -61,6 +66,8 @@ class NetRunner:
         Of a pretrained model.
     settings : RunnerSettings
         See there.
+    stop : threading.Event, optional
+        Looked at before every layer of the net: once it is set, `Stopped` is raised.
 
     Raises
     ------
@@ -70,7 +77,9 @@ class NetRunner:
         If not even one patch fits on the CPU.
     """
 
-    def __init__(self, card: ModelCard, settings: RunnerSettings) -> None:
+    def __init__(
+        self, card: ModelCard, settings: RunnerSettings, stop: threading.Event | None = None
+    ) -> None:
         self.input = InputSpec.of(card)
         self.output = OutputSpec.of(card)
         self.tile = (
@@ -87,6 +96,8 @@ class NetRunner:
         self.notice = ""
         """What the user should know about how it runs, such as a move to the CPU."""
         self.batch = self._fitted_batch(settings.batch)
+        if stop is not None:
+            _make_stoppable(self.net, stop)
 
     def probabilities(self, patches: NDArray[np.float32]) -> NDArray[np.float32]:
         """Give the probabilities (B, K, *tile) for patches (B, channels, *tile).
@@ -205,6 +216,15 @@ def _prepared(net: nn.Module) -> nn.Module:
 
     has_norms = any(isinstance(module, nn.BatchNorm2d) for module in net.modules())
     return inference_copy(net) if has_norms else net
+
+
+def _make_stoppable(net: nn.Module, stop: threading.Event) -> None:
+    def check(*_: object) -> None:
+        if stop.is_set():
+            raise Stopped
+
+    for module in net.modules():
+        module.register_forward_pre_hook(check)
 
 
 def _logits(net: nn.Module, x: torch.Tensor) -> torch.Tensor:

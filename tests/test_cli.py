@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -30,6 +31,7 @@ from napari_medseg.zoo import architectures
 
 from .engine.conftest import make_plane, write_model
 from .engine.intensity_net import IntensityNet
+from .io.dicom_phantoms import write_series
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +187,7 @@ def test_folder_without_examples_is_refused(work):
 
 def test_volume_as_png_is_refused_with_the_way_out(work):
     done = by_example(work, "scan.nii.gz", options=("--to", "png"))
-    assert done.exit_code == 1 and "nifti or ome-tiff" in done.stderr
+    assert done.exit_code == 2 and "nifti or ome-tiff" in done.stderr
 
 
 @pytest.mark.parametrize("key", medseg_samples.SETS)
@@ -292,9 +294,17 @@ def test_napari_opens_our_files_without_asking_once_the_command_has_run(
     with pytest.raises(MultipleReaderError):
         viewer.open(work / "stack.ome.tif", plugin=None)
     prefer_own_reader()
-    for name in ("stack.ome.tif", "scan.nii.gz"):
+    shutil.copy(work / "stack.ome.tif", work / "plain.tif")
+    for name in ("stack.ome.tif", "plain.tif", "scan.nii.gz"):
         (layer,) = viewer.open(work / name, plugin=None)
         assert layer.scale[0] == pytest.approx(3.0, rel=0.01)
+    classes = np.eye(5, dtype=np.uint8)
+    write_labels(work / "mask.png", classes, class_names=("background", "lesion"))
+    (layer,) = viewer.open(work / "mask.png", plugin=None)
+    assert layer.metadata["medseg"]["class_names"] == ["background", "lesion"]
+    series = write_series(work / "dicom")
+    (layer,) = viewer.open(series.folder, plugin=None)
+    np.testing.assert_array_equal(layer.data, series.values)
 
 
 def test_without_a_display_one_sentence_stands_for_the_window(monkeypatch):

@@ -17,8 +17,8 @@ from napari_medseg.io.atomic import (
     atomic_folder,
     atomic_write,
     split_suffix,
-    sweep_stale,
 )
+from napari_medseg.io.leftovers import sweep_stale
 
 
 def write_bytes(content: bytes):

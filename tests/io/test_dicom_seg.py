@@ -15,6 +15,7 @@ from napari_medseg.io.dicom_seg import SegOptions, write_dicom_seg
 from napari_medseg.io.errors import ReadError
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.images import read_image
+from napari_medseg.io.labels import read_labels
 from napari_medseg.io.terms import CATEGORIES, SIDES, TERMS, UNKNOWN, parse_term, term_for
 
 from .dicom_phantoms import (
@@ -136,6 +137,19 @@ def test_segments_say_what_they_are_and_what_made_them(tmp_path, series):
     assert algorithm.AlgorithmName == "universeg-open"
     assert "threshold=0.5" in algorithm.AlgorithmParameters
     assert "ab" * 32 in algorithm.AlgorithmParameters
+
+
+def test_what_made_them_is_read_back(tmp_path, series):
+    made = MADE_BY.as_dict()
+    for given in (made, {"accepted": [made]}, {}):
+        path = write_dicom_seg(tmp_path / "s.dcm", LABELS, None, series.files, None, given, NAMES)
+        found = read_labels(path).provenance
+        assert list(found.get("accepted", [])) == [] or list(given) == ["accepted"]
+        last = found["accepted"][0] if "accepted" in found else found
+        for field in ("model", "method", "weights_sha256", "created", "software"):
+            assert last.get(field) == (made[field] if given else None)
+        expected = {name: str(value) for name, value in made["parameters"].items()}
+        assert last.get("parameters", {}) == (expected if given else {})
 
 
 @pytest.mark.parametrize(

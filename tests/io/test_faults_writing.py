@@ -19,13 +19,14 @@ import numpy as np
 import pytest
 from napari.layers import Labels, Layer
 
-from napari_medseg.io.atomic import SaveError, sweep_stale
+from napari_medseg.io.atomic import SaveError
 from napari_medseg.io.dicom_seg import SegOptions, dicom_seg_steps
 from napari_medseg.io.dicom_segments import read_segmentation
 from napari_medseg.io.formats import FORMATS
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.labels import label_steps, read_labels
 from napari_medseg.io.layers import read_layers
+from napari_medseg.io.leftovers import sweep_stale
 from napari_medseg.io.nnunet import Case, cases_of, nnunet_steps
 from napari_medseg.io.steps import Steps, finish
 from napari_medseg.io.zarr_labels import read_zarr_labels, zarr_label_steps

@@ -58,9 +58,9 @@ def test_several_planes_are_stacked_and_volumes_are_not(scan, tmp_path):
     assert len(read_layers([str(scan), str(scan)])) == 2
 
 
-@pytest.mark.parametrize("name", ["a.png", "none.nii.gz", "folder.nii"])
+@pytest.mark.parametrize("name", ["a.gif", "none.nii.gz", "folder.nii"])
 def test_reader_leaves_other_files_to_others(tmp_path, name):
-    (tmp_path / "a.png").write_bytes(b"x")
+    (tmp_path / "a.gif").write_bytes(b"x")
     (tmp_path / "folder.nii").mkdir()
     assert get_reader(str(tmp_path / name)) is None
 

@@ -13,7 +13,21 @@ if TYPE_CHECKING:
 
 PLUGIN = "napari-medseg"
 DOCK = "Segment by example"
-PATTERNS = ("*.ome.tif", "*.ome.tiff", "*.nii", "*.nii.gz", "*.dcm", "*.dicom", "*.ima")
+PATTERNS = (
+    *(
+        "*.dcm",
+        "*.dicom",
+        "*.ima",
+        "*.nii",
+        "*.nii.gz",
+        "*.tif",
+        "*.tiff",
+        "*.ome.tif",
+        "*.ome.tiff",
+    ),
+    *("*.png", "*.jpg", "*.jpeg", "*.bmp"),
+    f"*{os.sep}",  # folders; where one holds nothing of ours, napari offers its own reader
+)
 
 
 def open_window(sample: str | None = None) -> None:

@@ -9,18 +9,14 @@ from __future__ import annotations
 
 import errno
 import os
-import re
-import secrets
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from napari_medseg.io.leftovers import hidden_name, sweep_stale
+
 COMPOUND_SUFFIXES = (".nii.gz", ".ome.tif", ".ome.tiff", ".tar.gz")
-STALE_AFTER_SECONDS = 3600.0
-_LONGEST_NAME = 255  # bytes; the limit of every file system in common use
-_HIDDEN = re.compile(r"^\.(?P<name>.+)\.[0-9a-f]{8}\.(?P<kind>tmp|old)(?P<suffix>(\.\w+)*)$")
 
 
 class SaveError(OSError):
@@ -98,7 +94,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     if target.is_dir():
         raise SaveError(f"{target} is a folder; give the name of a file.")
     stem, suffix = split_suffix(target.name)
-    temporary = target.with_name(_hidden_name(stem, "tmp", suffix))
+    temporary = target.with_name(hidden_name(stem, "tmp", suffix))
     try:
         yield temporary
         _sync_file(temporary)
@@ -181,7 +177,7 @@ def replacing_folder(
         raise SaveError(f"{target} is a file; give the name of a folder.")
     if target.is_dir() and any(target.iterdir()) and not (may_replace and may_replace(target)):
         raise SaveError(f"The folder {target} holds other things; choose a new or an empty folder.")
-    temporary = target.with_name(_hidden_name(target.name, "tmp"))
+    temporary = target.with_name(hidden_name(target.name, "tmp"))
     try:
         temporary.mkdir()
         yield temporary
@@ -194,68 +190,12 @@ def replacing_folder(
     _sync_folder(target.parent)
 
 
-def sweep_stale(
-    folder: str | os.PathLike[str], older_than: float = STALE_AFTER_SECONDS
-) -> list[Path]:
-    """Clean up what a killed process left in a folder.
-
-    Hidden temporary files and folders of this module go when they are older than `older_than`
-    seconds (a younger one may belong to a program that is saving right now). A folder whose
-    replacement was cut off between its two renames gets its name back.
-
-    Parameters
-    ----------
-    folder : path-like
-        Folder to clean; a missing one is no error. Folders inside are not entered.
-    older_than : float
-        Age in seconds.
-
-    Returns
-    -------
-    list of Path
-        What was removed.
-    """
-    removed = []
-    for entry in _hidden_entries(Path(folder)):
-        found = _HIDDEN.match(entry.name)
-        if found is None:
-            continue
-        with suppress(OSError):
-            original = entry.with_name(found["name"] + found["suffix"])
-            if found["kind"] == "old" and not original.exists():
-                entry.rename(original)
-            elif time.time() - entry.stat().st_mtime > older_than:
-                _remove(entry)
-                removed.append(entry)
-    return removed
-
-
-def _hidden_entries(folder: Path) -> list[Path]:
-    try:
-        return sorted(entry for entry in folder.iterdir() if entry.name.startswith("."))
-    except OSError:
-        return []
-
-
-def _remove(entry: Path) -> None:
-    if entry.is_dir() and not entry.is_symlink():
-        shutil.rmtree(entry)
-    else:
-        entry.unlink()
-
-
-def _hidden_name(stem: str, kind: str, suffix: str = "") -> str:
-    tail = f".{secrets.token_hex(4)}.{kind}{suffix}"
-    room = _LONGEST_NAME - len(tail.encode()) - 1
-    return f".{stem.encode()[:room].decode(errors='ignore')}{tail}"
-
-
 def _swap_folders(new: Path, target: Path) -> None:
     """Put `new` where `target` is; put `target` back if that fails."""
     if not target.exists():
         new.rename(target)
         return
-    old = target.with_name(_hidden_name(target.name, "old"))
+    old = target.with_name(hidden_name(target.name, "old"))
     target.rename(old)
     try:
         new.rename(target)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medseg.io.atomic import SaveError
+from napari_medseg.io.dicom import text
 from napari_medseg.io.terms import ClassTerm, Code, term_for
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 LONGEST_WORD = 64  # of the representations LO and PN
 _MOST_SEGMENTS = 65_535
+_OWN_FIELDS = ("method", "weights_sha256", "created")  # of a provenance, beside its parameters
 _LEARNED = Code("123109", "DCM", "Artificial Intelligence")
 
 
@@ -105,6 +107,42 @@ def description(segment: Segment, made: Mapping[str, Any], with_time: bool) -> D
     return described
 
 
+def provenance_of(header: Dataset) -> dict[str, Any]:
+    """Give what a DICOM-SEG says of the method that made it, as a provenance; empty for paint.
+
+    Proposals that a person accepted stand under ``"accepted"``, as in the notes of a layer.
+    """
+    for segment in header.get("SegmentSequence") or []:
+        found = segment.get("SegmentationAlgorithmIdentificationSequence")
+        if not found:
+            continue
+        entries = _parameters(text(found[0], "AlgorithmParameters"))
+        name_of = "model" if "method" in entries else "method"
+        made: dict[str, Any] = {
+            name_of: text(found[0], "AlgorithmName"),
+            "software": text(found[0], "AlgorithmVersion"),
+        }
+        made |= {name: entries.pop(name) for name in _OWN_FIELDS if name in entries}
+        made |= {"parameters": entries} if entries else {}
+        semi = text(segment, "SegmentAlgorithmType") == "SEMIAUTOMATIC"
+        return {"accepted": [made]} if semi else made
+    return {}
+
+
+def _parameters(written: str) -> dict[str, str]:
+    """Give the entries of a list such as ``a=1,b=2``; a part without a name belongs to the last."""
+    entries: dict[str, str] = {}
+    last = ""
+    for part in written.split(","):
+        name, is_entry, value = part.partition("=")
+        if is_entry:
+            last = name.strip()
+            entries[last] = value
+        elif last:
+            entries[last] += f",{part}"
+    return entries
+
+
 def import_highdicom() -> ModuleType:
     """Give highdicom.
 
@@ -141,6 +179,8 @@ def _method(made: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _algorithm(method: Mapping[str, Any], made: Mapping[str, Any], with_time: bool) -> Any:
     parameters = {str(k): str(v) for k, v in (method.get("parameters") or {}).items()}
+    if method.get("model") and method.get("method"):
+        parameters["method"] = str(method["method"])
     if method.get("weights_sha256"):
         parameters["weights_sha256"] = str(method["weights_sha256"])
     if method.get("created") and with_time:

@@ -13,6 +13,7 @@ from napari_medseg.io.dicom import import_pydicom, is_segmentation, quiet, read_
 from napari_medseg.io.dicom_frames import Frame, Pose, frames_of
 from napari_medseg.io.dicom_grid import TO_APP
 from napari_medseg.io.dicom_pixels import all_stored_values
+from napari_medseg.io.dicom_seg_classes import provenance_of
 from napari_medseg.io.errors import ReadError, guarded
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.images import ImageFile
@@ -74,7 +75,9 @@ def _read(file: Path, image: ImageFile | None) -> LabelFile:
     for frame, mask, place in _in_order_of_segments(header, frames, masks, places):
         _paint(labels[place], header, frame, mask)
     name = "Segments" if image is None else f"Segments of {image.name}"
-    return LabelFile(exact_labels(labels), geometry, _names(header), name=name)
+    return LabelFile(
+        exact_labels(labels), geometry, _names(header), provenance_of(header), name
+    )
 
 
 def _in_order_of_segments(

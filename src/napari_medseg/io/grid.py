@@ -68,12 +68,29 @@ def on_grid(
     return _padded(turned, first, tuple(shape))
 
 
+def grid_of_both(
+    shape: Sequence[int], affine: NDArray[Any], other_shape: Sequence[int], onto: NDArray[Any]
+) -> tuple[tuple[int, ...], NDArray[np.float64]]:
+    """Give shape and matrix of the smallest grid along the axes of `onto` that holds two arrays.
+
+    Parameters
+    ----------
+    shape, affine : sequence of int, ndarray of float64, shape (n + 1, n + 1)
+        Of the one array.
+    other_shape, onto :
+        Of the other.
+    """
+    within = np.linalg.inv(onto) @ affine @ _corners(shape)
+    low = np.minimum(np.rint(within[:-1].min(axis=1)).astype(int), 0)
+    last = np.maximum(np.rint(within[:-1].max(axis=1)).astype(int), np.array(other_shape) - 1)
+    grid = np.array(onto, float)
+    grid[:-1, -1] += onto[:-1, :-1] @ low
+    return tuple((last - low + 1).tolist()), grid
+
+
 def corners_apart(shape: Sequence[int], one: NDArray[Any], other: NDArray[Any]) -> float:
     """Give the largest distance between the places that two matrices give a corner of an array."""
-    n = len(shape)
-    corners = np.array(np.meshgrid(*[(0, size - 1) for size in shape], indexing="ij"), float)
-    points = np.vstack([corners.reshape(n, -1), np.ones(2**n)])
-    return float(np.linalg.norm(((one - other) @ points)[:-1], axis=0).max())
+    return float(np.linalg.norm(((one - other) @ _corners(shape))[:-1], axis=0).max())
 
 
 def same_place(shape: Sequence[int], one: Geometry, other: Geometry) -> bool:
@@ -87,6 +104,13 @@ def same_place(shape: Sequence[int], one: Geometry, other: Geometry) -> bool:
     size = float(np.abs(one.affine[:-1] @ np.array([*shape, 1.0])).max())
     allowed = 1e-3 * min(one.spacing) + 1e-6 * size
     return corners_apart(shape, one.affine, other.affine) <= allowed
+
+
+def _corners(shape: Sequence[int]) -> NDArray[np.float64]:
+    """Give the indices of the corner voxels, one in a column, with a 1 below."""
+    n = len(shape)
+    corners = np.array(np.meshgrid(*[(0, size - 1) for size in shape], indexing="ij"), float)
+    return np.vstack([corners.reshape(n, -1), np.ones(2**n)])
 
 
 def _is_signed_permutation(matrix: NDArray[Any]) -> bool:

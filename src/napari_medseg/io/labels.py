@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_medseg.io.atomic import reading_back, replacing, split_suffix
+from napari_medseg.io.dicom import is_dicom
 from napari_medseg.io.errors import ReadError, guarded
 from napari_medseg.io.geometry import Geometry
-from napari_medseg.io.grid import same_place
-from napari_medseg.io.images import NIFTI_SUFFIXES, TIFF_SUFFIXES, checked_suffix
+from napari_medseg.io.grid import grid_of_both, on_grid, same_place
+from napari_medseg.io.images import NIFTI_SUFFIXES, TIFF_SUFFIXES, ImageFile, checked_suffix
 from napari_medseg.io.notes import HasDict, make_note
 from napari_medseg.io.steps import Step, Steps, finish
 
@@ -140,11 +141,13 @@ def label_steps(
     return Path(os.path.realpath(path))
 
 
-def read_labels(path: str | os.PathLike[str]) -> LabelFile:
-    """Read a label map from PNG, BMP, TIFF or NIfTI.
+def read_labels(path: str | os.PathLike[str], image: ImageFile | None = None) -> LabelFile:
+    """Read a label map from PNG, BMP, TIFF, NIfTI, DICOM-SEG or an OME-Zarr of ours.
 
-    A palette image gives its indices; a picture of 1 bit, or of 0 and 255 only, is one class; a
-    grey picture stored as colour is read as grey.
+    A DICOM-SEG is laid on `image`, the DICOM image it was painted on, where that is given; else it
+    has a grid of its own, from its first plane to its last. A palette image gives its indices; a
+    picture of 1 bit, or of 0 and 255 only, is one class; a grey picture stored as colour is read
+    as grey.
 
     Raises
     ------
@@ -152,6 +155,14 @@ def read_labels(path: str | os.PathLike[str]) -> LabelFile:
         With one sentence, where the file is no label map or cannot be read.
     """
     file = Path(path)
+    if file.is_dir() and file.suffix.lower() == ".zarr":
+        from napari_medseg.io.zarr_labels import read_zarr_labels
+
+        return read_zarr_labels(file)
+    if is_dicom(file):
+        from napari_medseg.io.dicom_segments import read_segmentation
+
+        return read_segmentation(file, image)
     read = _label_reader(checked_suffix(file, READ_SUFFIXES))
     array, geometry, note = guarded(file, lambda: read(file))
     if array.ndim > geometry.ndim:
@@ -168,6 +179,33 @@ def read_labels(path: str | os.PathLike[str]) -> LabelFile:
         tuple(str(name) for name in note.get("class_names", ())),
         note.get("provenance", {}),
         split_suffix(file.name)[0],
+    )
+
+
+def on_one_grid(one: LabelFile, other: LabelFile) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Give the arrays of two label maps of one image voxel by voxel, as far as the files say how.
+
+    Files of one image may hold other parts of it (a DICOM-SEG has only planes with labels), or
+    its axes in another order. Where one of them does not know the patient, they stay as they are.
+
+    Raises
+    ------
+    GridError
+        Where both know the patient, and their voxels do not coincide.
+    """
+    placed = one.geometry.matrix and other.geometry.matrix
+    if not placed or not one.labels.ndim == other.labels.ndim == 3:
+        return one.labels, other.labels
+    if one.labels.shape == other.labels.shape and same_place(
+        one.labels.shape, one.geometry, other.geometry
+    ):
+        return one.labels, other.labels
+    shape, affine = grid_of_both(
+        one.labels.shape, one.geometry.affine, other.labels.shape, other.geometry.affine
+    )
+    return (
+        on_grid(one.labels, one.geometry.affine, shape, affine),
+        on_grid(other.labels, other.geometry.affine, shape, affine),
     )
 
 

@@ -17,14 +17,16 @@ import numpy as np
 from napari_medseg.io.dicom import DICOM_SUFFIXES, is_dicom
 from napari_medseg.io.findings import tell
 from napari_medseg.io.geometry import Geometry
-from napari_medseg.io.images import ImageFile
+from napari_medseg.io.images import IMAGE_SUFFIXES, ImageFile
 from napari_medseg.io.labels import LabelFile, read_labels
+from napari_medseg.io.notes import layer_notes
 from napari_medseg.io.series import Choose
 from napari_medseg.io.volume import ZARR_SUFFIX, holds_image, read_volume
 
 LayerData = tuple[Any, dict[str, Any], str]
-READER_SUFFIXES = (".ome.tif", ".ome.tiff", ".nii", ".nii.gz", *DICOM_SUFFIXES)
-"""What the plugin offers to open; napari's own reader knows the spacing of none of them."""
+READER_SUFFIXES = (*IMAGE_SUFFIXES, *DICOM_SUFFIXES)
+"""What the plugin offers to open; napari's own reader knows the spacing of none of them, nor
+which way up a photo is."""
 
 
 def get_reader(path: str | Sequence[str]) -> Callable[[Any], list[LayerData]] | None:
@@ -89,8 +91,8 @@ def labels_layer(labels: LabelFile, **attributes: Any) -> LayerData:
         "medseg": {
             "geometry": labels.geometry.as_dict(),
             "class_names": list(labels.class_names),
-            "provenance": dict(labels.provenance),
         }
+        | layer_notes(labels.provenance)
     }
     return labels.labels, _placed(labels.geometry, labels.name, metadata) | attributes, "labels"
 
@@ -108,12 +110,21 @@ def _layer(path: Path, image: ImageFile) -> LayerData:
         from napari_medseg.io.zarr_labels import is_label_map, read_zarr_labels
 
         return labels_layer(read_zarr_labels(path)) if is_label_map(path) else image_layer(image)
-    plain = isinstance(image.data, np.ndarray) and not image.rgb and image.data.ndim <= 3
-    if plain and image.data.dtype.kind == "u":
+    if _may_be_labels(path, image):
         labels = read_labels(path)
         if labels.class_names or labels.provenance:
             return labels_layer(labels)
     return image_layer(image)
+
+
+def _may_be_labels(path: Path, image: ImageFile) -> bool:
+    if not isinstance(image.data, np.ndarray) or image.data.dtype.kind != "u":
+        return False
+    if image.rgb:
+        from napari_medseg.io.photos import is_indexed
+
+        return path.suffix.lower() == ".png" and is_indexed(path)
+    return image.data.ndim <= 3
 
 
 def _is_ours(path: Path) -> bool:

@@ -45,6 +45,17 @@ def fields_of(provenance: HasDict | Mapping[str, Any] | None) -> dict[str, Any]:
     return provenance.as_dict() if isinstance(provenance, HasDict) else dict(provenance)
 
 
+def layer_notes(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what a file said of the making of labels, as the notes of their layer.
+
+    A layer keeps the method that made it under ``"provenance"`` and the proposals that a person
+    took over under ``"accepted"``; a file that was saved from one holds both together.
+    """
+    if provenance and set(provenance) <= {"provenance", "accepted"}:
+        return {"provenance": {}} | dict(provenance)
+    return {"provenance": dict(provenance)}
+
+
 def parse_note(text: str | None) -> dict[str, Any]:
     """Give the fields of an entry; none where the text is not ours."""
     try:

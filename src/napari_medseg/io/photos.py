@@ -60,6 +60,12 @@ def pixels(image: Image.Image) -> tuple[NDArray[Any], bool]:
     return data.astype(data.dtype.newbyteorder("="), copy=False), data.ndim == 3
 
 
+def is_indexed(file: Path) -> bool:
+    """Tell whether the pixels of a picture are places in a palette."""
+    with Image.open(file) as image:
+        return image.mode == "P"
+
+
 def read_indices(file: Path) -> tuple[NDArray[Any], Geometry, dict[str, Any]]:
     """Give a label map (H, W) or coloured pixels (H, W, 3|4), its geometry and our entry.
 

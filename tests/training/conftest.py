@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from medseg_training.in_context.recipe import Recipe, build_recipe, read_recipe
+from medseg_training.in_context.recipe import Recipe
+from medseg_training.recipe_files import build_recipe, read_recipe
 
 RECIPE = Path(__file__).resolve().parents[2] / "training/medseg_training/recipes/in_context.toml"
 
@@ -70,6 +71,8 @@ def small_recipe(task_root: Path) -> Callable[..., Recipe]:
         }
         content["data"]["root"] = str(task_root)
         content["optimiser"] |= {"rate": 3e-3, "warm_up": 2, "fall": 1}
-        return build_recipe(content | changes)
+        recipe = build_recipe(content | changes)
+        assert isinstance(recipe, Recipe)
+        return recipe
 
     return build

@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from medseg_training.__main__ import main
+from medseg_training.build import build_trainer
 from medseg_training.export import ExportError, export_run
 from medseg_training.in_context.recipe import Recipe
-from medseg_training.trainer import Trainer, build_trainer
+from medseg_training.trainer import Trainer
 from napari_medseg.zoo.cards import ModelCard
 from napari_medseg.zoo.weights import load_net
 
@@ -27,14 +28,14 @@ def trainer(small_recipe: Callable[..., Recipe], task_root: Path, tmp_path: Path
 
 
 def test_the_zoo_loads_the_exported_average(trainer: Trainer, tmp_path: Path) -> None:
-    export_run(trainer.run, tmp_path / "model", name="small")
+    export_run(trainer.run.path, tmp_path / "model", name="small")
     net = load_net(ModelCard.from_folder(tmp_path / "model"))
-    for key, value in trainer.average.state_dict().items():
+    for key, value in trainer.trained.state_dict().items():
         assert torch.allclose(net.state_dict()[key], value, rtol=1e-3, atol=1e-6)
 
 
 def test_the_card_names_data_and_licences(trainer: Trainer, tmp_path: Path) -> None:
-    card = export_run(trainer.run, tmp_path / "model", name="small")
+    card = export_run(trainer.run.path, tmp_path / "model", name="small")
     data = {source["task"]: source for source in card.training["data"]}
     assert data["grey_one"]["licence"] == "CC0"
     assert data["colours"]["licence"] == "not stated"
@@ -54,7 +55,7 @@ def test_measuring_and_exporting_from_the_command_line(
     trainer: Trainer, task_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model, figures = tmp_path / "model", tmp_path / "results.json"
-    assert main(["export", str(trainer.run), "--to", str(model)]) == 0
+    assert main(["export", str(trainer.run.path), "--to", str(model)]) == 0
     tables = tmp_path / "results.md"
     arguments = ["--support", "1", "3", "--size", "32", "--draws", "1", "--unet-seconds", "0.05"]
     arguments += ["--markdown", str(tables), "--results", str(figures)]
@@ -73,7 +74,8 @@ def test_measuring_and_exporting_from_the_command_line(
     figures.write_text(json.dumps(other))
     assert main(["evaluate-in-context", str(model), str(task_root), *arguments]) == 0
     assert "0.123" not in figures.read_text(), "figures of other weights must be dropped"
-    assert main(["export", str(trainer.run), "--to", str(model), "--results", str(figures)]) == 0
+    exported = ["export", str(trainer.run.path), "--to", str(model), "--results", str(figures)]
+    assert main(exported) == 0
     assert ModelCard.from_folder(model).results["mean"] == results["mean"]
     assert "unseen tasks" in (model / "README.md").read_text()
 

@@ -1,4 +1,4 @@
-"""Optimisers that PyTorch does not have for convolutions."""
+"""The optimisers of recipes, and one that PyTorch does not have for convolutions."""
 
 from __future__ import annotations
 
@@ -6,10 +6,24 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from medseg_training.schema import OptimiserOptions
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Of the quintic iteration, as published; they bring singular values near 1, not to 1."""
+
+
+def make_optimiser(law: OptimiserOptions, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+    """Make the optimiser that a recipe names; groups may carry their own ``lr``."""
+    if law.kind == "muon":
+        return Muon(groups, law.rate, law.momentum, law.betas)
+    if law.kind == "sgd":
+        return torch.optim.SGD(
+            groups, law.rate, momentum=law.momentum, weight_decay=law.weight_decay
+        )
+    kind = torch.optim.Adam if law.kind == "adam" else torch.optim.AdamW
+    return kind(groups, law.rate, law.betas, weight_decay=law.weight_decay)
 
 
 class Muon(torch.optim.Optimizer):
@@ -35,7 +49,7 @@ class Muon(torch.optim.Optimizer):
 
     def __init__(
         self,
-        parameters: Iterable[nn.Parameter],
+        parameters: Iterable[Any],
         lr: float,
         momentum: float = 0.95,
         betas: tuple[float, float] = (0.9, 0.98),

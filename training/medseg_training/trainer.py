@@ -1,22 +1,15 @@
-"""The training loop of in-context networks: read top to bottom.
+"""The training loop, for every net and method: read top to bottom.
 
-A step's batch follows from its number, so that a run that was stopped goes on exactly as if it had
-not been: network, optimiser, moving average and step number are all there is to restore.
+Everything in a step follows from its number: its batch, its augmentation, what dropout leaves out.
+So network, optimiser, moving average, schedule and step number are all there is to restore, and a
+run that was stopped or killed goes on exactly as if it had not been.
 """
 
 from __future__ import annotations
 
 import copy
-import json
-import os
-import platform
-import signal
+import math
 import time
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
-from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -24,15 +17,12 @@ import torch
 from torch import Tensor, nn
 
 from medseg_training import checkpoints
-from medseg_training.events import EventLog
-from medseg_training.in_context.episodes import mean_dice, one_pass
-from medseg_training.in_context.recipe import Recipe, Stage
-from medseg_training.in_context.sampler import Sampler
-from medseg_training.in_context.sources import read_sources
-from medseg_training.in_context.tasks import ImageTask, read_tasks
-from medseg_training.losses import dice_bce_loss
-from medseg_training.optimisers import Muon
-from napari_medseg.nets.universeg import UniverSeg
+from medseg_training.distributed import Processes
+from medseg_training.gradients import Gradients
+from medseg_training.methods.method import Method, Plan, Validation
+from medseg_training.run_folder import RunFolder
+from medseg_training.schedules import Schedule
+from medseg_training.stopping import StopRequest
 
 
 class TrainingError(RuntimeError):
@@ -40,222 +30,249 @@ class TrainingError(RuntimeError):
 
 
 class Trainer:
-    """One run: a recipe, its tasks, a folder.
+    """One run: a method, a plan, a folder.
 
     Parameters
     ----------
-    recipe
-        The checked values.
+    method
+        What is trained on what, see `Method`.
+    plan
+        How long, and what happens when.
+    optimiser, schedule
+        How the weights are changed, and how its rate moves.
     run
-        The run folder; made where it does not exist.
-    tasks, held_out
-        Real tasks to train on, and tasks to watch the Dice on.
+        Where everything is written.
+    dtype
+        The type that the net computes in.
+    processes
+        Those that share the training; only the first writes.
     """
 
     def __init__(
         self,
-        recipe: Recipe,
-        run: Path,
-        tasks: Sequence[ImageTask],
-        held_out: Sequence[ImageTask] = (),
+        method: Method,
+        plan: Plan,
+        optimiser: torch.optim.Optimizer,
+        schedule: Schedule,
+        run: RunFolder,
         *,
-        echo: bool = True,
+        dtype: torch.dtype = torch.float32,
+        processes: Processes | None = None,
     ) -> None:
-        self.recipe, self.run, self.held_out = recipe, run, held_out
-        self.device = torch.device(recipe.device)
-        torch.manual_seed(recipe.seed)
-        self.net = UniverSeg(encoder_blocks=recipe.encoder_blocks).to(self.device)
-        self.average = copy.deepcopy(self.net).requires_grad_(False)
-        # The last block's support output is never used (universeg.py), so it has no gradient.
-        unused = f"dec_blocks.{len(self.net.dec_blocks) - 1}.support."
-        self._trained = [p for n, p in self.net.named_parameters() if not n.startswith(unused)]
-        self.optimiser = make_optimiser(recipe, self._trained)
-        self._threads = ThreadPoolExecutor(recipe.parts)
-        self.sampler = Sampler(tasks, recipe)
+        self.method, self.plan, self.run = method, plan, run
+        self.optimiser, self.schedule = optimiser, schedule
+        self.processes = processes or Processes()
+        self.net = method.net
+        self.average = copy.deepcopy(self.net).requires_grad_(False) if plan.ema else None
         self.step = 0
-        self.log = EventLog(run / "events.jsonl", echo=echo)
-        self._stop = False
+        self.best = -math.inf
+        self.since_best = 0
+        self.stop = StopRequest(run.path)
+        self._rates = [group["lr"] for group in optimiser.param_groups]
+        self._trained = [p for group in optimiser.param_groups for p in group["params"]]
+        self._gradients = Gradients(method, self._trained, dtype, self.processes)
+        self._losses: list[dict[str, Tensor]] = []
+
+    @property
+    def trained(self) -> nn.Module:
+        """The net to validate and export: the moving average, where there is one."""
+        return self.net if self.average is None else self.average
 
     def fit(self) -> None:
-        """Train to the last step of the recipe, or until asked to stop; ends with a checkpoint.
+        """Train to the last step, or until asked to stop; ends with a checkpoint.
 
         Raises
         ------
         TrainingError
-            When the loss is no finite number.
+            When the loss is no finite number, or the device has not enough memory.
         """
+        plan = self.plan
         self._describe()
-        started = saved = time.monotonic()
-        losses: list[float] = []
-        while self.step < self.recipe.steps and not self._stopping():
-            losses.append(self._one_step())
+        self.method.train_mode()
+        saved = self._clock = time.monotonic()
+        while self.step < plan.steps and not self._stopping():
+            self._one_step()
             self.step += 1
-            if self.step % self.recipe.log_every == 0:
-                pace = (time.monotonic() - started) / self.recipe.log_every
-                self._report(losses, pace)
-                losses, started = [], time.monotonic()
-            if self.held_out and self.step % self.recipe.validate_every == 0:
+            if self.step % plan.log_every == 0 or self.step == plan.steps:
+                self._report()
+            if self.step % plan.validate_every == 0 or self.step == plan.steps:
                 self.validate()
-                started = time.monotonic()
-            if time.monotonic() - saved > 60 * self.recipe.checkpoint_minutes:
+            if time.monotonic() - saved > 60 * plan.checkpoint_minutes:
                 self.save()
                 saved = time.monotonic()
         self.save()
-        self.log.write("finished" if self.step >= self.recipe.steps else "stopped", step=self.step)
+        ended_early = plan.early_stop and self.since_best >= plan.early_stop
+        finished = self.step >= plan.steps or ended_early
+        self.run.log("finished" if finished else "stopped", step=self.step, best=_number(self.best))
 
-    def validate(self) -> dict[str, float]:
-        """Measure and log the moving average's Dice on the held-out tasks for 1, 4, 16 examples."""
-        stage = self._stage()
-        net = copy.deepcopy(self.average).cpu()
-        method = one_pass(net, stage.size, bfloat16=self.recipe.precision == "bfloat16")
-        scores: dict[str, float] = {}
-        for support in (1, 4, 16):
-            values = {
-                task.name: mean_dice(task, method, support, queries=4) for task in self.held_out
-            }
-            scores[str(support)] = round(float(np.mean(list(values.values()))), 4)
-        tasks = {name: round(value, 3) for name, value in values.items()}
-        self.log.write("validation", step=self.step, dice=scores, tasks=tasks)
-        return scores
+    def validate(self) -> Validation | None:
+        """Measure, log, and keep the weights if they are the best so far."""
+        self._check_losses()
+        found = self._measured()
+        if found is None:
+            return None
+        # Plateaus and early stops are decided by the first process, for all.
+        score, loss = (
+            self.processes.agreed(value if self.processes.leads else -math.inf)
+            for value in (found.score, found.loss)
+        )
+        self.schedule.observe(loss)
+        self.since_best += 1
+        if score > self.best:
+            self.best, self.since_best = score, 0
+            if self.processes.leads:
+                checkpoints.save_weights(self.run.checkpoints, self.trained.state_dict())
+        self.run.validation(self.step, self.step / self.plan.steps_per_epoch, found)
+        self._clock = time.monotonic()
+        return found
+
+    def _measured(self) -> Validation | None:
+        """Let every process measure, at the same time; the first one's findings count."""
+        self.trained.eval()
+        with torch.no_grad():
+            found = self.method.validate(self.trained)
+        self.method.train_mode()
+        return found
 
     def save(self) -> None:
-        """Write a checkpoint."""
-        state = {
+        """Write a checkpoint; what is no finite number is never written."""
+        self._check_losses()
+        if not self.processes.leads:
+            return
+        state = {"net": self.net.state_dict(), "optimiser": self.optimiser.state_dict()}
+        if self.average is not None:
+            state["average"] = self.average.state_dict()
+        path = checkpoints.save(self.run.checkpoints, state | self._progress())
+        self.run.log("checkpoint", step=self.step, path=path.name)
+
+    def _progress(self) -> dict[str, Any]:
+        """Give where the training is, beside its weights."""
+        return {
             "step": self.step,
-            "net": self.net.state_dict(),
-            "average": self.average.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
+            "scaler": self._gradients.scaler.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "best": self.best,
+            "since_best": self.since_best,
         }
-        path = checkpoints.save(self.run / "checkpoints", state)
-        self.log.write("checkpoint", step=self.step, path=path.name)
 
     def resume(self) -> None:
-        """Go on from the last readable checkpoint of the run folder."""
-        state = checkpoints.load(self.run / "checkpoints")
+        """Go on from the last readable checkpoint of the run folder.
+
+        Raises
+        ------
+        CheckpointError
+            When there is none.
+        """
+        # Runs of earlier versions hold less, and begin what they do not hold.
+        state = self._progress() | checkpoints.load(self.run.checkpoints)
         self.net.load_state_dict(state["net"])
-        self.average.load_state_dict(state["average"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
+        self._gradients.scaler.load_state_dict(state["scaler"])
+        self.schedule.load_state_dict(state["schedule"])
         self.step = int(state["step"])
-        self.log.write("resumed", step=self.step)
+        self.best, self.since_best = float(state["best"]), int(state["since_best"])
+        self.run.log("resumed", step=self.step)
 
-    def start_from(self, weights: dict[str, torch.Tensor]) -> None:
-        """Begin with given weights (official keys) instead of random ones."""
-        self.net.load_state_dict(weights)
-        self.average.load_state_dict(weights)
-
-    def stop_on_signals(self) -> None:
-        """Let SIGTERM and SIGINT end the run after the present step, with a checkpoint."""
-
-        def ask(_signal: int, _frame: FrameType | None) -> None:
-            self._stop = True
-
-        signal.signal(signal.SIGTERM, ask)
-        signal.signal(signal.SIGINT, ask)
-
-    def _one_step(self) -> float:
-        recipe = self.recipe
-        for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(recipe, self.step)
-        results = list(self._threads.map(self._part, range(recipe.parts)))
-        loss = sum(value for value, _ in results) / recipe.parts
-        if not np.isfinite(loss):
-            raise TrainingError(
-                f"The loss of step {self.step} is {loss}; lower optimiser.rate and resume from the "
-                "last checkpoint."
-            )
-        for i, parameter in enumerate(self._trained):
-            # The order of the sum is fixed, whichever part was finished first.
-            parameter.grad = sum((gradients[i] for _, gradients in results[1:]), results[0][1][i])
-            parameter.grad = parameter.grad / recipe.parts
-        nn.utils.clip_grad_norm_(self._trained, recipe.optimiser.clip_norm)
-        self.optimiser.step()
+    def _one_step(self) -> None:
+        # Dropout and stochastic depth draw from here; each process draws its own.
+        torch.manual_seed(seed_of(self.plan.seed, self.step, self.processes.rank))
+        factor = self.schedule.factor(self.step)
+        for group, rate in zip(self.optimiser.param_groups, self._rates, strict=True):
+            group["lr"] = rate * factor
+        self.optimiser.zero_grad()
+        try:
+            self._losses.append(self._gradients(self.step))
+            self._change_weights()
+        except torch.OutOfMemoryError as error:
+            raise TrainingError(self._lack_of_memory()) from error
         self._move_average()
-        return loss
 
-    def _part(self, part: int) -> tuple[float, tuple[Tensor, ...]]:
-        """Loss and gradients of one part of the present step's batch."""
-        batch = self.sampler.batch(self.step, part).to(self.device)
-        with torch.autocast(
-            self.device.type,
-            torch.bfloat16,
-            enabled=self.recipe.precision == "bfloat16",
-            cache_enabled=False,
-        ):
-            logits = self.net(batch.query, batch.support_images, batch.support_masks)
-        loss = dice_bce_loss(logits, batch.target, self.recipe.bce_weight)
-        return float(loss.detach()), torch.autograd.grad(loss, self._trained)
+    def _change_weights(self) -> None:
+        scaler = self._gradients.scaler
+        scaler.unscale_(self.optimiser)
+        if self.plan.clip_norm:
+            nn.utils.clip_grad_norm_(self._trained, self.plan.clip_norm)
+        scaler.step(self.optimiser)
+        scaler.update()
 
     def _move_average(self) -> None:
+        if self.average is None:
+            return
         # Early on the average must follow quickly, or it keeps the random start for long.
-        decay = min(self.recipe.optimiser.ema, (1 + self.step) / (10 + self.step))
+        decay = min(self.plan.ema, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
             for mean, value in zip(self.average.parameters(), self.net.parameters(), strict=True):
                 mean.lerp_(value, 1 - decay)
-
-    def _stage(self) -> Stage:
-        return self.recipe.stage_at(max(0, self.step - 1))
+            for kept, present in zip(self.average.buffers(), self.net.buffers(), strict=True):
+                kept.copy_(present)
 
     def _stopping(self) -> bool:
-        return self._stop or (self.run / "STOP").exists()
+        early = bool(self.plan.early_stop) and self.since_best >= self.plan.early_stop
+        return bool(self.processes.agreed(float(self.stop.asked() or early)))
 
-    def _describe(self) -> None:
-        (self.run / "config.json").write_text(self.recipe.model_dump_json(indent=2), "utf-8")
-        (self.run / "env.json").write_text(json.dumps(environment(), indent=2), "utf-8")
-        names = [task.name for task in self.sampler.tasks]
-        sources = read_sources(Path(self.recipe.data.root), names)
-        content = json.dumps([asdict(source) for source in sources], indent=2, ensure_ascii=False)
-        (self.run / "sources.json").write_text(content, "utf-8")
-        self.log.write(
-            "started",
-            pid=os.getpid(),
-            step=self.step,
-            steps=self.recipe.steps,
-            tasks=names,
-            held_out=[task.name for task in self.held_out],
-        )
+    def _check_losses(self) -> None:
+        """Make sure that the losses since the last report are finite; on a GPU this waits for it.
 
-    def _report(self, losses: Sequence[float], pace: float) -> None:
-        self.log.write(
+        Raises
+        ------
+        TrainingError
+            When one is not.
+        """
+        if not self._losses:
+            return
+        totals = torch.stack([torch.stack(list(t.values())).sum() for t in self._losses])
+        broken = (~totals.isfinite()).nonzero().flatten().tolist()
+        if broken:
+            first = self.step - len(self._losses) + int(broken[0])
+            raise TrainingError(
+                f"The loss of step {first} is {float(totals[broken[0]])}; lower optimiser.rate and "
+                "resume from the last checkpoint."
+            )
+
+    def _report(self) -> None:
+        self._check_losses()
+        seconds, waited = time.monotonic() - self._clock, self._gradients.waited
+        count = len(self._losses)
+        means = {
+            name: round(float(torch.stack([t[name] for t in self._losses]).mean()), 5)
+            for name in self._losses[0]
+        }
+        pace = seconds / count
+        self.run.log(
             "train",
             step=self.step,
-            loss=round(float(np.mean(losses)), 4),
-            rate=round(learning_rate(self.recipe, self.step), 7),
+            epoch=round(self.step / self.plan.steps_per_epoch, 3),
+            loss=round(sum(means.values()), 5),
+            terms=means,
+            rate=float(f"{self.optimiser.param_groups[-1]['lr']:.4g}"),
             seconds_per_step=round(pace, 4),
-            size=self._stage().size,
+            waiting_for_data=round(waited / max(seconds, 1e-9), 4),
+            seconds_left=round(pace * (self.plan.steps - self.step)),
+        )
+        self._losses, self._gradients.waited, self._clock = [], 0.0, time.monotonic()
+
+    def _describe(self) -> None:
+        self.run.describe()
+        details: dict[str, Any] = self.method.describe(self.run.path)
+        self.run.log("started", step=self.step, steps=self.plan.steps, **details)
+
+    def _lack_of_memory(self) -> str:
+        smaller = max(1, self.plan.batch_size // 2)
+        more = 2 if smaller < self.plan.batch_size else 1
+        return (
+            f"The device has not enough memory for batches of {self.plan.batch_size}: set "
+            f"trainer.batch_size={smaller} and trainer.accumulate={more * self.method.parts}"
+            + (", or a smaller data.size." if smaller == self.plan.batch_size else ".")
         )
 
 
-def make_optimiser(recipe: Recipe, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-    """Make the optimiser that a recipe names."""
-    law = recipe.optimiser
-    if law.kind == "muon":
-        return Muon(parameters, law.rate, law.momentum, law.betas)
-    return torch.optim.Adam(parameters, law.rate, law.betas)
+def seed_of(*numbers: int) -> int:
+    """Mix numbers into one seed, the same on every computer."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
 
 
-def learning_rate(recipe: Recipe, step: int) -> float:
-    """Linear warm-up, a constant stretch and a linear fall to a fiftieth over the last steps."""
-    law = recipe.optimiser
-    rise = min(1.0, (step + 1) / max(1, law.warm_up))
-    left = min(1.0, (recipe.steps - step) / max(1, law.fall))
-    return law.rate * rise * max(0.02, left)
-
-
-def environment() -> dict[str, Any]:
-    """Versions that a run depends on."""
-    return {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "threads": torch.get_num_threads(),
-    }
-
-
-def build_trainer(recipe: Recipe, run: Path, *, echo: bool = True) -> Trainer:
-    """Read the tasks that a recipe names and make its trainer."""
-    root = Path(recipe.data.root)
-    left_out = recipe.data.leave_out
-    tasks = read_tasks(root, leave_out=left_out)
-    held_out = [task for task in read_tasks(root) if task.name in left_out] if left_out else []
-    return Trainer(recipe, run, tasks, held_out, echo=echo)
+def _number(value: float) -> float | None:
+    """Give a number that JSON knows."""
+    return round(value, 5) if math.isfinite(value) else None

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from medseg_training.augment import Appearance
 from medseg_training.in_context.views import Warp
-
-
-class RecipeError(ValueError):
-    """A recipe that cannot be used; the message names the value and says what is expected."""
+from medseg_training.schema import StartOptions
 
 
 class _Part(BaseModel):
@@ -117,6 +111,7 @@ class Recipe(_Part):
     task_appearance: Appearance
     subject_appearance: Appearance
     optimiser: Optimiser
+    start: StartOptions = StartOptions()
     bce_weight: float = 1.0
     checkpoint_minutes: float = 5.0
     validate_every: int = Field(500, gt=0)
@@ -134,46 +129,3 @@ class Recipe(_Part):
                 return stage
             step -= stage.steps
         return self.stages[-1]
-
-
-def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
-    """Read a TOML recipe and change it by `section.key=value` (values written as in TOML).
-
-    Raises
-    ------
-    RecipeError
-        When the file or a value is not usable.
-    """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise RecipeError(f"The recipe {path} cannot be read: {error.strerror}.") from error
-    except tomllib.TOMLDecodeError as error:
-        raise RecipeError(f"The recipe {path} is no valid TOML: {error}.") from error
-    for override in overrides:
-        _apply(content, override)
-    return build_recipe(content)
-
-
-def build_recipe(content: dict[str, Any]) -> Recipe:
-    """Check a recipe given as nested dictionaries."""
-    try:
-        return TypeAdapter(Recipe).validate_python(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise RecipeError(f"Recipe value {where}: {first['msg']}.") from error
-
-
-def _apply(content: dict[str, Any], override: str) -> None:
-    key, separator, text = override.partition("=")
-    if not separator:
-        raise RecipeError(f"{override!r} is no change of the recipe; write section.key=value.")
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text
-    *sections, last = key.strip().split(".")
-    for section in sections:
-        content = content.setdefault(section, {})
-    content[last] = value

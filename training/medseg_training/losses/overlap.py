@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -28,3 +29,16 @@ def dice_bce_loss(logits: Tensor, target: Tensor, bce_weight: float = 1.0) -> Te
     filled = target.flatten(1).amax(1)
     bce = F.binary_cross_entropy_with_logits(logits, target, reduction="none").flatten(1).mean(1)
     return (dice * filled + bce_weight * bce).mean()
+
+
+def over_processes(sums: Tensor) -> Tensor:
+    """Add up what all processes of a training hold; gradients flow back to each.
+
+    A ratio of sums over a batch, as the Dice is, is only then that of the whole batch.
+    """
+    if not (dist.is_available() and dist.is_initialized()):
+        return sums
+    from torch.distributed.nn.functional import all_reduce
+
+    total: Tensor = all_reduce(sums)
+    return total

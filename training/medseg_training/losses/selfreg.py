@@ -8,12 +8,15 @@ section 2. They cost nothing at inference and fit any encoder-decoder through fe
 from __future__ import annotations
 
 import random
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_medseg.nets.feature_taps import Features
+
+Variant = Literal["published", "corrected"]
 
 
 def semantic_consistency(
@@ -89,25 +92,35 @@ class SelfRegularization(nn.Module):
     """
 
     def __init__(
-        self, consistency: float = 0.015, distillation: float = 0.015, seed: int | None = None
-    ):
+        self,
+        consistency: float = 0.015,
+        distillation: float = 0.015,
+        seed: int | None = None,
+        *,
+        variant: Variant = "published",
+    ) -> None:
         super().__init__()
         self.consistency = consistency
         self.distillation = distillation
+        self.variant = variant
+        self._seed = seed
         self._random = random.Random(seed)
 
+    def reseed(self, step: int) -> None:
+        """Let the draws of a step follow from its number, so that a resumed run repeats them."""
+        self._random.seed(f"{self._seed}:{step}")
+
     def forward(self, features: Features) -> Tensor:
-        """Give the weighted loss of one forward pass.
+        """Give the weighted loss of one forward pass, a scalar; see `parts`."""
+        return torch.stack(list(self.parts(features).values())).sum()
+
+    def parts(self, features: Features) -> dict[str, Tensor]:
+        """Give the weighted terms "consistency" and "distillation" of one forward pass.
 
         Parameters
         ----------
         features : Features
             What `tap_features` collected.
-
-        Returns
-        -------
-        Tensor
-            A scalar.
 
         Raises
         ------
@@ -117,16 +130,20 @@ class SelfRegularization(nn.Module):
         if features.final is None:
             raise ValueError("run the net inside tap_features before its features are regularised")
         several = any(len(stage) > 1 for stage in features.encoder + features.decoder)
-        total = features.final.new_zeros(())
+        none = features.final.new_zeros(())
+        consistency = distillation = none
         for which in (-1, 0) if several else (0,):
             encoder = [stage[which] for stage in features.encoder]
             decoder = [stage[which] for stage in features.decoder]
             for group in (encoder, decoder):
                 losses = [internal_distillation(maps) for maps in group]
-                total = total + self.distillation * _mean(losses, total)
+                distillation = distillation + _mean(losses, none)
             pulled = [self._pull(maps, features.final) for maps in decoder + encoder]
-            total = total + self.consistency * _mean(pulled, total)
-        return total
+            consistency = consistency + _mean(pulled, none)
+        return {
+            "consistency": self.consistency * consistency,
+            "distillation": self.distillation * distillation,
+        }
 
     def _pull(self, student: Tensor, teacher: Tensor) -> Tensor:
         count = min(student.shape[1], teacher.shape[1])
@@ -136,4 +153,4 @@ class SelfRegularization(nn.Module):
 
 def _mean(losses: list[Tensor], like: Tensor) -> Tensor:
     """Give the mean, 0 for a net without such stages."""
-    return torch.stack(losses).mean() if losses else like.new_zeros(())
+    return torch.stack(losses).mean() if losses else like

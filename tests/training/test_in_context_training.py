@@ -1,4 +1,4 @@
-"""A run learns, repeats itself, survives being killed, and stops when asked."""
+"""An in-context training learns, repeats itself, survives being killed, and stops when asked."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ import pytest
 import torch
 
 from medseg_training import checkpoints
+from medseg_training.build import build_trainer
 from medseg_training.in_context.recipe import Recipe
-from medseg_training.in_context.tasks import read_tasks
-from medseg_training.trainer import Trainer, TrainingError, build_trainer, learning_rate
+from medseg_training.methods.in_context import InContext
+from medseg_training.trainer import Trainer, TrainingError
 
 RecipeFactory = Callable[..., Recipe]
 
@@ -58,8 +59,25 @@ def test_resume_is_exact(small_recipe: RecipeFactory, tmp_path: Path) -> None:
     second.resume()
     second.fit()
     assert torch.equal(weights(whole), weights(second))
-    for a, b in zip(whole.average.parameters(), second.average.parameters(), strict=True):
+    for a, b in zip(whole.trained.parameters(), second.trained.parameters(), strict=True):
         assert torch.equal(a, b)
+
+
+def test_a_run_of_the_first_format_can_be_gone_on_with(
+    small_recipe: RecipeFactory, tmp_path: Path
+) -> None:
+    trainer = build_trainer(small_recipe(), tmp_path / "run", echo=False)
+    assert trainer.average is not None
+    state = {
+        "step": 3,
+        "net": trainer.net.state_dict(),
+        "average": trainer.average.state_dict(),
+        "optimiser": trainer.optimiser.state_dict(),
+    }
+    checkpoints.save(trainer.run.checkpoints, state)
+    trainer.resume()
+    trainer.fit()
+    assert trainer.step == 12
 
 
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(
@@ -86,7 +104,7 @@ def test_a_run_of_nan_ends_and_keeps_its_checkpoint(
     trainer = build_trainer(small_recipe(), tmp_path / "run", echo=False)
     trainer.save()
     with torch.no_grad():
-        trainer.net.out_conv.conv.bias.fill_(float("nan"))
+        trainer.net.get_parameter("out_conv.conv.bias").fill_(float("nan"))
     with pytest.raises(TrainingError, match="lower optimiser"):
         trainer.fit()
     state = checkpoints.load(tmp_path / "run" / "checkpoints")
@@ -109,28 +127,31 @@ def test_held_out_tasks_are_watched_and_not_trained_on(
 ) -> None:
     data = small_recipe().data.model_dump() | {"leave_out": ("grey_two",)}
     trainer = build_trainer(small_recipe(data=data), tmp_path / "run", echo=False)
-    assert [task.name for task in trainer.held_out] == ["grey_two"]
-    assert "grey_two" not in [task.name for task in trainer.sampler.tasks]
-    scores = trainer.validate()
-    assert set(scores) == {"1", "4", "16"}
-    assert all(0 <= value <= 1 for value in scores.values())
+    method = trainer.method
+    assert isinstance(method, InContext)
+    assert [task.name for task in method.held_out] == ["grey_two"]
+    assert "grey_two" not in [task.name for task in method.sampler.tasks]
+    found = trainer.validate()
+    assert found is not None
+    assert set(found.details["examples"]) == {"1", "4", "16"}
+    assert all(0 <= value <= 1 for value in found.details["examples"].values())
 
 
-def test_the_rate_rises_stays_and_falls(small_recipe: RecipeFactory) -> None:
-    recipe = small_recipe()
-    rates = [learning_rate(recipe, step) for step in range(recipe.steps)]
-    assert rates[0] < rates[1] == rates[5] == recipe.optimiser.rate
-    assert learning_rate(recipe, recipe.steps) < 0.05 * recipe.optimiser.rate
+def test_the_rate_rises_stays_and_falls(small_recipe: RecipeFactory, tmp_path: Path) -> None:
+    schedule = build_trainer(small_recipe(), tmp_path / "run", echo=False).schedule
+    factors = [schedule.factor(step) for step in range(12)]
+    assert factors[0] < factors[1] == factors[5] == 1
+    assert schedule.factor(12) < 0.05
 
 
-def test_weights_can_be_started_from(
-    small_recipe: RecipeFactory, task_root: Path, tmp_path: Path
-) -> None:
-    tasks = read_tasks(task_root)
-    first = Trainer(small_recipe(), tmp_path / "a", tasks, echo=False)
-    second = Trainer(small_recipe(seed=5), tmp_path / "b", tasks, echo=False)
-    assert not torch.equal(weights(first), weights(second))
-    second.start_from(first.net.state_dict())
+def test_weights_can_be_started_from(small_recipe: RecipeFactory, tmp_path: Path) -> None:
+    first = build_trainer(small_recipe(), tmp_path / "a", echo=False)
+    first.save()
+    other = build_trainer(small_recipe(seed=5), tmp_path / "b", echo=False)
+    assert not torch.equal(weights(first), weights(other))
+    first.run.describe()
+    start = {"model": str(tmp_path / "a")}
+    second = build_trainer(small_recipe(seed=5, start=start), tmp_path / "c", echo=False)
     assert torch.equal(weights(first), weights(second))
 
 

@@ -1,9 +1,8 @@
-"""From a run folder to a model folder of the zoo: weights, model card, a page to read."""
+"""From the run of an in-context net to a model folder: weights, model card, a page to read."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,8 @@ import torch
 from safetensors.torch import save as to_safetensors
 
 from medseg_training import checkpoints
-from medseg_training.in_context.recipe import Recipe, build_recipe
-from napari_medseg.io.atomic import atomic_write
+from medseg_training.export.files import ExportError, read_json, write
+from medseg_training.in_context.recipe import Recipe
 from napari_medseg.zoo.cards import CARD_FILE, ModelCard
 
 WEIGHTS_FILE = "model.safetensors"
@@ -34,15 +33,15 @@ LICENCE = "CC BY-SA 4.0"
 """Two of the training sets are under CC BY-SA 4.0; the weights are shared alike."""
 
 
-class ExportError(RuntimeError):
-    """A run that cannot be exported; the message says why."""
+NAME = "universeg-open"
 
 
-def export_run(
+def export_in_context(
     run: Path,
+    recipe: Recipe,
     folder: Path,
     *,
-    name: str = "universeg-open",
+    name: str = NAME,
     title: str = "UniverSeg, trained on open data",
     results: Mapping[str, Any] | None = None,
     note: str = "",
@@ -58,13 +57,12 @@ def export_run(
     ExportError, CheckpointError
         When the run folder is incomplete or its weights are not finite.
     """
-    recipe = _recipe(run)
     state = checkpoints.load(run / "checkpoints")
     weights = {key: value.half().contiguous() for key, value in state["average"].items()}
     if not all(bool(torch.isfinite(value).all()) for value in weights.values()):
         raise ExportError(f"The weights of {run} are not finite in half precision.")
     content = to_safetensors(weights)
-    sources = _read_json(run / "sources.json")
+    sources = read_json(run / "sources.json")
     card = ModelCard(
         name=name,
         title=title,
@@ -84,9 +82,9 @@ def export_run(
         results=dict(results or {}),
     )
     folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / WEIGHTS_FILE, content)
-    _write(folder / "README.md", readme(card).encode())
-    _write(folder / CARD_FILE, card.to_json().encode())
+    write(folder / WEIGHTS_FILE, content)
+    write(folder / "README.md", readme(card).encode())
+    write(folder / CARD_FILE, card.to_json().encode())
     return card
 
 
@@ -161,18 +159,3 @@ def _stages_done(recipe: Recipe, steps: int) -> list[dict[str, int]]:
             done.append({"steps": made, "size": stage.size})
         steps -= stage.steps
     return done
-
-
-def _recipe(run: Path) -> Recipe:
-    return build_recipe(_read_json(run / "config.json"))
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ExportError(f"{path} cannot be read; is this a run folder? ({error})") from error
-
-
-def _write(path: Path, content: bytes) -> None:
-    atomic_write(path, lambda temporary: temporary.write_bytes(content))

@@ -1,0 +1,247 @@
+"""From checked values to a trainer that is ready to go."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from medseg_training import nets
+from medseg_training.data.batches import PlaneBatches
+from medseg_training.data.photometric import photometric
+from medseg_training.data.splits import write_folds
+from medseg_training.distributed import Processes
+from medseg_training.gradients import chosen_precision
+from medseg_training.in_context.recipe import Recipe
+from medseg_training.losses.selfreg import SelfRegularization
+from medseg_training.methods.condseg import ConDSegStageOne, ConDSegStageTwo
+from medseg_training.methods.in_context import build_in_context
+from medseg_training.methods.method import Plan
+from medseg_training.methods.segmentation import SegmentationMethod, SegmentationTask
+from medseg_training.methods.supervised import SelfRegularized, Supervised
+from medseg_training.optimisers import make_optimiser
+from medseg_training.run_folder import RunFolder
+from medseg_training.schedules import Schedule
+from medseg_training.schema import (
+    OptimiserOptions,
+    RunConfig,
+    ScheduleOptions,
+)
+from medseg_training.segmentation_data import SegmentationData, held_out_batches, read_data
+from medseg_training.starting import adopt_model, apply_start
+from medseg_training.trainer import Trainer
+from napari_medseg.engine.devices import choose_device
+from napari_medseg.nets.feature_taps import TapNames
+from napari_medseg.zoo.specs import OutputSpec
+
+_VIEW = 3
+"""Keeps the draws of a second look apart from those of the first."""
+
+SPLITS_FILE = "splits_final.json"
+
+
+def build_trainer(
+    config: RunConfig | Recipe,
+    run: Path,
+    *,
+    echo: bool = True,
+    processes: Processes | None = None,
+    resumes: bool = False,
+) -> Trainer:
+    """Read the data of a recipe and make its trainer.
+
+    Parameters
+    ----------
+    config
+        The checked values.
+    run
+        The run folder; made where it does not exist.
+    echo
+        Whether events also go to standard output.
+    processes
+        Those that share the training.
+    resumes
+        Whether the weights come from the run folder, so that none need to be started from.
+
+    Raises
+    ------
+    ValueError, OSError
+        With one sentence, where the data, the net or the starting weights cannot be used.
+    """
+    if isinstance(config, Recipe):
+        return _in_context_trainer(config, run, echo, resumes)
+    return _segmentation_trainer(config, run, echo, processes or Processes(), resumes)
+
+
+def _in_context_trainer(recipe: Recipe, run: Path, echo: bool, resumes: bool) -> Trainer:
+    torch.manual_seed(recipe.seed)
+    law = recipe.optimiser
+    method = build_in_context(recipe)
+    if not resumes:
+        apply_start(method.net, recipe.start)
+    options = OptimiserOptions(
+        kind=law.kind,
+        rate=law.rate,
+        momentum=law.momentum,
+        betas=law.betas,
+        clip_norm=law.clip_norm,
+    )
+    schedule = Schedule(
+        ScheduleOptions(kind="fall", warm_up=law.warm_up, fall=law.fall), recipe.steps
+    )
+    plan = Plan(
+        steps=recipe.steps,
+        steps_per_epoch=recipe.steps,
+        log_every=recipe.log_every,
+        validate_every=recipe.validate_every,
+        checkpoint_minutes=recipe.checkpoint_minutes,
+        seed=recipe.seed,
+        ema=law.ema,
+        clip_norm=law.clip_norm,
+    )
+    dtype = torch.bfloat16 if recipe.precision == "bfloat16" else torch.float32
+    optimiser = make_optimiser(options, method.parameter_groups())
+    folder = RunFolder(run, recipe, echo=echo)
+    return Trainer(method, plan, optimiser, schedule, folder, dtype=dtype)
+
+
+def _segmentation_trainer(
+    config: RunConfig, run: Path, echo: bool, processes: Processes, resumes: bool
+) -> Trainer:
+    torch.manual_seed(config.seed)
+    config = adopt_model(config)
+    device = choose_device(config.device)
+    facts = nets.facts_of(config.net)
+    data = read_data(config.data, facts.multiple)
+    options = nets.resolved_options(config.net, data.spec, len(data.class_names))
+    net = nets.build(config.net.name, options)
+    fresh = [] if resumes else apply_start(net, config.start)
+    method = make_method(config, net.to(device), task_of(config, data, facts.sigmoid, processes))
+    divide_rates(method, config, facts.encoder)
+    optimiser = make_optimiser(config.optimiser, method.parameter_groups())
+    plan = plan_of(config, -(-method.task.train.steps_per_epoch // config.trainer.accumulate))
+    folder = RunFolder(
+        run,
+        config,
+        leads=processes.leads,
+        echo=echo,
+        tensorboard=config.trainer.tensorboard,
+        facts=_facts(config, data, options, fresh),
+    )
+    if processes.leads:
+        write_folds(run / SPLITS_FILE, [data.fold])
+    return Trainer(
+        method,
+        plan,
+        optimiser,
+        Schedule(config.schedule, plan.steps),
+        folder,
+        dtype=chosen_precision(config.trainer.precision, device),
+        processes=processes,
+    )
+
+
+def task_of(
+    config: RunConfig, data: SegmentationData, sigmoid: bool, processes: Processes
+) -> SegmentationTask:
+    """Give a method its batches, and what its net shall give."""
+    law = config.trainer
+    train = PlaneBatches(
+        data.train,
+        config.data.size,
+        law.batch_size,
+        config.seed,
+        config.augment,
+        device=choose_device(config.device),
+        rank=processes.rank,
+        world=processes.world,
+    )
+    return SegmentationTask(
+        train,
+        held_out_batches(data.held_out, config.data.size, law.batch_size),
+        data.class_names,
+        data.spec,
+        OutputSpec("sigmoid" if sigmoid else "softmax", len(data.class_names)),
+    )
+
+
+def make_method(config: RunConfig, net: nn.Module, task: SegmentationTask) -> SegmentationMethod:
+    """Choose the way to train as the recipe says."""
+    parts, loss = config.trainer.accumulate, config.loss
+    kind = loss.kind
+    if kind == "auto":
+        stages = {"ConDSeg": "condseg-stage2", "ConDSegStage1": "condseg-stage1"}
+        kind = stages.get(config.net.name, "dice-ce")  # type: ignore[assignment]
+    if kind == "condseg-stage1":
+
+        def disturb(images: Tensor, number: int) -> Tensor:
+            seeds = [(config.seed, _VIEW, number, place) for place in range(len(images))]
+            return photometric(images, seeds, config.view)
+
+        return ConDSegStageOne(net, task, loss, disturb, parts)
+    if kind == "condseg-stage2":
+        return ConDSegStageTwo(net, task, loss, parts)
+    law = config.selfreg
+    if not law.used:
+        return Supervised(net, task, loss, parts)
+    named = law.taps
+    taps = None if named is None else TapNames(named.encoder, named.decoder, named.final)
+    terms = SelfRegularization(law.consistency, law.distillation, config.seed, variant=law.variant)
+    return SelfRegularized(net, task, loss, terms, taps, parts)
+
+
+def divide_rates(method: SegmentationMethod, config: RunConfig, encoder: tuple[str, ...]) -> None:
+    """Give the encoder a rate of its own, or none at all."""
+    law, start = config.optimiser, config.start
+    inside, outside = nets.divided(method.net, encoder)
+    if (start.freeze_encoder or law.encoder_rate != 1.0) and not inside:
+        raise nets.NetError(
+            f"Nothing is known about the encoder of {config.net.name}: name the prefixes of its "
+            "parameters in net.encoder."
+        )
+    if start.freeze_encoder:
+        for parameter in inside:
+            parameter.requires_grad_(False)
+        method.frozen, inside = encoder, []
+    groups: list[dict[str, Any]] = [
+        {"params": inside, "lr": law.rate * law.encoder_rate},
+        {"params": outside, "lr": law.rate},
+    ]
+    method.groups = [group for group in groups if group["params"]]
+
+
+def plan_of(config: RunConfig, steps_per_epoch: int) -> Plan:
+    """Give the plan of a recipe in steps."""
+    law = config.trainer
+    return Plan(
+        steps=law.epochs * steps_per_epoch,
+        steps_per_epoch=steps_per_epoch,
+        log_every=law.log_every,
+        validate_every=law.validate_every * steps_per_epoch,
+        checkpoint_minutes=law.checkpoint_minutes,
+        seed=config.seed,
+        ema=law.ema,
+        clip_norm=config.optimiser.clip_norm,
+        early_stop=law.early_stop,
+        batch_size=law.batch_size,
+    )
+
+
+def _facts(
+    config: RunConfig, data: SegmentationData, options: dict[str, Any], fresh: list[str]
+) -> dict[str, Any]:
+    """Give what the run folder must keep for the model card and cannot be told from the recipe."""
+    dataset, fold = data.dataset, data.fold
+    return {
+        "net": config.net.name,
+        "net_options": options,
+        "classes": list(data.class_names),
+        "channels": data.spec.channels,
+        "multiple": data.spec.multiple,
+        "dataset": dataset.name,
+        "cases": {"train": len(fold.train), "validation": len(fold.val)},
+        "planes": {"train": len(data.train), "validation": len(data.held_out)},
+        "random_start": fresh[:20],
+    }

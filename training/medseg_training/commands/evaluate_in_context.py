@@ -1,0 +1,66 @@
+"""`evaluate-in-context`: Dice per task of an in-context model, beside baselines."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what can be said on the command line."""
+    parser.add_argument("model", type=Path, help="a model folder")
+    parser.add_argument("data", type=Path, help="a folder of task folders")
+    parser.add_argument("--support", type=int, nargs="+", default=[1, 4, 16])
+    parser.add_argument("--queries", type=int, default=8, help="largest number per class")
+    parser.add_argument("--draws", type=int, default=1, help="draws of examples per class")
+    parser.add_argument("--size", type=int, default=128, help="of the bare net's input")
+    parser.add_argument("--tasks", nargs="+", help="only these task folders")
+    parser.add_argument(
+        "--methods",
+        nargs="+",
+        choices=("net", "app", "mean", "nearest", "unet"),
+        default=["net", "mean", "nearest"],
+        help="net: one pass; app: as the app segments; the others are baselines",
+    )
+    parser.add_argument("--unet-seconds", type=float, default=60.0, help="CPU time of each fit")
+    parser.add_argument("--markdown", type=Path, help="write the tables here")
+    parser.add_argument(
+        "--results", type=Path, help="write the figures here (JSON); kept and added to"
+    )
+
+
+def run(options: argparse.Namespace) -> None:
+    """Measure and print the tables.
+
+    Raises
+    ------
+    ValueError
+        When the model, the data or kept figures do not fit together.
+    """
+    from medseg_training import evaluate
+    from medseg_training.in_context.tasks import read_task, read_tasks
+    from napari_medseg.zoo.cards import ModelCard
+
+    if options.tasks:
+        tasks = [read_task(options.data / name) for name in options.tasks]
+    else:
+        tasks = read_tasks(options.data)
+    methods = dict(
+        evaluate.method_named(name, options.model, options.size, options.unet_seconds)
+        for name in options.methods
+    )
+    card = ModelCard.from_folder(options.model)
+    report = evaluate.Report(tuple(options.support), options.queries, options.draws, card.sha256)
+    if options.results and options.results.exists():
+        report.add_from(options.results)
+    for task in tasks:  # written after every task, so that a long measurement can be broken off
+        evaluate.evaluate(methods, [task], report)
+        if options.results:
+            text = json.dumps(report.as_results(), indent=2)
+            options.results.write_text(text + "\n", encoding="utf-8")
+    if options.markdown:
+        title = f"# {card.title}: how good it is on tasks it has never seen\n\n"
+        origin = f"Weights {card.sha256[:12]}, version {card.version}.\n\n"
+        options.markdown.write_text(title + origin + report.markdown(), encoding="utf-8")
+    print(report.markdown())

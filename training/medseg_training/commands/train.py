@@ -1,0 +1,112 @@
+"""`train`: fit a net after a recipe, in a run folder, or go on with one."""
+
+from __future__ import annotations
+
+import argparse
+import time
+import traceback
+from contextlib import nullcontext, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from medseg_training.distributed import Processes
+    from medseg_training.in_context.recipe import Recipe
+    from medseg_training.schema import RunConfig
+
+DESCRIPTION = "Values are changed by section.key=value, written as in TOML."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what can be said on the command line."""
+    parser.epilog = DESCRIPTION
+    parser.add_argument("recipe", nargs="?", help="a TOML recipe, or the name of one (see recipes)")
+    parser.add_argument("changes", nargs="*", metavar="section.key=value", help="changed values")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--run", type=Path, help="run folder; default runs/RECIPE-TIME")
+    where.add_argument("--resume", type=Path, metavar="RUN", help="go on with this run folder")
+    parser.add_argument(
+        "--init-from", metavar="MODEL", help="begin with these weights (start.model)"
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="check everything, fit one batch, write nothing"
+    )
+
+
+def run(options: argparse.Namespace) -> None:
+    """Train; events go to standard output and into the run folder.
+
+    Raises
+    ------
+    ValueError
+        When the recipe, the data or the run folder cannot be used.
+    OSError, RuntimeError, MemoryError
+        When the training failed; the last checkpoint is untouched.
+    """
+    from medseg_training.distributed import joined, local_device
+    from napari_medseg.engine.devices import choose_device
+
+    config = _config(options)
+    config = config.model_copy(update={"device": local_device(config.device)})
+    folder = _run_folder(options)
+    there = folder.is_dir()
+    try:
+        with joined(choose_device(config.device)) as processes:
+            _train(config, folder, processes, resumes=options.resume is not None)
+    except Exception as error:
+        if there or (folder / "events.jsonl").exists():
+            _tell(folder, error)
+        raise
+
+
+def _train(config: RunConfig | Recipe, folder: Path, processes: Processes, resumes: bool) -> None:
+    from medseg_training.build import build_trainer
+    from medseg_training.run_lock import locked
+
+    with locked(folder) if processes.leads else nullcontext():
+        trainer = build_trainer(config, folder, processes=processes, resumes=resumes)
+        try:
+            if resumes:
+                trainer.resume()
+            trainer.stop.forget()
+            trainer.stop.listen()
+            trainer.fit()
+        finally:
+            trainer.method.close()
+
+
+def _tell(folder: Path, error: Exception) -> None:
+    """Leave word in the run folder, where the dock looks; without hiding what went wrong."""
+    from medseg_training.events import EventLog
+
+    with suppress(OSError):
+        EventLog(folder / "events.jsonl").write("error", message=str(error))
+        (folder / "traceback.txt").write_text(traceback.format_exc(), encoding="utf-8")
+
+
+def _run_folder(options: argparse.Namespace) -> Path:
+    if options.resume:
+        resumed: Path = options.resume
+        return resumed
+    folder: Path = options.run or (
+        Path("runs") / f"{Path(options.recipe).stem}-{time.strftime('%Y%m%d-%H%M%S')}"
+    )
+    if any((folder / "checkpoints").glob("last*.ckpt")):
+        raise ValueError(
+            f"{folder} holds a training already: go on with --resume {folder}, or choose another "
+            "folder."
+        )
+    return folder
+
+
+def _config(options: argparse.Namespace) -> RunConfig | Recipe:
+    from medseg_training.recipe_files import RecipeError, find_recipe, read_config, read_recipe
+
+    if options.resume and not options.recipe:
+        return read_config(options.resume)
+    if not options.recipe:
+        raise RecipeError("Name a recipe to train after, or a run to go on with (--resume RUN).")
+    changes = list(options.changes)
+    if options.init_from:
+        changes.append(f"start.model={options.init_from}")
+    return read_recipe(find_recipe(options.recipe), changes)

@@ -1,0 +1,32 @@
+"""Reading a run folder and writing a model folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from napari_medseg.io.atomic import atomic_write
+
+
+class ExportError(RuntimeError):
+    """A run that cannot be exported; the message says why."""
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file of a run folder.
+
+    Raises
+    ------
+    ExportError
+        When it cannot be read.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ExportError(f"{path} cannot be read; is this a run folder? ({error})") from error
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    atomic_write(path, lambda temporary: temporary.write_bytes(content))

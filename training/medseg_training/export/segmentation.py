@@ -1,0 +1,198 @@
+"""From the run of a net that segments by itself to a model folder."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save as to_safetensors
+
+from medseg_training import checkpoints, nets
+from medseg_training.export.files import ExportError, read_json
+from medseg_training.run_folder import FACTS_FILE, METRICS_FILE
+from medseg_training.schema import DataOptions, RunConfig
+from napari_medseg.io.atomic import atomic_folder
+from napari_medseg.zoo.architectures import NETS
+from napari_medseg.zoo.cards import CARD_FILE, ModelCard
+from napari_medseg.zoo.checkpoints import check_classes
+from napari_medseg.zoo.published import RESEARCH_ONLY
+from napari_medseg.zoo.weights import load_net
+
+WEIGHTS_FILE = "model.safetensors"
+
+
+def export_segmentation(
+    run: Path,
+    config: RunConfig,
+    folder: Path,
+    *,
+    name: str = "",
+    title: str = "",
+    results: Mapping[str, Any] | None = None,
+    note: str = "",
+    half: bool = False,
+    **fields: Any,
+) -> ModelCard:
+    """Write the best weights of a run as a model folder; see `medseg_training.export.export_run`.
+
+    The card's input description is the one that the training prepared its images after.
+    """
+    facts = read_json(run / FACTS_FILE)
+    if facts["net"] not in NETS:
+        raise ExportError(
+            f"The app knows no net {facts['net']!r}, so it could not run this model; its weights "
+            f"are in {run / 'checkpoints' / checkpoints.BEST}."
+        )
+    weights, step = checkpoints.load_trained(run / "checkpoints")
+    content = to_safetensors({key: _stored(value, half) for key, value in weights.items()})
+    sigmoid = nets.facts_of(config.net).sigmoid
+    card = ModelCard(
+        name=name or _plain_name(run.resolve().name),
+        title=title or config.title or f"{facts['net']} trained on {facts['dataset']}",
+        kind="pretrained",
+        net=facts["net"],
+        net_options=facts["net_options"],
+        file=WEIGHTS_FILE,
+        sha256=hashlib.sha256(content).hexdigest(),
+        size_bytes=len(content),
+        classes=tuple(facts["classes"]),
+        input=input_entry(config.data, facts),
+        output={"activation": "sigmoid" if sigmoid else "softmax"},
+        not_for=fields.pop("not_for", RESEARCH_ONLY),
+        citation=fields.pop("citation", config.citation),
+        training=_training(config, facts, step, note),
+        results=dict(results or _validation(run, config)),
+        **fields,
+    )
+    check_classes(card)
+    if not all(bool(torch.isfinite(v).all()) for v in weights.values() if v.is_floating_point()):
+        raise ExportError(f"The weights of {run} are not finite.")
+    return _written(card, content, folder)
+
+
+def input_entry(data: DataOptions, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the card's input entry: just what the training did to its images."""
+    scaling: dict[str, Any] = data.scaling.model_dump()
+    if data.scaling.kind == "divide":
+        scaling = {"kind": "divide", "by": data.scaling.high}
+    entry = {
+        "size": list(data.size),
+        "fit": data.fit,
+        "multiple": facts["multiple"],
+        "channels": facts["channels"],
+        "order": data.order,
+        "scaling": scaling,
+    }
+    if data.mean:
+        entry |= {"mean": list(data.mean), "std": list(data.std)}
+    return entry
+
+
+def readme(card: ModelCard) -> str:
+    """Give the page that a person reads beside the weights."""
+    training = card.training
+    lines = [
+        f"# {card.title}",
+        "",
+        f"Segments {', '.join(card.classes)}. {card.description}".rstrip(),
+        "",
+        f"**Not for:** {card.not_for}",
+        "",
+        f"**Weights:** {card.net}, {training['parameters']:,} parameters. "
+        f"Licence: {card.licence or 'not stated'}.",
+        "",
+        f"**Cite:** {card.citation or 'not stated'}",
+        "",
+        "## How it was trained",
+        "",
+        f"{training['steps']:,} steps of `medseg_training` on {training['dataset']}: "
+        f"{training['cases']['train']} cases to learn from, {training['cases']['validation']} to "
+        f"choose the best weights by. Loss: {training['loss']}. Seed {training['seed']}. "
+        f"{training.get('note', '')}".rstrip(),
+    ]
+    if card.results:
+        lines += ["", "## How good it is", "", str(card.results.get("protocol", "")), ""]
+        lines += [f"* {name}: Dice {value}" for name, value in card.results.get("dice", {}).items()]
+    return "\n".join(lines) + "\n"
+
+
+def _written(card: ModelCard, content: bytes, folder: Path) -> ModelCard:
+    """Write the folder whole or not at all, loaded once to prove it."""
+
+    def write(target: Path) -> None:
+        (target / WEIGHTS_FILE).write_bytes(content)
+        (target / "README.md").write_text(readme(card), encoding="utf-8")
+        (target / CARD_FILE).write_text(card.to_json(), encoding="utf-8")
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    path = atomic_folder(
+        folder,
+        write,
+        lambda target: load_net(replace(card, folder=target)),
+        may_replace=lambda target: (target / CARD_FILE).exists(),
+    )
+    return replace(card, folder=path)
+
+
+def _stored(value: torch.Tensor, half: bool) -> torch.Tensor:
+    """Give a tensor as it is stored; float16 only where nothing overflows."""
+    value = value.contiguous()
+    if not half or value.dtype != torch.float32:
+        return value
+    small = value.half()
+    return small if bool(torch.isfinite(small).all()) else value
+
+
+def _training(config: RunConfig, facts: Mapping[str, Any], steps: int, note: str) -> dict[str, Any]:
+    net = nets.build(facts["net"], facts["net_options"])
+    loss = config.loss.model_dump() | {"selfreg": config.selfreg.model_dump()}
+    if not config.selfreg.used:
+        del loss["selfreg"]
+    return {
+        "steps": steps,
+        "seed": config.seed,
+        "parameters": sum(p.numel() for p in net.parameters()),
+        "dataset": facts["dataset"],
+        "cases": facts["cases"],
+        "planes": facts["planes"],
+        "fold": config.data.fold,
+        "loss": ", ".join(f"{key} {value}" for key, value in loss.items()),
+        "batch_size": config.trainer.batch_size * config.trainer.accumulate,
+        "optimiser": config.optimiser.model_dump(),
+        "schedule": config.schedule.kind,
+        "augmentation": config.augment.preset,
+        **({"note": note} if note else {}),
+    }
+
+
+def _validation(run: Path, config: RunConfig) -> dict[str, Any]:
+    """Give the best validation of a run, until somebody evaluates the model."""
+    path = run / METRICS_FILE
+    if not path.exists():
+        return {}
+    with open(path, encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    if not rows:
+        return {}
+    best = max(rows, key=lambda row: float(row["dice"]))
+    per_class = {
+        key.removeprefix("classes "): round(float(value), 4)
+        for key, value in best.items()
+        if key.startswith("classes ") and value
+    }
+    return {
+        "protocol": f"Mean Dice over the validation cases of fold {config.data.fold}, by which the "
+        f"weights were chosen, at {config.data.size[0]} × {config.data.size[1]} pixels.",
+        "dice": {"mean": round(float(best["dice"]), 4), **per_class},
+        "step": int(best["step"]),
+    }
+
+
+def _plain_name(name: str) -> str:
+    kept = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in name)
+    return kept.strip("._-") or "model"

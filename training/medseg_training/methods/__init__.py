@@ -1,0 +1,1 @@
+"""What differs between trainings; `medseg_training.trainer` does what they share."""

@@ -1,0 +1,118 @@
+"""The net of a recipe: built for its data, divided into encoder and rest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from torch import nn
+
+from medseg_training.schema import NetOptions
+from napari_medseg.zoo.architectures import NETS, build_net
+from napari_medseg.zoo.specs import InputSpec
+
+
+class NetError(ValueError):
+    """The net of a recipe cannot be built or trained; the message says why."""
+
+
+@dataclass(frozen=True)
+class NetFacts:
+    """What a training must know about a net of the zoo.
+
+    Parameters
+    ----------
+    encoder
+        Prefixes of its encoder's parameters.
+    multiple
+        What the sides of its input are multiples of; 0 where it is built for one size.
+    sigmoid
+        Whether it gives one map for its one class, instead of one for each class and the
+        background.
+    """
+
+    encoder: tuple[str, ...]
+    multiple: int
+    sigmoid: bool = False
+
+
+_CONDSEG = NetFacts(("layer0.", "layer1.", "layer2.", "layer3.", "backbone."), 32, sigmoid=True)
+FACTS: Mapping[str, NetFacts] = {
+    "UNet": NetFacts(("inc.", "down1.", "down2.", "down3.", "down4."), 16),
+    "SwinUNet": NetFacts(("patch_embed.", "layers.", "norm."), 0),
+    "ConDSeg": _CONDSEG,
+    "ConDSegStage1": _CONDSEG,
+}
+OTHER = NetFacts((), 32)
+"""What is assumed of nets that are not of the zoo."""
+
+
+def facts_of(options: NetOptions) -> NetFacts:
+    """Give what must be known about a recipe's net."""
+    facts = FACTS.get(options.name, OTHER)
+    if not options.encoder:
+        return facts
+    return NetFacts(tuple(options.encoder), facts.multiple, facts.sigmoid)
+
+
+def resolved_options(options: NetOptions, spec: InputSpec, n_classes: int) -> dict[str, Any]:
+    """Give the arguments of the net's constructor, as its model card will list them.
+
+    Raises
+    ------
+    NetError
+        When the net does not take the data's size or channels.
+    """
+    from_data = {"$channels": spec.channels, "$classes": n_classes + 1, "$size": spec.size[0]}
+    given = {
+        key: from_data.get(value, value) if isinstance(value, str) else value
+        for key, value in options.options.items()
+    }
+    if options.name == "UNet":
+        return {"in_channels": spec.channels, "n_classes": n_classes + 1, **given}
+    if options.name == "SwinUNet":
+        if spec.size[0] != spec.size[1]:
+            raise NetError(f"SwinUNet takes square planes: set data.size, now {list(spec.size)}.")
+        return {"n_classes": n_classes + 1, "image_size": spec.size[0], **given}
+    if options.name in ("ConDSeg", "ConDSegStage1") and spec.channels != 3:
+        raise NetError("ConDSeg takes three channels: set data.channels=3.")
+    return given
+
+
+def build(name: str, options: Mapping[str, Any]) -> nn.Module:
+    """Build a net of the zoo, or of an installed package named as ``module:Class``.
+
+    Raises
+    ------
+    NetError
+        When there is no such net, or it does not take these options.
+    """
+    if name in NETS:
+        return build_net(name, options)
+    module, separator, member = name.partition(":")
+    if not separator:
+        raise NetError(
+            f"There is no net {name!r} (net.name): choose one of {', '.join(FACTS)}, or name a "
+            "class of an installed package as module:Class."
+        )
+    try:
+        constructor = getattr(import_module(module), member)
+        net = constructor(**options)
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        raise NetError(f"The net {name} cannot be built: {error}.") from error
+    if not isinstance(net, nn.Module):
+        raise NetError(f"{name} is no torch.nn.Module, so it cannot be trained.")
+    return net
+
+
+def divided(
+    net: nn.Module, encoder: tuple[str, ...]
+) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """Give the parameters of the encoder and the others."""
+    inside: list[nn.Parameter] = []
+    outside: list[nn.Parameter] = []
+    for name, parameter in net.named_parameters():
+        (inside if encoder and name.startswith(encoder) else outside).append(parameter)
+    return inside, outside

@@ -1,0 +1,55 @@
+"""One process at a time trains in a run folder."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+LOCK_FILE = "run.lock"
+
+
+class RunInUseError(ValueError):
+    """Another process trains in a run folder; the message says what to do."""
+
+
+@contextmanager
+def locked(run: Path) -> Iterator[None]:
+    """Hold a run folder, which is made where it does not exist.
+
+    The system itself gives the lock back when a process ends, however it ends.
+
+    Raises
+    ------
+    RunInUseError
+        When another process holds it.
+    """
+    run.mkdir(parents=True, exist_ok=True)
+    with open(run / LOCK_FILE, "a+", encoding="utf-8") as stream:
+        if not _taken(stream):
+            raise RunInUseError(
+                f"Another process is training in {run}; wait for it, stop it (a file named STOP in "
+                "that folder does), or choose another folder."
+            )
+        stream.truncate(0)
+        stream.write(str(os.getpid()))
+        stream.flush()
+        yield
+
+
+def _taken(stream: IO[str]) -> bool:
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

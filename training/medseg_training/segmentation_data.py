@@ -1,0 +1,174 @@
+"""From a recipe's data to what a segmentation method trains and measures on."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from medseg_training.data.batches import Batch
+from medseg_training.data.dataset import Dataset, Fold, read_dataset
+from medseg_training.data.planes import Plane, load_planes
+from medseg_training.data.ready_splits import read_folds
+from medseg_training.data.splits import SplitError, check_folds, folds_of
+from medseg_training.schema import DataOptions
+from napari_medseg.zoo.specs import InputSpec, Scaling
+
+IGNORED = 255
+
+
+class DataError(ValueError):
+    """The data of a recipe cannot be trained on; the message says what to change."""
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentationData:
+    """Planes to learn from and to measure on.
+
+    Parameters
+    ----------
+    dataset
+        Where they come from.
+    fold
+        Which cases are which.
+    train, held_out
+        Their planes.
+    class_names
+        Without the background.
+    spec
+        What the net sees.
+    """
+
+    dataset: Dataset
+    fold: Fold
+    train: Sequence[Plane]
+    held_out: Sequence[Plane]
+    class_names: tuple[str, ...]
+    spec: InputSpec
+
+
+def read_data(options: DataOptions, multiple: int) -> SegmentationData:
+    """Read the data of a recipe into memory.
+
+    Parameters
+    ----------
+    options
+        The recipe's.
+    multiple
+        What the net's input sizes are multiples of; 0 where it takes one size alone.
+
+    Raises
+    ------
+    DatasetError, SplitError, ReadError, DataError
+        With one sentence, where it cannot be used.
+    """
+    dataset = read_dataset(options.root, options.kind)
+    spec = input_spec(options, dataset, multiple)
+    fold = _fold(options, dataset)
+    names, table = chosen_classes(dataset.class_names, options.classes, options.merge)
+    train, held_out = (
+        [replace(plane, labels=table[plane.labels]) for plane in load_planes(dataset, side, spec)]
+        for side in (fold.train, fold.val)
+    )
+    return SegmentationData(dataset, fold, train, held_out, names, spec)
+
+
+def input_spec(options: DataOptions, dataset: Dataset, multiple: int) -> InputSpec:
+    """Give what the model's card will say about its input."""
+    coloured = len(dataset.channel_names) == 3
+    return InputSpec(
+        size=options.size,
+        fit=options.fit,
+        multiple=multiple if options.fit == "tile" else 0,
+        channels=options.channels or (3 if coloured else 1),
+        order=options.order,
+        scaling=Scaling(options.scaling.kind, options.scaling.low, options.scaling.high),
+        mean=options.mean,
+        std=options.std,
+    )
+
+
+def chosen_classes(
+    names: Sequence[str], wanted: Sequence[str], merge: str
+) -> tuple[tuple[str, ...], np.ndarray]:
+    """Give the names of the classes to learn, and the table from a data set's indices to theirs.
+
+    Parameters
+    ----------
+    names
+        Of the data set, background first.
+    wanted
+        Those to learn; all where none is named. The others become background.
+    merge
+        Name of the one class that they all become; empty for none.
+
+    Raises
+    ------
+    DataError
+        When the data set has no class of a name.
+    """
+    unknown = [name for name in wanted if name not in names[1:]]
+    if unknown:
+        raise DataError(
+            f"The data set has no class {unknown[0]!r} (data.classes); it has "
+            f"{', '.join(names[1:])}."
+        )
+    kept = tuple(wanted) or tuple(names[1:])
+    table = np.zeros(256, np.uint8)
+    table[IGNORED] = IGNORED
+    for new, name in enumerate(kept, 1):
+        table[names.index(name)] = 1 if merge else new
+    return ((merge,) if merge else kept), table
+
+
+def held_out_batches(planes: Sequence[Plane], size: tuple[int, int], count: int) -> list[Batch]:
+    """Cut planes into pieces of the net's size, and these into batches named after their cases."""
+    pieces = [(plane.case, *piece) for plane in planes for piece in _pieces(plane, size)]
+    batches = []
+    for start in range(0, len(pieces), count):
+        names, images, labels = zip(*pieces[start : start + count], strict=True)
+        batches.append(
+            Batch(
+                torch.from_numpy(np.stack(images)),
+                torch.from_numpy(np.stack(labels)).long(),
+                tuple(names),
+            )
+        )
+    return batches
+
+
+def _pieces(plane: Plane, size: tuple[int, int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Give pieces side by side; past the plane its edge is repeated, and counts nowhere."""
+    beyond = [(0, -length % side) for length, side in zip(plane.labels.shape, size, strict=True)]
+    image = np.pad(plane.image, [(0, 0), *beyond], mode="edge")
+    labels = np.pad(plane.labels, beyond, constant_values=IGNORED)
+    for top in range(0, labels.shape[0], size[0]):
+        for left in range(0, labels.shape[1], size[1]):
+            window = slice(top, top + size[0]), slice(left, left + size[1])
+            yield image[:, *window], labels[window]
+
+
+def patients_of(dataset: Dataset, names: Sequence[str]) -> int:
+    """Count the patients of some cases."""
+    found: dict[str, int] = defaultdict(int)
+    for name in names:
+        found[dataset.case(name).patient] += 1
+    return len(found)
+
+
+def _fold(options: DataOptions, dataset: Dataset) -> Fold:
+    if options.splits:
+        folds = read_folds(Path(options.splits))
+        check_folds(dataset, folds)
+    else:
+        folds = folds_of(dataset)
+    if options.fold >= len(folds):
+        raise SplitError(
+            f"There is no fold {options.fold} (data.fold); the data has {len(folds)}, counted "
+            "from 0."
+        )
+    return folds[options.fold]

@@ -55,7 +55,8 @@ def test_without_json_the_table_is_for_reading(volume):
     done = run("measure", volume)
     assert done.exit_code == 0
     assert "kidney" in done.stdout
-    assert "volume_ml" in done.stdout
+    assert "volume (ml)" in done.stdout
+    assert "e+" not in done.stdout
 
 
 def test_an_image_adds_intensities(tmp_path):
@@ -82,8 +83,8 @@ def test_compare_takes_the_spacing_and_names_of_the_reference(volume, tmp_path):
 def test_layers_of_different_sizes_fail_with_a_sentence(volume, tmp_path):
     write_labels(tmp_path / "other.ome.tif", truth()[:3])
     done = run("compare", tmp_path / "other.ome.tif", volume)
-    assert done.exit_code == 1
-    assert "cannot be compared" in done.stderr
+    assert done.exit_code == 2
+    assert "bring one to the grid of the other" in done.stderr
     assert done.stdout == ""
 
 

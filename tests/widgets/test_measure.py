@@ -13,8 +13,8 @@ from qtpy.QtGui import QGuiApplication
 
 from napari_medseg.engine.compare import compare
 from napari_medseg.engine.measure import measure
+from napari_medseg.io.tables import heading, shown
 from napari_medseg.widgets.measure import MeasureAndCompare
-from napari_medseg.widgets.parts.result_table import heading, shown
 
 from .by_example import click, press_and_wait
 
@@ -188,6 +188,7 @@ def test_headings_and_numbers_are_for_people() -> None:
     assert heading("volume_ml") == "volume (ml)"
     assert heading("surface_um2") == "surface (µm²)"
     assert heading("hd95") == "HD95"
+    assert heading("hd95", "um") == "HD95 (µm)"
     assert [shown(v) for v in (1234, 0.12345678, float("nan"), "lung")] == [
         "1,234",
         "0.1235",

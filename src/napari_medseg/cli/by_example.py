@@ -2,124 +2,144 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_medseg.cli.outputs import (
-    Format,
-    check_names,
-    checked_folder,
-    suffix_for,
-    write_results,
-)
-from napari_medseg.cli.report import Device, check_files, refusing, run_each, run_job, say
-from napari_medseg.io.atomic import split_suffix
+from napari_medseg.cli import options as shared
+from napari_medseg.cli.images import Request, View, check_images, run_on_images
+from napari_medseg.cli.report import refusing, say
+from napari_medseg.session.settings import settings
 
 if TYPE_CHECKING:
     from napari_medseg.engine.options import ByExampleOptions
+    from napari_medseg.engine.results import Job
     from napari_medseg.engine.support import SupportSet
+    from napari_medseg.io.images import ImageFile
+
+_FINE = "Fine points"
 
 
-@dataclass(frozen=True)
-class _Request:
-    support: SupportSet
-    options: ByExampleOptions
-    folder: Path
-    to: Format | None
-    probabilities: bool
-    series: str | None
+class Choice(StrEnum):
+    """What is left open, or decided."""
+
+    auto = "auto"
+    always = "always"
+    never = "never"
+
+
+class Colour(StrEnum):
+    """What is made of colour images."""
+
+    auto = "auto"
+    grey = "grey"
+    learned = "learned"
+
+
+Support = Annotated[
+    Path, typer.Option(help="Folder with the examples: images/ and masks/.", metavar="DIR")
+]
+Model = Annotated[str | None, typer.Option("-m", "--model", help="An in-context model of the zoo.")]
+Threshold = Annotated[
+    float, typer.Option(min=0.0, max=1.0, help="Probability from which a pixel counts.")
+]
+SecondLook = Annotated[
+    Choice,
+    typer.Option(help="Look at the region found again, close up.", rich_help_panel=_FINE),
+]
+InColour = Annotated[
+    Colour, typer.Option(help="What is made of colour images.", rich_help_panel=_FINE)
+]
+Ensemble = Annotated[
+    int,
+    typer.Option(
+        min=1, help="Average over so many subsets of the examples.", rich_help_panel=_FINE
+    ),
+]
+Seed = Annotated[int, typer.Option(min=0, help="Of the subsets.", rich_help_panel=_FINE)]
 
 
 def by_example(
-    inputs: Annotated[
-        list[Path],
-        typer.Argument(help="Images and volumes: PNG, JPEG, BMP, TIFF, NIfTI, DICOM, OME-Zarr."),
-    ],
-    support: Annotated[
-        Path, typer.Option(help="Folder with the examples: images/ and masks/.", metavar="DIR")
-    ],
-    out: Annotated[
-        Path, typer.Option("-o", "--out", help="Folder for the label maps.", metavar="OUT")
-    ],
-    model: Annotated[
-        str | None, typer.Option("-m", "--model", help="An in-context model of the zoo.")
-    ] = None,
-    probabilities: Annotated[
-        bool, typer.Option("--probabilities", help="Write probabilities too, as OME-TIFF.")
-    ] = False,
-    series: Annotated[
-        str | None,
-        typer.Option(help="Which series of a DICOM folder: its place in the list, or its UID."),
-    ] = None,
-    device: Annotated[Device, typer.Option(help="Where the net runs.")] = Device.auto,
-    threshold: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Probability from which a pixel counts.")
-    ] = 0.5,
-    to: Annotated[
-        Format | None, typer.Option(help="Kind of label map; PNG for planes, NIfTI for volumes.")
-    ] = None,
-    json_: Annotated[bool, typer.Option("--json", help="Print a report as JSON.")] = False,
+    inputs: shared.Images,
+    support: Support,
+    out: shared.Out,
+    model: Model = None,
+    threshold: Threshold = 0.5,
+    probabilities: shared.Probabilities = False,
+    series: shared.Series = None,
+    device: shared.OnDevice = None,
+    axis: shared.Axis = 0,
+    planes: shared.PlaneList = None,
+    value_range: shared.Range = None,
+    largest: shared.Largest = False,
+    fill_holes: shared.FillHoles = False,
+    min_size: shared.MinSize = 0,
+    refine: SecondLook = Choice.auto,
+    colour: InColour = Colour.auto,
+    ensemble: Ensemble = 1,
+    flips: shared.Flips = False,
+    seed: Seed = 0,
+    to: shared.To = None,
+    json_: shared.Json = False,
 ) -> None:
     """Segment images as a few painted examples show; nothing is trained."""
-    request = _checked(inputs, support, out, model, device, threshold, to, probabilities, series)
-    run_each("by-example", inputs, lambda path: _segment(path, request), json_)
-
-
-def _checked(
-    inputs: list[Path],
-    support: Path,
-    out: Path,
-    model: str | None,
-    device: Device,
-    threshold: float,
-    to: Format | None,
-    probabilities: bool,
-    series: str | None,
-) -> _Request:
-    """Check everything that can be checked before the first image is read."""
-    from napari_medseg.io.volume import holds_image
-
-    check_files(*(path for path in inputs if not holds_image(path)))
     with refusing(ValueError, OSError):
-        check_names(inputs, out, (support, support / "images", support / "masks"))
-        from napari_medseg.engine.devices import choose_device
-        from napari_medseg.engine.options import DEFAULT_MODEL, ByExampleOptions
+        check_images(inputs, out, (support, support / "images", support / "masks"))
+        from napari_medseg.engine.postprocess import PostProcess
         from napari_medseg.engine.support import SupportSet
-        from napari_medseg.zoo.registry import get_card
 
-        card = get_card(model or DEFAULT_MODEL)
-        if card.kind != "in-context":
-            raise ValueError(f"The model {card.name} takes no examples; choose an in-context one.")
-        options = ByExampleOptions(
-            model=card,
-            device=device.value,
+        chosen = _options(
+            model,
+            device=device or settings().device,
             threshold=threshold,
+            refine={"auto": "auto", "always": True, "never": False}[refine],
+            colour=colour.value,
+            ensemble=ensemble,
+            flips=flips,
+            seed=seed,
             keep_probabilities=probabilities,
+            post=PostProcess(min_size, largest, fill_holes),
         )
-        choose_device(device.value)
+        view = View(axis, shared.parsed_planes(planes), shared.parsed_range(value_range))
         examples = SupportSet.load(support)
-        return _Request(examples, options, checked_folder(out), to, probabilities, series)
-
-
-def _segment(path: Path, request: _Request) -> dict[str, Any]:
-    """Segment one image, write what was found, and give the entry of the report."""
-    from napari_medseg.engine.by_example import by_example_job
-    from napari_medseg.io.findings import warnings_of
-    from napari_medseg.io.images import read_image
-
-    started = time.monotonic()
-    image = read_image(path, request.series if path.is_dir() else None)
-    for sentence in warnings_of(image.findings):
-        say(f"{path}: {sentence}")
-    suffix = suffix_for(image.geometry.ndim, request.to)
-    job = by_example_job(image.data, request.support, request.options, rgb=image.rgb)
-    segmentation = run_job(job, path.name)
-    stem = split_suffix(path.name)[0]
-    entry = {"input": str(path)} | write_results(
-        segmentation, image, request.folder, stem, suffix, request.probabilities
+    request = Request(out, to, series, probabilities, view)
+    run_on_images(
+        "by-example",
+        inputs,
+        request,
+        lambda image, seen: _start(image, examples, chosen, seen),
+        json_,
     )
-    return entry | {"seconds": round(time.monotonic() - started, 2)}
+
+
+def _options(model: str | None, device: str, **fields: Any) -> ByExampleOptions:
+    """Check what can be checked before the first image is read.
+
+    Raises
+    ------
+    ValueError
+        With one sentence, where the model or the device cannot be used.
+    """
+    from napari_medseg.engine.devices import choose_device
+    from napari_medseg.engine.options import DEFAULT_MODEL, ByExampleOptions
+    from napari_medseg.zoo.registry import get_card
+
+    card = get_card(model or DEFAULT_MODEL)
+    if card.kind != "in-context":
+        raise ValueError(f"The model {card.name} takes no examples; choose an in-context one.")
+    choose_device(device)
+    return ByExampleOptions(model=card, device=str(device), **fields)
+
+
+def _start(
+    image: ImageFile, support: SupportSet, options: ByExampleOptions, seen: dict[str, Any]
+) -> Job:
+    from napari_medseg.engine.by_example import by_example_job
+    from napari_medseg.engine.support import why_doubtful
+
+    doubt = why_doubtful(support, image.rgb)
+    if doubt:
+        say(f"{image.name}: {doubt}")
+    return by_example_job(image.data, support, options, **seen)

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from dataclasses import replace
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_medseg.cli.outputs import Format, check_names, checked_folder, suffix_for
-from napari_medseg.cli.report import check_files, refusing, run_each, run_job
+from napari_medseg.cli import options as shared
+from napari_medseg.cli.images import Request, View, check_images, run_on_images
+from napari_medseg.cli.report import WrongRequest, refusing
+from napari_medseg.session.settings import settings
 
 if TYPE_CHECKING:
     from napari_medseg.engine.cluster import ClusterOptions
+    from napari_medseg.engine.results import Job, Progress, Segmentation
+    from napari_medseg.io.images import ImageFile
+
+_TAKE = "Taking one cluster"
+_FINE = "Fine points"
 
 
 class ClusterMethod(StrEnum):
@@ -32,55 +40,141 @@ class LookFor(StrEnum):
     bright = "bright"
 
 
+Seed = Annotated[int, typer.Option(min=0, help="Of everything drawn at random.")]
+Focus = Annotated[LookFor, typer.Option(help="Look for something dark or bright inside the image.")]
+Clusters = Annotated[int, typer.Option(min=2, max=64, help="Clusters of k-means.")]
+Enough = Annotated[
+    int,
+    typer.Option(
+        min=1, help="S3-Net stops when no more are left than this.", rich_help_panel=_FINE
+    ),
+]
+Iterations = Annotated[
+    int, typer.Option(min=1, help="S3-Net stops after so many.", rich_help_panel=_FINE)
+]
+Size = Annotated[
+    int, typer.Option(help="S3-Net works at this many pixels squared.", rich_help_panel=_FINE)
+]
+Sampling = Annotated[
+    bool,
+    typer.Option(
+        "--train-sampling", help="Train S3-Net's sampling too, as published.", rich_help_panel=_FINE
+    ),
+]
+StopAfter = Annotated[
+    int,
+    typer.Option(
+        min=0, help="Give the clusters there are after so many iterations.", rich_help_panel=_FINE
+    ),
+]
+Rectangle = Annotated[
+    str | None,
+    typer.Option(help="Only this part of each plane, in pixels.", metavar="TOP,LEFT,BOTTOM,RIGHT"),
+]
+Take = Annotated[
+    str | None,
+    typer.Option(
+        help="Keep only the cluster under this pixel.", metavar="ROW,COLUMN", rich_help_panel=_TAKE
+    ),
+]
+Piece = Annotated[
+    bool,
+    typer.Option("--piece", help="Only what hangs together with it.", rich_help_panel=_TAKE),
+]
+Label = Annotated[
+    int, typer.Option(min=1, max=255, help="Label it becomes.", rich_help_panel=_TAKE)
+]
+
+
 def cluster(
-    inputs: Annotated[
-        list[Path], typer.Argument(help="Images and volumes: PNG, JPEG, BMP, TIFF, NIfTI.")
-    ],
-    out: Annotated[
-        Path, typer.Option("-o", "--out", help="Folder for the label maps.", metavar="OUT")
-    ],
+    inputs: shared.Images,
+    out: shared.Out,
     method: Annotated[ClusterMethod, typer.Option(help="How to cluster.")] = ClusterMethod.s3net,
-    seed: Annotated[int, typer.Option(min=0, help="Of everything drawn at random.")] = 0,
-    focus: Annotated[
-        LookFor, typer.Option(help="Look for something dark or bright inside the image.")
-    ] = LookFor.none,
-    clusters: Annotated[int, typer.Option(min=2, max=64, help="Clusters of k-means.")] = 2,
-    to: Annotated[
-        Format | None, typer.Option(help="Kind of label map; PNG for planes, NIfTI for volumes.")
-    ] = None,
-    json_: Annotated[bool, typer.Option("--json", help="Print a report as JSON.")] = False,
+    seed: Seed = 0,
+    focus: Focus = LookFor.none,
+    clusters: Clusters = 2,
+    series: shared.Series = None,
+    device: shared.OnDevice = None,
+    axis: shared.Axis = 0,
+    planes: shared.PlaneList = None,
+    value_range: shared.Range = None,
+    rectangle: Rectangle = None,
+    take: Take = None,
+    piece: Piece = False,
+    label: Label = 1,
+    enough: Enough = 3,
+    iterations: Iterations = 50,
+    size: Size = 256,
+    train_sampling: Sampling = False,
+    stop_after: StopAfter = 0,
+    to: shared.To = None,
+    json_: shared.Json = False,
 ) -> None:
     """Split images into clusters of pixels that belong together; volumes plane by plane."""
-    check_files(*inputs)
     with refusing(ValueError, OSError):
-        check_names(inputs, out)
+        check_images(inputs, out)
         from napari_medseg.engine.cluster import ClusterOptions
+        from napari_medseg.engine.devices import checked_name
 
-        options = ClusterOptions(method.value, seed, focus.value, clusters)
-        folder = checked_folder(out)
-    run_each("cluster", inputs, lambda path: _cluster(path, options, folder, to), json_)
+        chosen = ClusterOptions(
+            method.value,
+            seed,
+            focus.value,
+            clusters,
+            enough,
+            iterations,
+            size,
+            train_sampling,
+            stop_after,
+            checked_name(device or settings().device),
+        )
+        view = View(axis, shared.parsed_planes(planes), shared.parsed_range(value_range))
+        part = _numbers(rectangle, 4, "--rectangle", "0,0,64,64")
+        pixel = _numbers(take, 2, "--take", "120,80")
+
+    def start(image: ImageFile, seen: dict[str, Any]) -> Job:
+        job = _start(image, chosen, seen | {"rectangle": part})
+        return (
+            job if pixel is None else _taking(job, image, seen, (pixel[0], pixel[1]), piece, label)
+        )
+
+    run_on_images("cluster", inputs, Request(out, to, series, view=view), start, json_)
 
 
-def _cluster(
-    path: Path, options: ClusterOptions, folder: Path, to: Format | None
-) -> dict[str, Any]:
-    """Cluster one image, write the label map, and give the entry of the report."""
+def _numbers(text: str | None, count: int, option: str, like: str) -> tuple[int, ...] | None:
+    return None if text is None else shared.parsed_numbers(text, count, option, like)
+
+
+def _start(image: ImageFile, options: ClusterOptions, arguments: dict[str, Any]) -> Job:
+    from napari_medseg.engine.cluster import cluster_job
+
+    return cluster_job(image.data, options, **arguments)
+
+
+def _taking(
+    job: Job,
+    image: ImageFile,
+    seen: dict[str, Any],
+    pixel: tuple[int, int],
+    piece: bool,
+    label: int,
+) -> Generator[Progress, None, Segmentation]:
+    """Cluster, and keep only what lies under a pixel of the one plane that was asked for."""
     import numpy as np
 
-    from napari_medseg.engine.cluster import cluster_job
-    from napari_medseg.io.images import read_image
-    from napari_medseg.io.labels import write_labels
+    from napari_medseg.engine.pick import pick_cluster
 
-    image = read_image(path)
-    target = folder / f"{image.name}{suffix_for(image.geometry.ndim, to)}"
-    segmentation = run_job(cluster_job(image.data, options, rgb=image.rgb), path.name)
-    names, made = segmentation.class_names, segmentation.provenance
-    write_labels(target, segmentation.labels, image.geometry, made, names)
-    counts = np.bincount(segmentation.labels.ravel(), minlength=len(names)).tolist()
-    return {
-        "input": str(path),
-        "output": str(target),
-        "shape": list(segmentation.labels.shape),
-        "pixels": dict(zip(names, counts, strict=True)),
-        "provenance": made.as_dict(),
-    }
+    is_volume = image.geometry.ndim == 3
+    if is_volume and len(seen["planes"] or ()) != 1:
+        raise WrongRequest("--take needs one plane of a volume: say which with --planes.")
+    found = yield from job
+    at: Any = (slice(None),) * seen["axis"] + (seen["planes"][0],) if is_volume else ...
+    mask = pick_cluster(found.labels[at], *pixel, piece=piece)
+    if not mask.any():
+        raise ValueError(f"There is no cluster at row {pixel[0]}, column {pixel[1]}.")
+    labels = np.zeros_like(found.labels)
+    labels[at][mask] = label
+    names = ("background", *(f"class {number}" for number in range(1, label + 1)))
+    taken = {"take": {"at": list(pixel), "piece": piece, "class": label}}
+    made = replace(found.provenance, parameters={**found.provenance.parameters, **taken})
+    return replace(found, labels=labels, class_names=names, provenance=made)

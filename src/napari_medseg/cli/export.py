@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from napari_medseg.cli.options import Json, Series
 from napari_medseg.cli.outputs import checked_folder
 from napari_medseg.cli.report import (
     check_files,
@@ -41,74 +42,105 @@ class Target(StrEnum):
     nnunet = "nnunet"
 
 
+Labels = Annotated[
+    Path, typer.Argument(help="A label map: PNG, TIFF, NIfTI, OME-Zarr of ours, or DICOM-SEG.")
+]
+To = Annotated[Target, typer.Option(help="What to write.")]
+Out = Annotated[
+    Path,
+    typer.Option(
+        "-o", "--out", help="File or folder to write to; the dataset for nnunet.", metavar="OUT"
+    ),
+]
+Like = Annotated[
+    Path | None,
+    typer.Option(
+        help="The image it belongs to, for DICOM the folder of the series; gives spacing and "
+        "position."
+    ),
+]
+Labelmap = Annotated[
+    bool, typer.Option("--labelmap", help="DICOM-SEG as one label map; newer archives only.")
+]
+Deidentify = Annotated[bool, typer.Option("--deidentify", help="DICOM-SEG without the patient.")]
+Terms = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="What a class is in DICOM-SEG: lesion=Neoplasm or lesion=SCT:108369006:Neoplasm.",
+        metavar="CLASS=TERM",
+    ),
+]
+CaseName = Annotated[
+    str | None, typer.Option(help="Name of the nnU-Net case; the label file's by default.")
+]
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What is written, and how."""
+
+    export: Export
+    seg: SegOptions
+    name: str
+
+
 def export(
-    labels: Annotated[
-        Path, typer.Argument(help="A label map: PNG, TIFF, NIfTI, OME-Zarr of ours, or DICOM-SEG.")
-    ],
-    to: Annotated[Target, typer.Option(help="What to write.")],
-    out: Annotated[
-        Path,
-        typer.Option(
-            "-o", "--out", help="File or folder to write to; the dataset for nnunet.", metavar="OUT"
-        ),
-    ],
-    like: Annotated[
-        Path | None,
-        typer.Option(
-            help="The image it belongs to, for DICOM the folder of the series; gives spacing and "
-            "position."
-        ),
-    ] = None,
-    series: Annotated[
-        str | None, typer.Option(help="Which series of a DICOM folder: its number or UID.")
-    ] = None,
-    labelmap: Annotated[
-        bool,
-        typer.Option("--labelmap", help="DICOM-SEG as one label map; newer archives only."),
-    ] = False,
-    deidentify: Annotated[
-        bool, typer.Option("--deidentify", help="DICOM-SEG without the patient.")
-    ] = False,
-    term: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="What a class is in DICOM-SEG: lesion=Neoplasm or lesion=SCT:108369006:Neoplasm.",
-            metavar="CLASS=TERM",
-        ),
-    ] = None,
-    case: Annotated[
-        str | None, typer.Option(help="Name of the nnU-Net case; the label file's by default.")
-    ] = None,
-    json_: Annotated[bool, typer.Option("--json", help="Print a report as JSON.")] = False,
+    labels: Labels,
+    to: To,
+    out: Out,
+    like: Like = None,
+    series: Series = None,
+    labelmap: Labelmap = False,
+    deidentify: Deidentify = False,
+    term: Terms = None,
+    case: CaseName = None,
+    json_: Json = False,
 ) -> None:
     """Write a label map as another kind of file; it is read back and compared."""
     from napari_medseg.io.formats import FORMATS
     from napari_medseg.session.export import export_job
 
-    if not labels.is_dir():
-        check_files(labels)
-    if like is not None and not like.exists():
-        refuse(f"There is no such file: {like}; check the name.")
+    _check_inputs(labels, like)
     format_ = FORMATS[to.value]
     with refusing(ValueError):
         target = _target(labels, like, out, format_)
     try:
         image = _image(like, series) if like is not None else None
-        found = _labels(labels, image)
-        with refusing(ValueError):
-            wanted = _export(found, like, image, format_)
-            options = _seg_options(found, labelmap, deidentify, term or [])
-        job = export_job(wanted, format_, target, seg=options, case=case or found.name)
+        wanted = _wanted(labels, like, image, format_, (labelmap, deidentify, term or []))
+        name = case or wanted.name
+        job = export_job(wanted.export, format_, target, seg=wanted.seg, case=name)
         written = run_job(job, labels.name)
     except (ValueError, OSError, MemoryError) as error:
         fail(sentence_of(error))
     say(f"{labels} -> {target}: {written}.")
     if json_:
-        geometry = wanted.geometry
+        geometry = wanted.export.geometry
         place = {"spacing": list(geometry.spacing), "units": geometry.units}
         counts = {"classes": written.classes, "voxels": written.voxels}
         files = {"input": str(labels), "output": str(target)}
         print_json({"command": "export"} | files | place | counts)
+
+
+def _check_inputs(labels: Path, like: Path | None) -> None:
+    if not labels.is_dir():
+        check_files(labels)
+    if like is not None and not like.exists():
+        refuse(f"There is no such file: {like}; check the name.")
+
+
+def _wanted(
+    labels: Path,
+    like: Path | None,
+    image: ImageFile | None,
+    format_: LabelFormat,
+    seg: tuple[bool, bool, list[str]],
+) -> _Wanted:
+    """Read the labels and say how they are written; leave where they cannot be, as asked for."""
+    from napari_medseg.io.labels import read_labels
+
+    found = read_labels(labels, image)
+    with refusing(ValueError):
+        return _Wanted(_export(found, like, image, format_), _seg_options(found, *seg), found.name)
 
 
 def _target(labels: Path, like: Path | None, out: Path, format_: LabelFormat) -> Path:
@@ -139,29 +171,6 @@ def _target(labels: Path, like: Path | None, out: Path, format_: LabelFormat) ->
         if os.path.realpath(path) == os.path.realpath(target):
             raise ValueError(f"The result would overwrite {path}; choose another name or folder.")
     return target
-
-
-def _labels(path: Path, image: ImageFile | None) -> LabelFile:
-    """Read a label map; a DICOM-SEG is laid on its image where that is given.
-
-    Raises
-    ------
-    ReadError
-        Where it cannot be read.
-    """
-    from napari_medseg.io.dicom import is_dicom
-
-    if path.is_dir():
-        from napari_medseg.io.zarr_labels import read_zarr_labels
-
-        return read_zarr_labels(path)
-    if is_dicom(path):
-        from napari_medseg.io.dicom_segments import read_segmentation
-
-        return read_segmentation(path, image)
-    from napari_medseg.io.labels import read_labels
-
-    return read_labels(path)
 
 
 def _image(path: Path, series: str | None) -> ImageFile:

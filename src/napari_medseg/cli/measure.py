@@ -17,12 +17,14 @@ from napari_medseg.cli.report import (
     say,
     sentence_of,
 )
+from napari_medseg.io.tables import as_text
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from napari_medseg.engine.results import Progress
     from napari_medseg.io.geometry import Geometry
+    from napari_medseg.io.images import ImageFile
     from napari_medseg.io.labels import LabelFile
 
 Csv = Annotated[Path | None, typer.Option(help="Save the table for a spreadsheet.", metavar="FILE")]
@@ -30,7 +32,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print the table as JSON.")]
 
 
 def measure(
-    labels: Annotated[Path, typer.Argument(help="A label map: PNG, TIFF or NIfTI.")],
+    labels: Annotated[Path, typer.Argument(help="A label map: PNG, TIFF, NIfTI or DICOM-SEG.")],
     image: Annotated[
         Path | None,
         typer.Option(help="The image it belongs to; adds intensities, and spacing if need be."),
@@ -41,13 +43,17 @@ def measure(
     """Measure each class: size, outline, diameters, place, and how bright the image is there."""
     from napari_medseg.engine.measure import measure_job
     from napari_medseg.io.labels import read_labels
+    from napari_medseg.io.volume import read_volume
 
     check_files(labels)
     _check_image(image)
     _check_target(csv, labels, image)
     try:
-        found = read_labels(labels)
-        values, geometry = _image_for(found, image)
+        under = read_volume(image) if image is not None else None
+        found = read_labels(labels, under)
+        values, geometry = _image_for(found, under)
+        if values is not None and values.shape[: found.labels.ndim] != found.labels.shape:
+            refuse(f"{image} has another size than {labels}; give the image that was segmented.")
         units = "px" if geometry.units == "pixel" else geometry.units
         job = measure_job(
             found.labels, geometry.spacing, values, found.class_names or None, units=units
@@ -59,27 +65,37 @@ def measure(
 
 
 def compare(
-    prediction: Annotated[Path, typer.Argument(help="A label map: PNG, TIFF or NIfTI.")],
+    prediction: Annotated[Path, typer.Argument(help="A label map: PNG, TIFF, NIfTI or DICOM-SEG.")],
     reference: Annotated[Path, typer.Argument(help="The label map it is compared with.")],
     csv: Csv = None,
     json_: Json = False,
 ) -> None:
     """Say how well labels agree with a reference: Dice, IoU, HD95, ASSD, XOR and HM per class."""
     from napari_medseg.engine.compare import compare_job
-    from napari_medseg.io.labels import read_labels
+    from napari_medseg.io.labels import on_one_grid, read_labels
 
     check_files(prediction, reference)
     _check_target(csv, prediction, reference)
     try:
         found, wanted = read_labels(prediction), read_labels(reference)
+        arrays = on_one_grid(found, wanted)
+        if arrays[0].shape != arrays[1].shape:
+            refuse(
+                f"{prediction} has the size {_size(found)}, {reference} {_size(wanted)}; bring one "
+                "to the grid of the other first."
+            )
         geometry = _better_known(wanted.geometry, found.geometry)
         names = wanted.class_names or found.class_names or None
-        job = compare_job(found.labels, wanted.labels, geometry.spacing, names)
+        job = compare_job(*arrays, geometry.spacing, names)
         table = _finish(job, prediction.name, csv)
     except (ValueError, OSError, MemoryError) as error:
         fail(sentence_of(error))
     inputs = {"prediction": str(prediction), "reference": str(reference)}
     _report("compare", table, inputs, geometry, json_)
+
+
+def _size(labels: LabelFile) -> str:
+    return " × ".join(str(n) for n in labels.labels.shape)
 
 
 def _check_image(image: Path | None) -> None:
@@ -99,13 +115,10 @@ def _check_target(csv: Path | None, *read: Path | None) -> None:
         refuse(f"There is no folder {csv.parent}; make it first.")
 
 
-def _image_for(found: LabelFile, path: Path | None) -> tuple[Any, Geometry]:
+def _image_for(found: LabelFile, image: ImageFile | None) -> tuple[Any, Geometry]:
     """Give the pixels to measure under the labels, and the geometry that both have."""
-    from napari_medseg.io.volume import read_volume
-
-    if path is None:
+    if image is None:
         return None, found.geometry
-    image = read_volume(path)
     return image.data, _better_known(found.geometry, image.geometry)
 
 
@@ -131,7 +144,8 @@ def _report(
     command: str, table: pd.DataFrame, inputs: dict[str, str], geometry: Geometry, json_: bool
 ) -> None:
     if not json_:
-        typer.echo(table.to_string(index=False, na_rep="–", float_format="{:.4g}".format))
+        units = "px" if geometry.units == "pixel" else geometry.units
+        typer.echo(as_text(table, units))
         return
     place = {"spacing": list(geometry.spacing), "units": geometry.units}
     # JSON has no NaN: what cannot be said is null.

@@ -105,6 +105,8 @@ def import_(
     from napari_medseg.zoo.checkpoints import import_checkpoint
     from napari_medseg.zoo.exchange import import_model
 
+    if not path.exists():
+        refuse(f"There is no such file: {path}; check the name.")
     fields: dict[str, Any] = {}
     if classes is not None:
         fields["classes"] = tuple(part.strip() for part in classes.split(",") if part.strip())

@@ -9,7 +9,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_medseg.io.atomic import split_suffix, sweep_stale
+from napari_medseg.cli.report import WrongRequest
+from napari_medseg.io.atomic import split_suffix
+from napari_medseg.io.leftovers import sweep_stale
 
 if TYPE_CHECKING:
     from napari_medseg.engine.results import Segmentation
@@ -34,11 +36,11 @@ def suffix_for(ndim: int, chosen: Format | None) -> str:
 
     Raises
     ------
-    ValueError
+    WrongRequest
         Where a volume shall become a PNG.
     """
     if chosen is Format.png and ndim == 3:
-        raise ValueError("A PNG holds one plane; leave --to out, or say nifti or ome-tiff.")
+        raise WrongRequest("A PNG holds one plane; leave --to out, or say nifti or ome-tiff.")
     return SUFFIX[chosen or (Format.png if ndim == 2 else Format.nifti)]
 
 

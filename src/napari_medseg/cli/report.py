@@ -7,7 +7,6 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -22,13 +21,8 @@ FAILED, WRONG = 1, 2
 Result = TypeVar("Result")
 
 
-class Device(StrEnum):
-    """Where a net runs."""
-
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
-    mps = "mps"
+class WrongRequest(ValueError):
+    """An input cannot be what was asked for, which only reading it could tell."""
 
 
 def say(message: str) -> None:
@@ -88,11 +82,13 @@ def run_each(
     """
     results: list[dict[str, Any]] = []
     failed: list[dict[str, str]] = []
+    wrong = 0
     for path in inputs:
         try:
             results.append(work(path))
         except Exception as error:
             sentence = sentence_of(error)
+            wrong += isinstance(error, WrongRequest)
             failed.append({"input": str(path), "error": sentence})
             say(f"{path}: {sentence}")
         else:
@@ -101,7 +97,7 @@ def run_each(
         print_json({"command": command, "results": results, "failed": failed})
     if failed:
         say(f"{len(failed)} of {len(inputs)} inputs failed.")
-        raise typer.Exit(FAILED)
+        raise typer.Exit(WRONG if wrong == len(inputs) else FAILED)
 
 
 def print_json(document: Any) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +43,34 @@ def choose_device(name: str = "auto") -> torch.device:
     if not available[kind] or (number and not (number.isdigit() and int(number) < count)):
         raise ValueError(f"This computer has no usable device {name!r}: choose auto or cpu.")
     return torch.device(name)
+
+
+def checked_name(name: str) -> str:
+    """Give the name of a device of this computer; nothing heavy is loaded for auto and cpu.
+
+    Raises
+    ------
+    ValueError
+        If this computer has no such device.
+    """
+    name = str(name)
+    if name not in ("auto", "cpu"):
+        choose_device(name)
+    return name
+
+
+def limit_threads(count: int) -> None:
+    """Let what this thread computes take so many cores of the processor; 0 for as many as usual.
+
+    Where torch is not loaded yet it takes note of the number when it is.
+    """
+    if not count:
+        return
+    torch = sys.modules.get("torch")
+    if torch is None:
+        os.environ["OMP_NUM_THREADS"] = str(count)
+    else:
+        torch.set_num_threads(count)
 
 
 def choose_precision(name: str, device: torch.device) -> torch.dtype:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -119,6 +119,14 @@ class Segmentation:
     probabilities: NDArray[np.float32] | None
     class_names: tuple[str, ...]
     provenance: Provenance
+
+    def renumbered(self, values: Sequence[int]) -> Segmentation:
+        """Give the same with other label values: of class 1, 2, ... in this order."""
+        table = np.array([0, *values], np.min_scalar_type(max(values, default=0)))
+        names = ["background", *(f"class {value}" for value in range(1, max(values) + 1))]
+        for value, name in zip(values, self.class_names[1:], strict=True):
+            names[value] = name
+        return replace(self, labels=table[self.labels], class_names=tuple(names))
 
 
 @dataclass(frozen=True)

@@ -78,3 +78,32 @@ def check_options(options: SegmentOptions) -> ModelCard:
         raise ValueError(f"The threshold must lie between 0 and 1; got {options.threshold:g}.")
     choose_precision(options.precision, choose_device(options.device))
     return card
+
+
+def usual_tile(model: str | ModelCard, wanted: int) -> int | None:
+    """Give the tile nearest to the one that is wanted for all models, if this one can take it.
+
+    Parameters
+    ----------
+    model : str or ModelCard
+        A pretrained model of the zoo.
+    wanted : int
+        Side in pixels; 0 for what the card says.
+
+    Returns
+    -------
+    int or None
+        None for what the card says.
+
+    Raises
+    ------
+    CardError
+        If there is no such model.
+    """
+    card = get_card(model) if isinstance(model, str) else model
+    if not wanted or card.kind != "pretrained":
+        return None
+    spec = InputSpec.of(card)
+    if spec.fit != "tile" or not spec.multiple:
+        return None
+    return max(spec.multiple, wanted - wanted % spec.multiple)

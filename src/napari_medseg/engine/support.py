@@ -7,12 +7,15 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_medseg.engine.scaling import ValueRange, check_range, check_real
+
+if TYPE_CHECKING:
+    from napari_medseg.engine.adaptation import Adaptation
 
 MAX_CLASSES = 255
 
@@ -86,6 +89,9 @@ class SupportSet:
         self.memo: dict[Any, Any] = {}
         """What methods worked out from these examples, kept for the next call under a key that
         names the content; shared by snapshots. Anybody may clear it."""
+        self.adaptation: Adaptation | None = None
+        """Nets fitted on these examples, if any were kept. Of other examples or another model than
+        it was made for it is not used, so it may be left here when examples come or go."""
         for item in examples:
             self.add(item.image, item.mask, name=item.name, value_range=item.value_range)
 
@@ -161,6 +167,7 @@ class SupportSet:
         copy = SupportSet(class_names=self.class_names)
         copy.examples = list(self.examples)
         copy.memo = self.memo
+        copy.adaptation = self.adaptation
         return copy
 
     def without(self, index: int) -> SupportSet:
@@ -181,6 +188,26 @@ class SupportSet:
         from napari_medseg.engine.support_files import load_support
 
         return load_support(path)
+
+
+def why_doubtful(support: SupportSet, rgb: bool) -> str:
+    """Say in a sentence why examples hardly fit a query; empty if they do.
+
+    Parameters
+    ----------
+    support : SupportSet
+        The examples.
+    rgb : bool
+        Whether the query has colours.
+    """
+    coloured = sum(example.is_rgb for example in support)
+    if rgb and coloured == 0 and len(support):
+        return "The image has colours, the examples are grey: only its brightness is looked at."
+    if coloured and not rgb:
+        return "The examples have colours, the image is grey: only their brightness is looked at."
+    if 0 < coloured < len(support) and rgb:
+        return "Some examples are grey: only the brightness of all of them is looked at."
+    return ""
 
 
 def make_example(

@@ -1,15 +1,22 @@
-"""Tables of results in files that spreadsheets open."""
+"""Tables of results: as people read them, and in files that spreadsheets open."""
 
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_medseg.io.atomic import atomic_write
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_SHORT = {"dice": "Dice", "iou": "IoU", "hd95": "HD95", "assd": "ASSD", "xor": "XOR", "hm": "HM"}
+_DISTANCES = ("hd95", "assd")
+_UNIT = re.compile(r"_(mm2|um2|px2|mm3|um3|px3|mm|um|px|ml)$")
+_WRITTEN = {"um": "µm", "um2": "µm²", "um3": "µm³", "mm2": "mm²", "mm3": "mm³"}
+_WRITTEN |= {"px2": "px²", "px3": "px³"}
 
 
 def write_table(path: str | os.PathLike[str], table: pd.DataFrame) -> Path:
@@ -40,3 +47,40 @@ def write_table(path: str | os.PathLike[str], table: pd.DataFrame) -> Path:
             raise ValueError("its content differs from the table")
 
     return atomic_write(path, lambda file: file.write_bytes(content), verify)
+
+
+def heading(name: str, units: str = "") -> str:
+    """Give the name of a column as people read it: ``volume_ml`` is “volume (ml)”.
+
+    Parameters
+    ----------
+    name : str
+        As in the data frame.
+    units : str
+        Of the distances whose columns do not name any.
+    """
+    if name in _SHORT:
+        unit = f" ({_WRITTEN.get(units, units)})" if units and name in _DISTANCES else ""
+        return _SHORT[name] + unit
+    found = _UNIT.search(name)
+    words = name[: found.start()] if found else name
+    written = f" ({_WRITTEN.get(found[1], found[1])})" if found else ""
+    return words.replace("_", " ") + written
+
+
+def shown(value: Any) -> str:
+    """Give a value as people read it."""
+    if isinstance(value, str):
+        return value
+    number = float(value)
+    if number != number:
+        return "–"
+    if number == int(number) and not isinstance(value, float):
+        return f"{int(number):,}"
+    return f"{number:.4g}" if abs(number) < 10_000 else f"{number:,.0f}"
+
+
+def as_text(table: pd.DataFrame, units: str = "") -> str:
+    """Give a table as lines of text, with headings and numbers as people read them."""
+    columns = {heading(str(name), units): table[name].map(shown) for name in table.columns}
+    return table.assign(**columns)[list(columns)].to_string(index=False)

@@ -91,13 +91,13 @@ class CompareTab(QWidget):
 
     def _on_compared(self, compared: Compared) -> None:
         layer = compared.reference.layer
-        self.table.show_table(compared.table, lambda label: hex_colour(layer, label))
+        unit = compared.reference.units
+        self.table.show_table(compared.table, lambda label: hex_colour(layer, label), unit)
         self.actions.refresh()
         self._remove_picture()
         if self.with_picture.isChecked() and layer in self._viewer.layers:
             self._show_picture(compared)
         mean = compared.table["dice"].mean()
-        unit = compared.reference.units
         score = "There is nothing to compare" if mean != mean else f"Mean Dice {mean:.3f}"
         self._message.done(f"{score}; HD95 and ASSD are in {unit}.")
 

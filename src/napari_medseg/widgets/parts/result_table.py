@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +16,11 @@ from qtpy.QtCore import (
 from qtpy.QtGui import QColor, QGuiApplication
 from qtpy.QtWidgets import QAbstractItemView, QTableView, QWidget
 
+from napari_medseg.io.tables import heading, shown
+
 if TYPE_CHECKING:
     import pandas as pd
 
-_SHORT = {"dice": "Dice", "iou": "IoU", "hd95": "HD95", "assd": "ASSD", "xor": "XOR", "hm": "HM"}
-_UNIT = re.compile(r"_(mm2|um2|px2|mm3|um3|px3|mm|um|px|ml)$")
-_WRITTEN = {"um": "µm", "um2": "µm²", "um3": "µm³", "mm2": "mm²", "mm3": "mm³"}
-_WRITTEN |= {"px2": "px²", "px3": "px³"}
 _ROW = 22
 _SORT_ROLE = Qt.ItemDataRole.UserRole
 _VISIBLE_ROWS = 7
@@ -35,8 +32,9 @@ _LAST = ("pixels", "regions", "prediction_pixels", "reference_pixels")
 class _Model(QAbstractTableModel):
     """A data frame as Qt sees it; colours say which class a row is about."""
 
-    def __init__(self, table: pd.DataFrame, colour: Callable[[int], str]) -> None:
+    def __init__(self, table: pd.DataFrame, colour: Callable[[int], str], units: str) -> None:
         super().__init__()
+        self._units = units
         names = [str(name) for name in table.columns]
         self._names = sorted(names, key=lambda name: name in _LAST)
         columns = [table[name].tolist() for name in self._names]
@@ -54,14 +52,7 @@ class _Model(QAbstractTableModel):
         if role == Qt.ItemDataRole.DisplayRole:
             return shown(value)
         if role == _SORT_ROLE:
-            # NaN compares with nothing; it goes to the end.
-            return (
-                float("inf")
-                if value != value
-                else value
-                if isinstance(value, str)
-                else float(value)
-            )
+            return _sorted_as(value)
         if role == Qt.ItemDataRole.TextAlignmentRole and not isinstance(value, str):
             return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         if role == Qt.ItemDataRole.DecorationRole and name == "label":
@@ -72,7 +63,7 @@ class _Model(QAbstractTableModel):
         self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
     ) -> Any:
         if role == Qt.ItemDataRole.DisplayRole and orientation == Qt.Orientation.Horizontal:
-            return heading(self._names[section])
+            return heading(self._names[section], self._units)
         return None
 
 
@@ -100,10 +91,22 @@ class ResultTable(QTableView):
         self.clicked.connect(self._on_clicked)
         self.activated.connect(self._on_clicked)
 
-    def show_table(self, table: pd.DataFrame, colour: Callable[[int], str]) -> None:
-        """Show a data frame; `colour` gives the colour of a label as ``#rrggbb``."""
+    def show_table(
+        self, table: pd.DataFrame, colour: Callable[[int], str], units: str = ""
+    ) -> None:
+        """Show a data frame.
+
+        Parameters
+        ----------
+        table : DataFrame
+            With the column ``label``.
+        colour : callable
+            Gives the colour of a label as ``#rrggbb``.
+        units : str
+            Of distances whose columns do not name any.
+        """
         self.table = table
-        self._model = _Model(table, colour)
+        self._model = _Model(table, colour, units)
         self._sorted.setSourceModel(self._model)
         self.sortByColumn(-1, Qt.SortOrder.AscendingOrder)
         self.resizeColumnsToContents()
@@ -137,25 +140,3 @@ def _sorted_as(value: Any) -> str | float:
     if isinstance(value, str):
         return value
     return float("inf") if value != value else float(value)
-
-
-def heading(name: str) -> str:
-    """Give the name of a column as people read it: ``volume_ml`` is “volume (ml)”."""
-    if name in _SHORT:
-        return _SHORT[name]
-    unit = _UNIT.search(name)
-    words = name[: unit.start()] if unit else name
-    written = f" ({_WRITTEN.get(unit[1], unit[1])})" if unit else ""
-    return words.replace("_", " ") + written
-
-
-def shown(value: Any) -> str:
-    """Give a value as people read it."""
-    if isinstance(value, str):
-        return value
-    number = float(value)
-    if number != number:
-        return "–"
-    if number == int(number) and not isinstance(value, float):
-        return f"{int(number):,}"
-    return f"{number:.4g}" if abs(number) < 10_000 else f"{number:,.0f}"

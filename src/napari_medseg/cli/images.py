@@ -1,0 +1,137 @@
+"""Running a method on images of all kinds, one after the other, and writing what it finds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_medseg.cli.outputs import Format, check_names, checked_folder, suffix_for, write_results
+from napari_medseg.cli.report import (
+    WrongRequest,
+    check_files,
+    refusing,
+    run_each,
+    run_job,
+    say,
+)
+from napari_medseg.io.atomic import split_suffix
+
+if TYPE_CHECKING:
+    from napari_medseg.engine.results import Job
+    from napari_medseg.io.images import ImageFile
+
+
+@dataclass(frozen=True)
+class View:
+    """Which part of an image is looked at, and how: arguments that all methods take.
+
+    Parameters
+    ----------
+    axis : int
+        Along which volumes are cut into planes.
+    planes : list of int, optional
+        Only these.
+    value_range : tuple of float, optional
+        Values that become black and white.
+    """
+
+    axis: int = 0
+    planes: list[int] | None = None
+    value_range: tuple[float, float] | None = None
+
+    def of(self, image: ImageFile) -> dict[str, Any]:
+        """Give the arguments for an image.
+
+        Raises
+        ------
+        WrongRequest
+            If the image has no such planes.
+        """
+        is_volume = image.geometry.ndim == 3
+        axis = self.axis if is_volume else 0
+        count = image.data.shape[axis] if is_volume else 1
+        outside = [plane for plane in self.planes or () if plane >= count]
+        if outside:
+            raise WrongRequest(f"There is no plane {outside[0]}; planes go from 0 to {count - 1}.")
+        return {
+            "axis": axis,
+            "rgb": image.rgb,
+            "planes": self.planes if is_volume else None,
+            "value_range": self.value_range,
+        }
+
+
+@dataclass(frozen=True)
+class Request:
+    """What becomes of images, whatever the method.
+
+    Parameters
+    ----------
+    out : Path
+        Folder for the label maps.
+    to : Format, optional
+        Kind of label map.
+    series : str, optional
+        Of a DICOM folder.
+    probabilities : bool
+        Whether they are written too.
+    view : View
+        What is looked at.
+    values : tuple of int
+        Label value of each class; empty for 1, 2, ...
+    """
+
+    out: Path
+    to: Format | None = None
+    series: str | None = None
+    probabilities: bool = False
+    view: View = View()
+    values: tuple[int, ...] = ()
+
+
+Start = Callable[["ImageFile", dict[str, Any]], "Job"]
+"""Gives the job for an image, with the arguments of its `View`."""
+
+
+def check_images(inputs: Sequence[Path], out: Path, protected: Sequence[Path] = ()) -> None:
+    """Check the names of images and results before anything is read.
+
+    Raises
+    ------
+    ValueError
+        With one sentence, where a file is not there, or a name is taken.
+    """
+    from napari_medseg.io.volume import holds_image
+
+    check_files(*(path for path in inputs if not holds_image(path)))
+    check_names(inputs, out, protected)
+
+
+def run_on_images(
+    command: str, inputs: Sequence[Path], request: Request, start: Start, json_: bool
+) -> None:
+    """Do the work for each image, write the label maps and report; see `run_each`."""
+    with refusing(ValueError, OSError):
+        checked_folder(request.out)
+    run_each(command, inputs, lambda path: _run(path, request, start), json_)
+
+
+def _run(path: Path, request: Request, start: Start) -> dict[str, Any]:
+    """Work on one image, write what was found, and give the entry of the report."""
+    from napari_medseg.io.findings import warnings_of
+    from napari_medseg.io.images import read_image
+
+    started = time.monotonic()
+    image = read_image(path, request.series if path.is_dir() else None)
+    for sentence in warnings_of(image.findings):
+        say(f"{path}: {sentence}")
+    suffix = suffix_for(image.geometry.ndim, request.to)
+    found = run_job(start(image, request.view.of(image)), path.name)
+    if request.values:
+        found = found.renumbered(request.values)
+    stem = split_suffix(path.name)[0]
+    written = write_results(found, image, request.out, stem, suffix, request.probabilities)
+    return {"input": str(path)} | written | {"seconds": round(time.monotonic() - started, 2)}

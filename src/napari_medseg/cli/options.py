@@ -1,0 +1,148 @@
+"""The options that commands share: what they are called, and what they mean."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from napari_medseg.cli.outputs import Format
+
+_VIEW = "Which part of a volume, and how bright"
+_FINE = "Fine points"
+_CLEAN = "Cleaning up"
+
+
+class Device(StrEnum):
+    """Where a net runs."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+    mps = "mps"
+
+
+Images = Annotated[
+    list[Path],
+    typer.Argument(help="Images and volumes: PNG, JPEG, BMP, TIFF, NIfTI, DICOM, OME-Zarr."),
+]
+Out = Annotated[Path, typer.Option("-o", "--out", help="Folder for the label maps.", metavar="OUT")]
+To = Annotated[
+    Format | None, typer.Option(help="Kind of label map; PNG for planes, NIfTI for volumes.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print a report as JSON.")]
+Probabilities = Annotated[
+    bool, typer.Option("--probabilities", help="Write probabilities too, as OME-TIFF.")
+]
+Series = Annotated[
+    str | None,
+    typer.Option(help="Which series of a DICOM folder: its place in the list, or its UID."),
+]
+OnDevice = Annotated[
+    Device | None, typer.Option("--device", help="Where the net runs; as set in Settings.")
+]
+Axis = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        max=2,
+        help="Axis along which volumes are cut into planes.",
+        rich_help_panel=_VIEW,
+    ),
+]
+PlaneList = Annotated[
+    str | None,
+    typer.Option(
+        "--planes", help="Only these planes, such as 3,5-9.", metavar="LIST", rich_help_panel=_VIEW
+    ),
+]
+Range = Annotated[
+    str | None,
+    typer.Option(
+        "--value-range",
+        help="Values of the image that become black and white; found out by default.",
+        metavar="LOW,HIGH",
+        rich_help_panel=_VIEW,
+    ),
+]
+Flips = Annotated[
+    bool,
+    typer.Option(
+        "--flips",
+        help="Average over mirror images; four times the work.",
+        rich_help_panel=_FINE,
+    ),
+]
+Largest = Annotated[
+    bool,
+    typer.Option("--largest", help="Keep the largest piece of each class.", rich_help_panel=_CLEAN),
+]
+FillHoles = Annotated[
+    bool, typer.Option("--fill-holes", help="Fill enclosed holes.", rich_help_panel=_CLEAN)
+]
+MinSize = Annotated[
+    int,
+    typer.Option(min=0, help="Drop pieces of fewer pixels (voxels).", rich_help_panel=_CLEAN),
+]
+Values = Annotated[
+    str | None,
+    typer.Option(
+        help="Label value of each class, such as 3,1; 1, 2, ... by default.",
+        metavar="LIST",
+        rich_help_panel=_FINE,
+    ),
+]
+
+
+def parsed_planes(text: str | None) -> list[int] | None:
+    """Give the planes of a list such as ``"3,5-9"``.
+
+    Raises
+    ------
+    ValueError
+        With one sentence, where it is no such list.
+    """
+    if text is None:
+        return None
+    planes: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdigit() or (dash and not last.isdigit()):
+            raise ValueError(f"--planes {text} is no list of planes; write it like 3,5-9.")
+        planes += range(int(first), int(last or first) + 1)
+    return planes
+
+
+def parsed_range(text: str | None) -> tuple[float, float] | None:
+    """Give the two numbers of a text such as ``"-160,240"``.
+
+    Raises
+    ------
+    ValueError
+        With one sentence, where these are not two numbers, the lower first.
+    """
+    if text is None:
+        return None
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise ValueError(f"--value-range {text} is not two numbers like -160,240.") from error
+    if not low <= high:
+        raise ValueError(f"--value-range {text} must give the lower value first.")
+    return low, high
+
+
+def parsed_numbers(text: str, count: int, option: str, like: str) -> tuple[int, ...]:
+    """Give so many whole numbers of a text.
+
+    Raises
+    ------
+    ValueError
+        With one sentence, where it holds anything else.
+    """
+    parts = text.split(",")
+    if len(parts) != count or not all(part.strip().isdigit() for part in parts):
+        raise ValueError(f"{option} {text} is not {count} numbers like {like}.")
+    return tuple(int(part) for part in parts)

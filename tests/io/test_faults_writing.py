@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event, Timer
 
 import numpy as np
 import pytest
@@ -24,11 +25,12 @@ from napari_medseg.io.dicom_seg import SegOptions, dicom_seg_steps
 from napari_medseg.io.dicom_segments import read_segmentation
 from napari_medseg.io.formats import FORMATS
 from napari_medseg.io.geometry import Geometry
+from napari_medseg.io.images import read_image
 from napari_medseg.io.labels import label_steps, read_labels
 from napari_medseg.io.layers import read_layers
 from napari_medseg.io.leftovers import sweep_stale
 from napari_medseg.io.nnunet import Case, cases_of, nnunet_steps
-from napari_medseg.io.steps import Steps, finish
+from napari_medseg.io.steps import Steps, finish, in_background
 from napari_medseg.io.zarr_labels import read_zarr_labels, zarr_label_steps
 from napari_medseg.session.export import export_job, export_of
 
@@ -167,7 +169,8 @@ def test_killed_at_any_moment_leaves_the_old_file_or_the_new_one(tmp_path, serie
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_cancelled_at_any_step_leaves_the_old_file(tmp_path, series, kind):
+def test_cancelled_at_any_step_leaves_the_old_file(tmp_path, series, kind, monkeypatch):
+    monkeypatch.setattr("napari_medseg.io.steps._LOOK_EVERY", 60.0)  # as many steps every time
     made = writer(kind, tmp_path, series)
     finish(made.write(OLD))
     count = sum(1 for _ in made.write(OLD))
@@ -178,6 +181,43 @@ def test_cancelled_at_any_step_leaves_the_old_file(tmp_path, series, kind):
         steps.close()
         np.testing.assert_array_equal(made.read(), expected(kind, OLD))
         assert list(tmp_path.iterdir()) == [made.path]
+
+
+def test_what_a_library_does_in_one_go_can_be_cancelled():
+    begun, let_go = Event(), Event()
+
+    def work(check: Callable[[], None]) -> str:
+        begun.set()
+        let_go.wait(60.0)
+        check()
+        raise AssertionError("nobody wants it any more")
+
+    steps = in_background(work, "Writing", 2, 3)
+    assert next(steps) == (2, 3, "Writing") and begun.is_set()
+    Timer(0.05, let_go.set).start()
+    steps.close()
+    assert finish(in_background(lambda _: "done", "Writing")) == "done"
+    with pytest.raises(ZeroDivisionError):
+        finish(in_background(lambda _: 1 / 0, "Writing"))
+
+
+@pytest.mark.parametrize("at", [2, 6, 8, 13, "before", "after"])
+def test_a_case_that_is_replaced_is_the_old_one_or_the_new_one(tmp_path, at):
+    dataset = tmp_path / "Dataset001_X"
+
+    def put(labels: np.ndarray) -> Steps:
+        return nnunet_steps(dataset, Case("a", labels * 10.0, False, labels, GEOMETRY))
+
+    finish(put(OLD))
+    killed(put(NEW), at)
+    for _ in range(2):
+        entry = json.loads((dataset / "dataset.json").read_text())["dataset"]["a"]
+        found = read_labels(dataset / entry["label"]).labels
+        assert any(np.array_equal(found, labels) for labels in (OLD, NEW))
+        (image,) = entry["images"]
+        np.testing.assert_array_equal(read_image(dataset / image).data, found * 10.0)
+        finish(put(NEW))
+    assert cases_of(dataset) == ["a"]
 
 
 @pytest.mark.parametrize("at", [0, 3, 6, 8, 13, "before", "after"])

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pydicom
 import pytest
 from napari.layers import Layer
 from qtpy.QtGui import QStandardItemModel
-from qtpy.QtWidgets import QMessageBox
+from qtpy.QtWidgets import QDialogButtonBox, QMessageBox
 
 from napari_medseg.io.dicom_segments import read_segmentation
 from napari_medseg.io.formats import FORMATS
@@ -17,9 +18,12 @@ from napari_medseg.io.nnunet import cases_of
 from napari_medseg.io.terms import TERMS
 from napari_medseg.session.geometry_of import geometry_of
 from napari_medseg.widgets.export_labels import ExportLabels
+from napari_medseg.widgets.parts.term_dialog import TermDialog
+from napari_medseg.widgets.parts.term_table import OTHER_CODE
 
 from ..io.dicom_phantoms import SHAPE, rotated, write_series
 from .by_example import click, press_and_wait
+from .dialogs import when_shown
 
 pytestmark = pytest.mark.gui
 
@@ -66,13 +70,42 @@ def test_dicom_images_get_a_dicom_seg_that_lies_on_them(dock, series, tmp_path, 
     found = read_segmentation(tmp_path / "out.dcm", read_image(series.folder))
     np.testing.assert_array_equal(found.labels, LABELS)
     assert found.class_names == tuple(NAMES)
-    from pydicom import dcmread
-
-    kidney, cyst = dcmread(tmp_path / "out.dcm").SegmentSequence
+    kidney, cyst = pydicom.dcmread(tmp_path / "out.dcm").SegmentSequence
     assert cyst.SegmentedPropertyTypeCodeSequence[0].CodeMeaning == "Cyst"
     modifier = kidney.SegmentedPropertyTypeCodeSequence[0].SegmentedPropertyTypeModifierCodeSequence
     assert modifier[0].CodeMeaning == "Left"
     assert dock.folder_button.isVisibleTo(dock)
+
+
+def test_a_class_can_have_any_code(dock, series, tmp_path, qtbot):
+    types = dock.dicom.terms.cellWidget(1, 1)
+
+    def write_code(dialog: TermDialog) -> None:
+        ok = dialog.buttons.button(QDialogButtonBox.StandardButton.Ok)
+        dialog.code.setText("")
+        assert not ok.isEnabled() and "needs a scheme" in dialog.problem.text()
+        dialog.code.setText("126926005")
+        dialog.meaning.setText("Neoplasm of brain")
+        dialog.category.setCurrentText("Morphologically Abnormal Structure")
+        click(qtbot, ok)
+
+    def choose_other() -> None:
+        types.setCurrentIndex(types.findText(OTHER_CODE))
+        types.activated.emit(types.currentIndex())
+
+    when_shown(TermDialog, write_code)
+    choose_other()
+    assert types.currentText() == "Neoplasm of brain"
+    when_shown(TermDialog, lambda dialog: dialog.reject())
+    choose_other()
+    assert types.currentText() == "Neoplasm of brain"
+    dock.target.point_to(tmp_path / "out.dcm")
+    press_and_wait(qtbot, dock.button)
+    _, tumour = pydicom.dcmread(tmp_path / "out.dcm").SegmentSequence
+    (kind,) = tumour.SegmentedPropertyTypeCodeSequence
+    (category,) = tumour.SegmentedPropertyCategoryCodeSequence
+    assert (kind.CodeValue, kind.CodeMeaning) == ("126926005", "Neoplasm of brain")
+    assert category.CodeMeaning == "Morphologically Abnormal Structure"
 
 
 @pytest.mark.parametrize("key", ["nifti", "ome-tiff"])

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QApplication, QDialogButtonBox, QWidget
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QDialogButtonBox, QWidget
 
 from napari_medseg.widgets.parts.series_dialog import SeriesDialog
 from tests.io.dicom_phantoms import block, write_series
+from tests.widgets.dialogs import when_shown
 
 pytestmark = pytest.mark.gui
 
@@ -29,20 +30,6 @@ def window(qtbot) -> QWidget:
     return shown
 
 
-def when_asked(act) -> None:
-    """Do something with the dialog as soon as it is on the screen."""
-
-    def look() -> None:
-        dialogs = [w for w in QApplication.topLevelWidgets() if isinstance(w, SeriesDialog)]
-        shown = [dialog for dialog in dialogs if dialog.isVisible()]
-        if shown:
-            act(shown[0])
-        else:
-            QTimer.singleShot(20, look)
-
-    QTimer.singleShot(20, look)
-
-
 def test_the_series_that_is_chosen_opens(viewer, qtbot, two_series):
     folder, short = two_series
     asked = []
@@ -52,7 +39,7 @@ def test_the_series_that_is_chosen_opens(viewer, qtbot, two_series):
         qtbot.keyClick(dialog.list, Qt.Key.Key_Down)
         qtbot.keyClick(dialog.list, Qt.Key.Key_Return)
 
-    when_asked(choose)
+    when_shown(SeriesDialog, choose)
     (layer,) = viewer.open(str(folder), plugin="napari-medseg")
     assert asked[0].startswith("MR HEAD series 7, 6 planes of 10 × 12")
     assert asked[1].startswith("CT HEAD series 2, 4 planes")
@@ -61,11 +48,12 @@ def test_the_series_that_is_chosen_opens(viewer, qtbot, two_series):
 
 
 def test_cancelling_opens_nothing(viewer, qtbot, two_series):
-    when_asked(
+    when_shown(
+        SeriesDialog,
         lambda dialog: qtbot.mouseClick(
             dialog.findChild(QDialogButtonBox).button(QDialogButtonBox.StandardButton.Cancel),
             Qt.MouseButton.LeftButton,
-        )
+        ),
     )
     viewer.open(str(two_series[0]), plugin="napari-medseg")
     assert len(viewer.layers) == 0

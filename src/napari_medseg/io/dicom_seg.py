@@ -7,9 +7,10 @@ what was meant, frame by frame, before it gets its name.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,7 @@ from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.grid import GridError, on_grid
 from napari_medseg.io.labels import exact_labels
 from napari_medseg.io.notes import HasDict, fields_of
-from napari_medseg.io.steps import Step, Steps, finish
+from napari_medseg.io.steps import Step, Steps, finish, in_background
 from napari_medseg.io.terms import ClassTerm
 
 if TYPE_CHECKING:
@@ -129,21 +130,35 @@ def dicom_seg_steps(
         Where the file could not be saved; what was there before is untouched.
     """
     options = options or SegOptions()
-    exact = exact_labels(labels)
-    segments = segments_of(exact, class_names, options.terms, options.labelmap)
+
+    def prepared(check: Callable[[], None]) -> tuple[NDArray[Any], list[Segment]]:
+        exact = exact_labels(labels)
+        check()
+        return exact, segments_of(exact, class_names, options.terms, options.labelmap)
+
+    def built(_: Callable[[], None]) -> Dataset:
+        with quiet():
+            return _segmentation(volume, source, segments, options, fields_of(provenance))
+
+    exact, segments = yield from in_background(prepared, "Looking at the labels", 0, 3)
     source = yield from source_steps(sources, options.series)
-    volume = numbered(_on_images(exact, geometry, source), segments)
+    volume = yield from in_background(
+        lambda _: numbered(_on_images(exact, geometry, source), segments), "Laying them on it", 0, 3
+    )
     with replacing(path) as temporary:
         yield Step(0, 3, "Building the segmentation")
-        with quiet():
-            dataset = _segmentation(volume, source, segments, options, fields_of(provenance))
+        dataset = yield from in_background(built, "Building the segmentation", 0, 3)
         yield Step(1, 3, "Writing")
-        dataset.save_as(temporary, enforce_file_format=True)
+        yield from in_background(partial(_save, dataset, temporary), "Writing", 1, 3)
         del dataset
         yield Step(2, 3, "Reading back and comparing")
         with reading_back(temporary, path):
             yield from check_segmentation(temporary, volume, source, segments)
     return Path(os.path.realpath(path))
+
+
+def _save(dataset: Dataset, path: Path, _: Callable[[], None]) -> None:
+    dataset.save_as(path, enforce_file_format=True)
 
 
 def _on_images(

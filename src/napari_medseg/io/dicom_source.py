@@ -18,7 +18,7 @@ from napari_medseg.io.dicom import is_dicom, is_segmentation, read_header
 from napari_medseg.io.dicom_frames import Frame, Pose, frames_of
 from napari_medseg.io.dicom_grid import TO_APP
 from napari_medseg.io.errors import ReadError
-from napari_medseg.io.steps import Step, Steps
+from napari_medseg.io.steps import Step, Steps, in_background
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -83,7 +83,11 @@ def source_steps(paths: Iterable[Path], series: str = "") -> Steps[SourceImage]:
         header = read_header(file)
         if "Rows" in header and not is_segmentation(header):
             headers[file] = header
-    return source_image(_one_series(headers, series))
+    return (
+        yield from in_background(
+            lambda _: source_image(_one_series(headers, series)), "Reading the headers of the image"
+        )
+    )
 
 
 def source_image(headers: dict[Path, Dataset]) -> SourceImage:

@@ -19,7 +19,7 @@ from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.grid import grid_of_both, on_grid, same_place
 from napari_medseg.io.images import NIFTI_SUFFIXES, TIFF_SUFFIXES, ImageFile, checked_suffix
 from napari_medseg.io.notes import HasDict, make_note
-from napari_medseg.io.steps import Step, Steps, finish
+from napari_medseg.io.steps import Step, Steps, finish, in_background
 
 WRITTEN_SUFFIXES = (".png", *TIFF_SUFFIXES, *NIFTI_SUFFIXES)
 READ_SUFFIXES = (*WRITTEN_SUFFIXES, ".bmp")
@@ -123,9 +123,9 @@ def label_steps(
 ) -> Steps[Path]:
     """Write a label map as `write_labels` does, in steps; closing the generator cancels it.
 
-    `like` is a NIfTI image of the same grid; a NIfTI file gets its placement to the bit.
+    A NIfTI file gets the placement of `like`, a NIfTI image of the same grid, to the bit.
     """
-    exact = exact_labels(labels)
+    exact = yield from in_background(lambda _: exact_labels(labels), "Looking at the labels")
     if exact.ndim not in (2, 3) or not exact.size:
         raise ValueError(f"Labels must be a plane or a volume; these have the shape {exact.shape}.")
     where = geometry or Geometry(spacing=(1.0,) * exact.ndim)
@@ -137,7 +137,9 @@ def label_steps(
         yield from write(temporary)
         yield Step(1, 1, "Reading back and comparing")
         with reading_back(temporary, path):
-            _compare(temporary, exact, where)
+            yield from in_background(
+                lambda _: _compare(temporary, exact, where), "Reading back and comparing", 1, 1
+            )
     return Path(os.path.realpath(path))
 
 
@@ -196,10 +198,6 @@ def on_one_grid(one: LabelFile, other: LabelFile) -> tuple[NDArray[Any], NDArray
     placed = one.geometry.matrix and other.geometry.matrix
     if not placed or not one.labels.ndim == other.labels.ndim == 3:
         return one.labels, other.labels
-    if one.labels.shape == other.labels.shape and same_place(
-        one.labels.shape, one.geometry, other.geometry
-    ):
-        return one.labels, other.labels
     shape, affine = grid_of_both(
         one.labels.shape, one.geometry.affine, other.labels.shape, other.geometry.affine
     )
@@ -231,7 +229,7 @@ def _writer(
                 f"A PNG label map holds 255 classes, this one goes up to {highest}; save it as "
                 "OME-TIFF or NIfTI."
             )
-        return _in_one_step(partial(write_indexed_png, labels=labels, note=note))
+        return _in_background(lambda path, _: write_indexed_png(path, labels, note))
     if suffix in TIFF_SUFFIXES:
         from napari_medseg.io.tiff import write_tiff_labels
 
@@ -240,7 +238,9 @@ def _writer(
                 f"OME-TIFF holds labels up to {_HIGHEST_IN_TIFF}, these go up to {highest}; "
                 "save them as NIfTI."
             )
-        return _in_one_step(partial(write_tiff_labels, labels=labels, geometry=geometry, note=note))
+        return _in_background(
+            lambda path, check: write_tiff_labels(path, labels, geometry, note, check)
+        )
     if suffix in NIFTI_SUFFIXES:
         from napari_medseg.io.nifti_labels import nifti_label_steps
 
@@ -250,10 +250,12 @@ def _writer(
     )
 
 
-def _in_one_step(write: Callable[[Path], None]) -> Callable[[Path], Steps[None]]:
+def _in_background(
+    write: Callable[[Path, Callable[[], None]], None],
+) -> Callable[[Path], Steps[None]]:
     def steps(path: Path) -> Steps[None]:
         yield Step(0, 1, "Writing")
-        write(path)
+        yield from in_background(lambda check: write(path, check), "Writing")
 
     return steps
 
@@ -284,8 +286,9 @@ def _one_channel(file: Path, colours: NDArray[Any]) -> NDArray[Any]:
 def _compare(path: Path, labels: NDArray[Any], geometry: Geometry) -> None:
     """Raise where a file does not hold these labels, or not where they lie."""
     found = read_labels(path)
-    same_shape = found.labels.shape[-labels.ndim :] == labels.shape
-    if not same_shape or not np.array_equal(found.labels.reshape(labels.shape), labels):
+    if found.labels.shape[-labels.ndim :] != labels.shape or not np.array_equal(
+        found.labels.reshape(labels.shape), labels
+    ):
         raise ValueError("the labels in the file differ from those that were to be saved.")
     spacing = found.geometry.spacing[-labels.ndim :]
     if not np.allclose(spacing, geometry.spacing, rtol=1e-6, atol=0.0):

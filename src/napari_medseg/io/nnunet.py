@@ -3,7 +3,8 @@
 The layout is that of nnU-Net's documentation: ``imagesTr/CASE_0000.nii.gz`` (one file per channel),
 ``labelsTr/CASE.nii.gz`` and ``dataset.json``. ``dataset.json`` also lists the files of each case,
 which nnU-Net takes instead of looking into the folders; it is written last, so a case is in the
-dataset with all its files or not at all.
+dataset with all its files or not at all. Where a case is replaced, the new files get names of their
+own (``CASE-v2``) until then, and those of the old one go afterwards: it is the old case or the new.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ import json
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +26,7 @@ from napari_medseg.io.atomic import SaveError, atomic_write, reading_back, repla
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.labels import exact_labels, label_steps
 from napari_medseg.io.nifti_labels import nifti_label_steps
-from napari_medseg.io.steps import Step, Steps
+from napari_medseg.io.steps import Step, Steps, in_background
 
 ENDING = ".nii.gz"
 _COLOURS = ("R", "G", "B")
@@ -87,24 +90,49 @@ def nnunet_steps(folder: str | os.PathLike[str], case: Case) -> Steps[Path]:
         Where it could not be saved; the dataset is then as it was, as far as nnU-Net sees it.
     """
     dataset = Path(folder)
-    labels = _consecutive(case)
-    channels = _channels(case)
-    description = _merged(_description(dataset), case, labels, list(channels))
+    labels, channels = yield from in_background(
+        lambda _: (_consecutive(case), _channels(case)), "Looking at the image"
+    )
+    before = _description(dataset)
+    old = _files_of(before, case.name)
+    stem = _free_stem(case.name, old)
+    description = _merged(before, case, labels, list(channels), stem)
     for part in ("imagesTr", "labelsTr"):
         _made(dataset / part)
     total = len(channels) + 1
     for n, (number, data) in enumerate(channels.items()):
-        target = dataset / "imagesTr" / f"{case.name}_{number:04d}{ENDING}"
+        target = dataset / "imagesTr" / f"{stem}_{number:04d}{ENDING}"
         with replacing(target) as temporary:
             for step in nifti_label_steps(temporary, data, case.geometry, "", case.like):
                 yield Step(n * step.total + step.done, total * step.total, "Writing the image")
             with reading_back(temporary, target):
-                _compare(temporary, data)
-    target = dataset / "labelsTr" / f"{case.name}{ENDING}"
+                yield from in_background(
+                    partial(_compare, temporary, data), "Reading back and comparing", n + 1, total
+                )
+    target = dataset / "labelsTr" / f"{stem}{ENDING}"
     yield from label_steps(target, labels, case.geometry, None, case.class_names or None, case.like)
     text = json.dumps(description, indent=2, ensure_ascii=False)
     atomic_write(dataset / "dataset.json", lambda path: path.write_text(text, "utf-8"))
+    for file in old:
+        with suppress(OSError):
+            (dataset / file).unlink(missing_ok=True)
     return dataset
+
+
+def _files_of(description: Mapping[str, Any], case: str) -> list[str]:
+    """Give the files that a dataset lists for a case; none where it has no such case."""
+    entry = description.get("dataset", {}).get(case)
+    return [*entry["images"], entry["label"]] if entry else []
+
+
+def _free_stem(case: str, taken: Sequence[str]) -> str:
+    """Give what the files of a case are called: as the case, or another version of it."""
+    names = {Path(file).name for file in taken}
+    version, stem = 1, case
+    while f"{stem}{ENDING}" in names:
+        version += 1
+        stem = f"{case}-v{version}"
+    return stem
 
 
 def check_dataset_name(folder: Path) -> None:
@@ -170,9 +198,13 @@ def _description(dataset: Path) -> dict[str, Any]:
 
 
 def _merged(
-    found: Mapping[str, Any], case: Case, labels: NDArray[Any], channels: Iterable[int]
+    found: Mapping[str, Any],
+    case: Case,
+    labels: NDArray[Any],
+    channels: Iterable[int],
+    stem: str,
 ) -> dict[str, Any]:
-    """Give the dataset's description with the case in it.
+    """Give the dataset's description with the case in it, in files called by `stem`.
 
     Raises
     ------
@@ -192,8 +224,8 @@ def _merged(
         channel_names = dict(found["channel_names"])
     cases = dict(found.get("dataset") or _listed(found))
     cases[case.name] = {
-        "images": [f"./imagesTr/{case.name}_{number:04d}{ENDING}" for number in channels],
-        "label": f"./labelsTr/{case.name}{ENDING}",
+        "images": [f"./imagesTr/{stem}_{number:04d}{ENDING}" for number in channels],
+        "label": f"./labelsTr/{stem}{ENDING}",
     }
     return dict(found) | {
         "channel_names": channel_names,
@@ -245,7 +277,7 @@ def _made(folder: Path) -> None:
         ) from error
 
 
-def _compare(path: Path, data: NDArray[Any]) -> None:
+def _compare(path: Path, data: NDArray[Any], _: Any = None) -> None:
     import nibabel
 
     stored: Any = nibabel.load(path)

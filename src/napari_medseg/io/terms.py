@@ -172,13 +172,38 @@ def parse_term(text: str) -> ClassTerm:
     found = term_for(text)
     if found is not UNKNOWN or text.strip().lower() == "tissue":
         return found
-    parts = [part.strip() for part in text.split(":", 2)]
-    if len(parts) == 3 and all(parts) and len(parts[1]) <= 16 and len(parts[2]) <= 64:
-        return ClassTerm(UNKNOWN.category, Code(parts[1], parts[0], parts[2]))
+    parts = text.split(":", 2)
+    if len(parts) == 3:
+        return custom_term(UNKNOWN.category, *parts)
     raise ValueError(
         f"“{text}” is no term that is known here; take one of {', '.join(sorted(TERMS))}, or "
         "write a code as SCT:10200004:Liver."
     )
+
+
+def custom_term(category: Code, scheme: str, value: str, meaning: str) -> ClassTerm:
+    """Give a term that is not in the table.
+
+    Parameters
+    ----------
+    category : Code
+        One of `CATEGORIES`.
+    scheme, value, meaning : str
+        As DICOM stores them: up to 16 characters each for scheme and value, up to 64 for meaning.
+
+    Raises
+    ------
+    ValueError
+        With one sentence, where something is missing or too long.
+    """
+    scheme, value, meaning = scheme.strip(), value.strip(), meaning.strip()
+    if not (scheme and value and meaning):
+        raise ValueError("A code needs a scheme, a code and a meaning, such as SCT:10200004:Liver.")
+    if len(scheme) > 16 or len(value) > 16 or len(meaning) > 64 or "\\" in scheme + value + meaning:
+        raise ValueError(
+            "DICOM holds 16 characters of a scheme and of a code, 64 of a meaning, and no \\."
+        )
+    return ClassTerm(category, Code(value, scheme, meaning))
 
 
 def _known(words: str) -> ClassTerm | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -61,14 +61,29 @@ def read_tiff_labels(file: Path) -> tuple[NDArray[Any], Geometry, dict[str, Any]
 
 
 def write_tiff_labels(
-    path: Path, labels: NDArray[np.unsignedinteger], geometry: Geometry, note: str
+    path: Path,
+    labels: NDArray[np.unsignedinteger],
+    geometry: Geometry,
+    note: str,
+    check: Callable[[], None] = lambda: None,
 ) -> None:
-    """Write labels (H, W) or (Z, H, W) as OME-TIFF, with the spacing in the resolution tags too."""
+    """Write labels (H, W) or (Z, H, W) as OME-TIFF, with the spacing in the resolution tags too.
+
+    `check` is called before each plane, and may raise.
+    """
     metadata, options = ome_entries(geometry)
     metadata |= {"axes": "ZYX"[-labels.ndim :], "Description": note}
+
+    def planes() -> Iterator[NDArray[Any]]:
+        for plane in labels if labels.ndim == 3 else labels[None]:
+            check()
+            yield np.ascontiguousarray(plane)
+
     tifffile.imwrite(
         path,
-        labels,
+        planes(),
+        shape=labels.shape,
+        dtype=labels.dtype,
         ome=True,
         photometric="minisblack",
         compression="zlib",

@@ -24,7 +24,7 @@ from napari_medseg.io.grid import same_place
 from napari_medseg.io.labels import LabelFile, exact_labels
 from napari_medseg.io.notes import NOTE_KEY, HasDict, make_note, noted_geometry
 from napari_medseg.io.photos import class_colour
-from napari_medseg.io.steps import Step, Steps
+from napari_medseg.io.steps import Step, Steps, in_background
 
 ZARR_SUFFIXES = (".ome.zarr", ".zarr")
 _UNITS = {"mm": "millimeter", "um": "micrometer"}
@@ -64,7 +64,7 @@ def zarr_label_steps(
     ValueError, SaveError
         With one sentence, where it cannot be saved; what was there before is untouched.
     """
-    exact = exact_labels(labels)
+    exact = yield from in_background(lambda _: exact_labels(labels), "Looking at the labels")
     levels = _levels(exact)
     zarr = _zarr()
     with replacing_folder(path, is_ome_zarr) as temporary:
@@ -87,7 +87,9 @@ def zarr_label_steps(
                 array[n if level.ndim == 3 else ...] = plane
         yield Step(1, 1, "Reading back and comparing")
         with reading_back(temporary, path):
-            _compare(temporary, exact, geometry)
+            yield from in_background(
+                lambda _: _compare(temporary, exact, geometry), "Reading back and comparing", 1, 1
+            )
     return Path(os.path.realpath(path))
 
 

@@ -15,7 +15,7 @@ from napari_medseg.io.formats import LabelFormat
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.notes import NOTE_KEY
 from napari_medseg.io.placement import geometry_of_labels
-from napari_medseg.io.steps import Steps
+from napari_medseg.io.steps import Steps, in_background
 from napari_medseg.session.stack import full_resolution, shape_of
 
 if TYPE_CHECKING:
@@ -198,19 +198,36 @@ def export_job(
     """
     yield Progress(0, 1, "Reading the labels")
     labels = np.asarray(export.labels)
-    steps = _steps(export, labels, format_, target, seg, case)
+    steps = _exported(export, labels, format_, target, seg, case)
     try:
         while True:
             try:
                 step = next(steps)
             except StopIteration as end:
-                path = Path(end.value)
-                break
+                return end.value
             yield Progress(step.done, step.total, step.message)
     finally:
         steps.close()
-    values = np.unique(labels[labels > 0])
-    return Written(path, len(values), int(np.count_nonzero(labels)))
+
+
+def _exported(
+    export: Export,
+    labels: Any,
+    format_: LabelFormat,
+    target: Path,
+    seg: SegOptions | None,
+    case: str,
+) -> Steps[Written]:
+    """Count first, so that nothing is left to do, and to cancel, once the file has its name."""
+    classes, voxels = yield from in_background(lambda _: _counts(labels), "Reading the labels")
+    path = yield from _steps(export, labels, format_, target, seg, case)
+    return Written(Path(path), classes, voxels)
+
+
+def _counts(labels: Any) -> tuple[int, int]:
+    """Give how many classes there are, and how many voxels have one."""
+    labelled = labels[labels > 0]
+    return len(np.unique(labelled)), int(labelled.size)
 
 
 def _steps(

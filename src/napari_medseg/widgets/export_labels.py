@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 from qtpy.QtCore import QEvent, QUrl
 from qtpy.QtGui import QColor, QDesktopServices
 from qtpy.QtWidgets import (
@@ -22,9 +21,14 @@ from qtpy.QtWidgets import (
 from napari_medseg.io import formats
 from napari_medseg.io.formats import LabelFormat, why_not
 from napari_medseg.session.export import Export, Source, Written, export_job, export_of, source_of
-from napari_medseg.session.history import KEY
-from napari_medseg.session.stack import full_resolution, shape_of
+from napari_medseg.session.stack import shape_of
 from napari_medseg.widgets.parts.dicom_options import DicomOptions
+from napari_medseg.widgets.parts.export_words import (
+    as_file_name,
+    class_names_of,
+    plan_of,
+    question_of,
+)
 from napari_medseg.widgets.parts.farewell import Farewell
 from napari_medseg.widgets.parts.format_list import FormatList
 from napari_medseg.widgets.parts.job_button import AnyJob, JobButton
@@ -39,8 +43,6 @@ from napari_medseg.widgets.parts.vertical_scroll import VerticalScrollArea
 if TYPE_CHECKING:
     import napari.viewer
     from napari.layers import Image, Labels
-
-_MOST_GUESSED = 50  # classes that are listed where a layer names none
 
 
 class ExportLabels(QWidget):
@@ -107,7 +109,7 @@ class ExportLabels(QWidget):
             raise ValueError("Choose the labels to export.")
         export = self._export(self._labels)
         format_, target, case = self.format.format, self.target.path, self.nnunet.case
-        question = _question(format_, target, case)
+        question = question_of(format_, target, case)
         if question and not self._agreed(question):
             return None
         return export_job(export, format_, target, seg=self.dicom.options(), case=case)
@@ -132,7 +134,7 @@ class ExportLabels(QWidget):
         self.nnunet.setVisible(format_ is formats.NNUNET)
         self.target.set_format(format_)
         self.nnunet.follow(self.target.path)
-        self.plan.setText(self._plan())
+        self.plan.setText(plan_of(self._labels, self._image))
         self.button.set_missing(self._missing(format_))
 
     def _missing(self, format_: LabelFormat) -> str:
@@ -140,7 +142,7 @@ class ExportLabels(QWidget):
             return "Make or open labels first."
         shape = shape_of(self._labels)
         if len(shape) not in (2, 3):
-            return "Files of labels hold a plane or a volume; these labels have more axes."
+            return "Files hold a plane or a volume; make a labels layer for one point of time."
         if self._image is not None and shape_of(self._image) != shape:
             return f"“{self._image.name}” has another size than the labels; choose their image."
         has_dicom = self._source().kind == "dicom"
@@ -148,17 +150,6 @@ class ExportLabels(QWidget):
         if not reason and format_ is formats.NNUNET:
             reason = self.nnunet.problem()
         return reason or self.target.problem()
-
-    def _plan(self) -> str:
-        if self._labels is None:
-            return ""
-        shape = " × ".join(str(n) for n in shape_of(self._labels))
-        grid = f"on the grid of “{self._image.name}”" if self._image else "on their own grid"
-        sizes = " × ".join(f"{float(s):.3g}" for s in self._labels.scale)
-        units = {f"{unit:~}" for unit in self._labels.units}
-        unit = units.pop() if len(units) == 1 else "pixel"
-        size = "" if unit in ("pixel", "px") else f" of {sizes} {unit}"
-        return f"“{self._labels.name}” {grid}: {shape} voxels{size}. It is read back and compared."
 
     def _list_formats(self) -> None:
         ndim = min(len(shape_of(self._labels)), 3) if self._labels is not None else 3
@@ -181,22 +172,13 @@ class ExportLabels(QWidget):
         self.images.show_layer(image)
         self.dicom.set_known(source_of(image) if image is not None else Source())
         self._list_formats()
-        names = self._class_names()
+        names = class_names_of(self._labels)
         self.dicom.show_classes(names, {value: self._colour(value) for value in names})
         self._suggest()
         self.refresh()
 
     def _fits(self, image: Image) -> bool:
         return self._labels is not None and shape_of(image) == shape_of(self._labels)
-
-    def _class_names(self) -> dict[int, str]:
-        if self._labels is None:
-            return {}
-        names = list(self._labels.metadata.get(KEY, {}).get("class_names") or ())
-        data = full_resolution(self._labels)
-        if not names and isinstance(data, np.ndarray) and data.size:
-            names = [""] * (min(int(data.max()), _MOST_GUESSED) + 1)
-        return {value: name or f"class {value}" for value, name in enumerate(names) if value}
 
     def _colour(self, value: int) -> QColor:
         assert self._labels is not None  # there are no classes without labels
@@ -217,7 +199,7 @@ class ExportLabels(QWidget):
             self.target.suggest(None, "segmentation")
             return
         folder = source.files[0].parent if source.files else None
-        self.target.suggest(folder, _as_file_name(self._labels.name))
+        self.target.suggest(folder, as_file_name(self._labels.name))
 
     # -- layout and wiring ----------------------------------------------------------------------
 
@@ -302,21 +284,6 @@ class ExportLabels(QWidget):
         layers.selection.events.active.disconnect(self._on_active)
         self.labels.disconnect_layers()
         self.images.disconnect_layers()
-
-
-def _question(format_: LabelFormat, target: Path, case: str) -> str:
-    """Say what would be replaced; empty where nothing would be."""
-    if format_ is formats.NNUNET:
-        from napari_medseg.io.nnunet import cases_of
-
-        there = case in cases_of(target)
-        return f"The dataset has a case “{case}”. Replace it?" if there else ""
-    return f"“{target.name}” is there already. Replace it?" if target.exists() else ""
-
-
-def _as_file_name(name: str) -> str:
-    kept = "".join(c if c.isalnum() or c in "-_." else "_" for c in name).strip("._")
-    return kept[:80] or "labels"
 
 
 def _small_print() -> QLabel:

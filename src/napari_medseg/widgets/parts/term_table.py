@@ -11,7 +11,9 @@ from qtpy.QtWidgets import QComboBox, QHeaderView, QSizePolicy, QTableWidget, QT
 
 from napari_medseg.io.terms import CATEGORIES, SIDES, TERMS, ClassTerm, Code, term_for
 from napari_medseg.session.colours import colour_of
+from napari_medseg.widgets.parts.term_dialog import TermDialog
 
+OTHER_CODE = "Other code…"
 _NAME, _TYPE, _SIDE = 0, 1, 2
 _MOST_ROWS_SHOWN = 5
 _BORDERS = 6  # what napari's style draws around header and cells
@@ -81,13 +83,16 @@ class TermTable(QTableWidget):
 
     def _show_term(self, row: int, term: ClassTerm) -> None:
         types, sides = self.cellWidget(row, _TYPE), self.cellWidget(row, _SIDE)
-        if types.findText(term.type.meaning) < 0:
-            types.addItem(term.type.meaning, term)
-        types.setCurrentIndex(types.findText(term.type.meaning))
+        if _index_of(types, term) is None:
+            types.insertItem(types.count() - 1, term.type.meaning, term)
+        types.setCurrentIndex(_index_of(types, term) or 0)
         sides.setCurrentIndex(1 + SIDES.index(term.side) if term.side in SIDES else 0)
 
     def _on_chosen(self, row: int, name: str) -> None:
-        term: ClassTerm = self.cellWidget(row, _TYPE).currentData()
+        term: ClassTerm | None = self.cellWidget(row, _TYPE).currentData()
+        if term is None:  # another code
+            term = TermDialog.ask(name, self._term(name), self) or self._term(name)
+            self._show_term(row, replace(term, side=self._term(name).side))
         side: Code | None = self.cellWidget(row, _SIDE).currentData()
         self._chosen[name] = replace(term, side=side)
         self.changed.emit()
@@ -106,6 +111,15 @@ class TermTable(QTableWidget):
         self.setFixedHeight(header + height + 2 * self.frameWidth() + _BORDERS)
 
 
+def _index_of(types: QComboBox, term: ClassTerm) -> int | None:
+    """Find a term by its code; two codes may mean the same."""
+    for index in range(types.count()):
+        offered = types.itemData(index)
+        if offered is not None and (offered.type, offered.category) == (term.type, term.category):
+            return index
+    return None
+
+
 def _types() -> QComboBox:
     box = _box()
     model = box.model()
@@ -118,6 +132,7 @@ def _types() -> QComboBox:
         model.item(box.count() - 1).setEnabled(False)
         for term in sorted(members, key=lambda term: term.type.meaning):
             box.addItem(term.type.meaning, term)
+    box.addItem(OTHER_CODE)
     return box
 
 

@@ -1,0 +1,58 @@
+"""What the dock Export labels says about what it is going to write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_medseg.io import formats
+from napari_medseg.io.formats import LabelFormat
+from napari_medseg.session.history import KEY
+from napari_medseg.session.stack import full_resolution, shape_of
+
+if TYPE_CHECKING:
+    from napari.layers import Image, Labels
+
+_MOST_GUESSED = 50  # classes that are listed where a layer names none
+
+
+def plan_of(labels: Labels | None, image: Image | None) -> str:
+    """Say which voxels would be written, and how large they are; nothing without labels."""
+    if labels is None:
+        return ""
+    shape = " × ".join(str(n) for n in shape_of(labels))
+    grid = f"on the grid of “{image.name}”" if image is not None else "on their own grid"
+    sizes = " × ".join(f"{float(s):.3g}" for s in labels.scale)
+    units = {f"{unit:~}" for unit in labels.units}
+    unit = units.pop() if len(units) == 1 else "pixel"
+    size = "" if unit in ("pixel", "px") else f" of {sizes} {unit}"
+    return f"“{labels.name}” {grid}: {shape} voxels{size}. It is read back and compared."
+
+
+def question_of(format_: LabelFormat, target: Path, case: str) -> str:
+    """Say what would be replaced; empty where nothing would be."""
+    if format_ is formats.NNUNET:
+        from napari_medseg.io.nnunet import cases_of
+
+        there = case in cases_of(target)
+        return f"The dataset has a case “{case}”. Replace it?" if there else ""
+    return f"“{target.name}” is there already. Replace it?" if target.exists() else ""
+
+
+def class_names_of(labels: Labels | None) -> dict[int, str]:
+    """Give the classes by label value: those the layer names, or else those it may hold."""
+    if labels is None:
+        return {}
+    names = list(labels.metadata.get(KEY, {}).get("class_names") or ())
+    data = full_resolution(labels)
+    if not names and isinstance(data, np.ndarray) and data.size:
+        names = [""] * (min(int(data.max()), _MOST_GUESSED) + 1)
+    return {value: name or f"class {value}" for value, name in enumerate(names) if value}
+
+
+def as_file_name(name: str) -> str:
+    """Give the name of a layer as one that a file can have."""
+    kept = "".join(c if c.isalnum() or c in "-_." else "_" for c in name).strip("._")
+    return kept[:80] or "labels"

@@ -1,0 +1,45 @@
+"""`compare-models`: which of two models is better on the same cases, and how sure that is."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from medseg_training.commands.evaluate import add_data, followed, options_of
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what can be said on the command line."""
+    parser.add_argument("first", help="a model of the zoo, or a model or run folder")
+    parser.add_argument("second", help="the model to compare with it")
+    add_data(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Measure both, print the differences with their intervals, and write the report.
+
+    Raises
+    ------
+    ValueError
+        When the models and the data do not fit together.
+    SaveError
+        When the results could not be written.
+    """
+    from medseg_training.data.dataset import read_dataset
+    from medseg_training.evaluation.comparison import compare_job, write_comparison
+    from medseg_training.evaluation.matching import choose_cases, find_model
+
+    cards = find_model(options.first), find_model(options.second)
+    dataset = read_dataset(options.data, options.kind)
+    chosen = choose_cases(dataset, options.split, options.fold, options.splits)
+    comparison = followed(compare_job(*cards, dataset, chosen, options_of(options)))
+    print(comparison.verdict())
+    for measure, by_class in comparison.differences.items():
+        for name, found in by_class.items():
+            print(
+                f"  {measure:5s} {name:24s} {found.mean:+.4f} (95 % {found.low:+.4f} to "
+                f"{found.high:+.4f}), {found.n} cases"
+            )
+    if options.out:
+        for path in write_comparison(options.out, comparison):
+            print(f"wrote {path}", file=sys.stderr)

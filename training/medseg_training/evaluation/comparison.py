@@ -1,0 +1,224 @@
+"""Which of two models is better on the same cases, and how sure that is."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from medseg_training.data.dataset import Dataset
+from medseg_training.evaluation import charts, page
+from medseg_training.evaluation.matching import Chosen, EvaluationError
+from medseg_training.evaluation.report import DIGITS, TITLES, empty_rule, spread
+from medseg_training.evaluation.scoring import (
+    MEASURES,
+    Evaluation,
+    EvaluationOptions,
+    evaluate_job,
+)
+from medseg_training.evaluation.statistics import (
+    ALL,
+    Summary,
+    by_case,
+    patients_of,
+    summarise,
+    summarise_values,
+)
+from napari_medseg.engine.results import Progress
+from napari_medseg.io.atomic import atomic_write
+from napari_medseg.io.tables import write_table
+from napari_medseg.zoo.cards import ModelCard
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Two models on the same cases.
+
+    Parameters
+    ----------
+    first, second : Evaluation
+        Of each model.
+    class_names : tuple of str
+        Those that both know.
+    differences : mapping
+        ``differences[measure][class]``: second minus first over the cases where both are defined;
+        the interval is of a bootstrap that draws patients, each with both of its figures.
+    """
+
+    first: Evaluation
+    second: Evaluation
+    class_names: tuple[str, ...]
+    differences: dict[str, dict[str, Summary]]
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row for each case and class, with each measure of both models."""
+        keys = ["case", "patient", "class"]
+        columns = [*keys, *MEASURES, "distance_unit"]
+        merged: pd.DataFrame = self.first.table[columns].merge(
+            self.second.table[[*keys, *MEASURES]], on=keys, suffixes=("_first", "_second")
+        )
+        return merged
+
+    def verdict(self) -> str:
+        """Say in a sentence what the Dice says."""
+        key = ALL if len(self.class_names) > 1 else self.class_names[0]
+        found = self.differences["dice"][key]
+        names = self.first.card.title, self.second.card.title
+        if found.n == 0 or np.isnan(found.mean):
+            return "No case has a defined Dice of both models; nothing can be said."
+        if found.low <= 0 <= found.high:
+            return (
+                f"On these {found.n} cases no difference in Dice can be told from chance: "
+                f"{page.signed(found.mean)} (95 % interval {page.signed(found.low)} to "
+                f"{page.signed(found.high)})."
+            )
+        better, worse = names[::-1] if found.mean > 0 else names
+        least, most = sorted((abs(found.low), abs(found.high)))
+        return (
+            f"{better} has the higher Dice: by {page.number(abs(found.mean))} over {worse} on "
+            f"{found.n} cases (95 % interval {page.number(least)} to {page.number(most)})."
+        )
+
+
+def compare_job(
+    first: ModelCard,
+    second: ModelCard,
+    dataset: Dataset,
+    chosen: Chosen,
+    options: EvaluationOptions | None = None,
+) -> Generator[Progress, None, Comparison]:
+    """Measure two models on the same cases and compare them, yielding progress.
+
+    Raises
+    ------
+    EvaluationError
+        If they have no class in common, or one could not be measured.
+    """
+    a = yield from evaluate_job(first, dataset, chosen, options)
+    b = yield from evaluate_job(second, dataset, chosen, options)
+    return compared(a, b)
+
+
+def compared(first: Evaluation, second: Evaluation) -> Comparison:
+    """Compare two evaluations of the same cases.
+
+    Raises
+    ------
+    EvaluationError
+        If they have no class or no case in common.
+    """
+    names = tuple(name for name in first.class_names if name in second.class_names)
+    if not names:
+        raise EvaluationError("The two models find no class in common.")
+    differences = {m: _difference(first.table, second.table, m, names) for m in MEASURES}
+    return Comparison(first, second, names, differences)
+
+
+def write_comparison(folder: Path, comparison: Comparison) -> tuple[Path, Path]:
+    """Write ``comparison.csv`` and ``comparison.html`` into a folder, which is made.
+
+    Raises
+    ------
+    SaveError
+        With one sentence, where that is not possible.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    title = f"{comparison.second.card.title} against {comparison.first.card.title}"
+    text = page.page(title, _body(comparison, title))
+    return (
+        write_table(folder / "comparison.csv", comparison.table),
+        atomic_write(folder / "comparison.html", lambda file: file.write_text(text, "utf-8")),
+    )
+
+
+def _difference(
+    first: pd.DataFrame, second: pd.DataFrame, measure: str, classes: Sequence[str]
+) -> dict[str, Summary]:
+    a, b = by_case(first, measure, classes), by_case(second, measure, classes)
+    cases = a.index.intersection(b.index)
+    if not len(cases):
+        raise EvaluationError("The two evaluations have no case in common.")
+    values = b.loc[cases].to_numpy(float) - a.loc[cases].to_numpy(float)
+    return summarise_values(values, patients_of(first, list(cases)), classes)
+
+
+def _body(comparison: Comparison, title: str) -> Iterator[str]:
+    first, second = comparison.first, comparison.second
+    names = [*comparison.class_names, *([ALL] if len(comparison.class_names) > 1 else [])]
+    yield f"<h1>{escape(title)}</h1>"
+    yield page.paragraph(
+        f"{first.dataset}, {first.chosen.title} · {datetime.now(UTC):%Y-%m-%d %H:%M} UTC", "soft"
+    )
+    yield f'<p style="font-size:18px;margin:18px 0">{escape(comparison.verdict())}</p>'
+    if first.chosen.caution:
+        yield page.note(first.chosen.caution)
+    yield "<h2>Difference in Dice</h2>"
+    dice = comparison.differences["dice"]
+    rows = [(name, dice[name].mean, dice[name].low, dice[name].high) for name in names]
+    reach = 1.15 * max([0.02, *(abs(v) for row in rows for v in row[1:] if not np.isnan(v))])
+    known = [row for row in rows if not np.isnan(row[1])]
+    yield charts.intervals(
+        known, -reach, reach, f"better: {first.card.title} ←  → {second.card.title}"
+    )
+    for measure in MEASURES:
+        yield f"<h2>{TITLES[measure]}{_unit(first, measure)}</h2>"
+        yield _table(comparison, measure, names)
+    yield "<h2>Every case</h2>"
+    yield _cases(comparison)
+    yield page.paragraph(
+        "Differences are second minus first on each case where both are defined; for Dice and IoU "
+        "more is better, for HD95 and ASSD less. The interval holds the mean difference in 95 % of "
+        "10,000 resamples of the patients, each drawn with the figures of both models. "
+        + empty_rule(first.options.official),
+        "small soft",
+    )
+
+
+def _table(comparison: Comparison, measure: str, names: Sequence[str]) -> str:
+    digits = DIGITS[measure]
+    sides = [
+        summarise(side.table, measure, comparison.class_names)
+        for side in (comparison.first, comparison.second)
+    ]
+    rows = []
+    for name in names:
+        found = comparison.differences[measure][name]
+        rows.append(
+            [
+                name,
+                *(spread(side[name], digits) for side in sides),
+                page.signed(found.mean, digits),
+                f"{page.signed(found.low, digits)} to {page.signed(found.high, digits)}",
+                f"{found.n}",
+            ]
+        )
+    titles = comparison.first.card.title, comparison.second.card.title
+    heads = ["Class", *titles, "Difference", "95 % interval", "Cases"]
+    return page.table(heads, rows, total=len(names) > 1)
+
+
+def _cases(comparison: Comparison) -> str:
+    first, second = (
+        by_case(side.table, "dice", comparison.class_names)
+        for side in (comparison.first, comparison.second)
+    )
+    cases = first.index.intersection(second.index)
+    change = second.loc[cases] - first.loc[cases]
+    rows = [(name, change[name].to_numpy(float)) for name in comparison.class_names]
+    reach = 1.05 * max([0.02, *(float(np.nanmax(np.abs(v), initial=0.0)) for _, v in rows)])
+    return charts.strips(rows, -reach, reach, "Difference in Dice of each case", zero=0.0)
+
+
+def _unit(evaluation: Evaluation, measure: str) -> str:
+    if measure not in ("hd95", "assd"):
+        return ""
+    return f" ({' or '.join(sorted(set(evaluation.table['distance_unit'])))})"

@@ -9,10 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from napari_medseg.nets.sampling import Samples, bilinear_samples, read
+from napari_medseg.nets.sampling import Samples, bilinear_samples, convolve
 
 Size = int | tuple[int, int]
 
@@ -104,20 +103,18 @@ def deformed_samples(x: Tensor, offset: Tensor, mask: Tensor | None, step: Steps
     if mask is None:
         return samples
     factor = mask.expand(x.shape[0], -1, -1, -1).reshape(-1, step.taps, *mask.shape[2:])
-    factor = factor.permute(0, 2, 3, 1).reshape(-1, 1)
+    factor = factor.permute(0, 2, 3, 1).flatten(1)[..., None]
     return replace(samples, share=samples.share * factor)
 
 
 def convolve_samples(x: Tensor, samples: Samples, weight: Tensor, step: Steps) -> Tensor:
     """Multiply what the kernel reads from `x` with the kernel: (B, C_out, H_out, W_out)."""
-    size = step.output_size(x)
-    reads = x.shape[0] * size[0] * size[1] * step.taps
-    groups = samples.index.shape[0] // reads
+    groups = samples.index.shape[0] // x.shape[0]
     maps = x.unflatten(1, (groups, -1)).flatten(0, 1)
-    columns = read(maps, samples).unflatten(0, (x.shape[0], groups, -1, step.taps))
-    columns = columns.permute(0, 2, 3, 1, 4).flatten(-2)
-    columns = columns.unflatten(1, size)
-    return _contract(columns, weight).permute(0, 3, 1, 2)
+    kernel = _ungrouped(weight, x.shape[1]).unflatten(1, (groups, -1)).flatten(3)
+    kernels = kernel.permute(1, 0, 3, 2).flatten(2).repeat(x.shape[0], 1, 1)
+    out = convolve(maps, samples, kernels).unflatten(0, (-1, groups)).sum(1)
+    return out.unflatten(1, step.output_size(x)).permute(0, 3, 1, 2)
 
 
 class DeformableConv2d(nn.Module):
@@ -210,16 +207,11 @@ def _regular_positions(axis: int, step: Steps, like: Tensor) -> Tensor:
     return position.expand(*size, *step.kernel).flatten(2)
 
 
-def _contract(columns: Tensor, weight: Tensor) -> Tensor:
-    """Multiply (B, H, W, taps, C_in) with the kernel: (B, H, W, C_out)."""
-    groups = columns.shape[-1] // weight.shape[1]
-    kernel = weight.flatten(2).transpose(1, 2)
+def _ungrouped(weight: Tensor, channels: int) -> Tensor:
+    """Give the kernel for all channels; what a group does not see has weight zero."""
+    groups = channels // weight.shape[1]
     if groups == 1:
-        # As a 1 × 1 convolution whose images are the rows: oneDNN's is faster than the product of
-        # two matrices of which one is so narrow.
-        rows = columns.flatten(3).flatten(0, 1).transpose(1, 2)[:, :, None]
-        out = F.conv2d(rows, kernel.flatten(1)[..., None, None])[:, :, 0]
-        return out.transpose(1, 2).unflatten(0, columns.shape[:2])
-    split = columns.unflatten(-1, (groups, -1)).movedim(-2, 1).flatten(2, 3).flatten(3)
-    out = split @ kernel.unflatten(0, (groups, -1)).flatten(2).transpose(1, 2)
-    return out.transpose(1, 2).flatten(2).unflatten(1, columns.shape[1:3])
+        return weight
+    own = torch.eye(groups, dtype=weight.dtype, device=weight.device)
+    split = weight.unflatten(0, (groups, -1))[:, :, None]
+    return (own[:, None, :, None, None, None] * split).flatten(2, 3).flatten(0, 1)

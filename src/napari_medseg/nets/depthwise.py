@@ -71,20 +71,22 @@ def _weight_gradient(x: Tensor, grad: Tensor, weight: Tensor) -> Tensor:
     kernel = weight.shape[-1]
     patches = range(0, kernel, 3)
     halo = kernel // 2
-    far = patches[-1] + 3 - kernel + halo
-    padded = F.pad(x, (halo, far, halo, far))
     channels, height, width = x.shape[1:]
     rows = max(1, _STRIP // (channels * width))
     like = weight.new_empty(channels, 1, 3, 3)
     total = weight.new_zeros(channels, 1, patches[-1] + 3, patches[-1] + 3)
-    for image, upstream in zip(padded.split(1), grad.split(1), strict=True):
+    for image, upstream in zip(x.split(1), grad.split(1), strict=True):
         for top in range(0, height, rows):
             strip = upstream[:, :, top : top + rows]
-            below = top + strip.shape[2] + 2
-            for i in patches:
-                for j in patches:
-                    seen = image[:, :, top + i : below + i, j : j + width + 2]
-                    total[:, :, i : i + 3, j : j + 3] += _weight_gradient_3x3(seen, strip, like)
+            first, last = top - halo, top + strip.shape[2] + 2 + patches[-1] - halo
+            near = image[:, :, max(first, 0) : last]
+            below = last - first - max(-first, 0) - near.shape[2]
+            for j in patches:
+                # Shifted sideways once, it serves all patches below each other without a copy.
+                seen = F.pad(near, (halo - j, 2 - halo + j, max(-first, 0), below))
+                for i in patches:
+                    part = seen[:, :, i : i + strip.shape[2] + 2]
+                    total[:, :, i : i + 3, j : j + 3] += _weight_gradient_3x3(part, strip, like)
     return total[:, :, :kernel, :kernel].contiguous()
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from napari_medseg.nets.deform_conv import Steps, convolve_samples, deformed_samples
 from napari_medseg.nets.depthwise import DepthwiseConv2d
+from napari_medseg.nets.pointwise import PointwiseConv2d, pointwise
 from napari_medseg.nets.sampling import Samples
 
 _STEPS = Steps((3, 3), padding=(1, 1))
@@ -33,21 +34,25 @@ class InceptionLargeKernelAttention(nn.Module):
             DepthwiseConv2d(channels, kernel, dilation)
             for kernel, dilation in ((3, 1), (5, 2), (7, 3))
         )
-        self.conv1 = nn.Conv2d(3 * channels, channels, 1)
+        self.conv1 = PointwiseConv2d(3 * channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """Give `x` (B, C, H, W) times its attention map, in the same shape."""
         local = self.conv0(x)
-        attention = torch.cat([conv(local) for conv in self.spatial_convs], 1)
-        return x * self.conv1(attention)
+        # One product per kernel size, added up, saves putting the maps together and apart again.
+        kernels = self.conv1.weight.split(x.shape[1], 1)
+        attention = pointwise(self.spatial_convs[0](local), kernels[0], self.conv1.bias)
+        for conv, kernel in zip(self.spatial_convs[1:], kernels[1:], strict=True):
+            attention = attention + pointwise(conv(local), kernel)
+        return x * attention
 
 
 class _AttentionBlock(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.proj_1x1_1 = nn.Conv2d(channels, channels, 1)
+        self.proj_1x1_1 = PointwiseConv2d(channels, channels)
         self.spatial_gating = InceptionLargeKernelAttention(channels)
-        self.proj_1x1_2 = nn.Conv2d(channels, channels, 1)
+        self.proj_1x1_2 = PointwiseConv2d(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.proj_1x1_2(self.spatial_gating(F.gelu(self.proj_1x1_1(x))))
@@ -115,13 +120,13 @@ class S3Net(nn.Module):
         self.bn2 = nn.ModuleList(nn.BatchNorm2d(channels) for _ in range(blocks))
         self.convdeform = _FreeDeformableConv2d(channels, size)
         self.bn3 = nn.BatchNorm2d(channels)
-        self.conv3 = nn.Conv2d(channels, channels, 1)
+        self.conv3 = PointwiseConv2d(channels, channels)
         self.bn4 = nn.BatchNorm2d(channels)
-        self.conv_aux = nn.Conv2d(channels, channels, 1)
+        self.conv_aux = PointwiseConv2d(channels, channels)
         self.bn_aux = nn.BatchNorm2d(channels)
         if color:
             self.map = nn.Linear(in_channels, channels, bias=False)
-            self.cf = nn.Conv2d(channels, channels, 1)
+            self.cf = PointwiseConv2d(channels, channels)
             self.bf = nn.BatchNorm2d(channels)
 
     def features(self, x: Tensor) -> Tensor:

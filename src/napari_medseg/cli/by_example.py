@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from napari_medseg.cli import options as shared
+from napari_medseg.cli.cohort import Cohort
 from napari_medseg.cli.images import Request, View, check_images, run_on_images
 from napari_medseg.cli.report import refusing, say
 from napari_medseg.session.settings import settings
@@ -58,10 +59,17 @@ Ensemble = Annotated[
         min=1, help="Average over so many subsets of the examples.", rich_help_panel=_FINE
     ),
 ]
+Adapt = Annotated[
+    bool,
+    typer.Option(
+        "--adapt", help="Fit small nets on the examples first, which takes half a minute, once."
+    ),
+]
 Seed = Annotated[int, typer.Option(min=0, help="Of the subsets.", rich_help_panel=_FINE)]
 
 
 def by_example(
+    context: typer.Context,
     inputs: shared.Images,
     support: Support,
     out: shared.Out,
@@ -78,10 +86,13 @@ def by_example(
     min_size: shared.MinSize = 0,
     refine: SecondLook = Choice.auto,
     colour: InColour = Colour.auto,
+    adapt: Adapt = False,
     ensemble: Ensemble = 1,
     flips: shared.Flips = False,
     seed: Seed = 0,
     to: shared.To = None,
+    scheduler: shared.Scheduler = None,
+    resume: shared.Resume = False,
     json_: shared.Json = False,
 ) -> None:
     """Segment images as a few painted examples show; nothing is trained."""
@@ -96,6 +107,7 @@ def by_example(
             threshold=threshold,
             refine={"auto": "auto", "always": True, "never": False}[refine],
             colour=colour.value,
+            adapt=True if adapt else "kept",
             ensemble=ensemble,
             flips=flips,
             seed=seed,
@@ -104,7 +116,7 @@ def by_example(
         )
         view = View(axis, shared.parsed_planes(planes), shared.parsed_range(value_range))
         examples = SupportSet.load(support)
-    request = Request(out, to, series, probabilities, view)
+    request = Request(out, to, series, probabilities, view, cohort=Cohort.of(context))
     run_on_images(
         "by-example",
         inputs,

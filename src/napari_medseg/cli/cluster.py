@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from napari_medseg.cli import options as shared
+from napari_medseg.cli.cohort import Cohort
 from napari_medseg.cli.images import Request, View, check_images, run_on_images
 from napari_medseg.cli.report import WrongRequest, refusing
 from napari_medseg.session.settings import settings
@@ -87,6 +88,7 @@ Label = Annotated[
 
 
 def cluster(
+    context: typer.Context,
     inputs: shared.Images,
     out: shared.Out,
     method: Annotated[ClusterMethod, typer.Option(help="How to cluster.")] = ClusterMethod.s3net,
@@ -108,6 +110,8 @@ def cluster(
     train_sampling: Sampling = False,
     stop_after: StopAfter = 0,
     to: shared.To = None,
+    scheduler: shared.Scheduler = None,
+    resume: shared.Resume = False,
     json_: shared.Json = False,
 ) -> None:
     """Split images into clusters of pixels that belong together; volumes plane by plane."""
@@ -138,7 +142,13 @@ def cluster(
             job if pixel is None else _taking(job, image, seen, (pixel[0], pixel[1]), piece, label)
         )
 
-    run_on_images("cluster", inputs, Request(out, to, series, view=view), start, json_)
+    run_on_images(
+        "cluster",
+        inputs,
+        Request(out, to, series, view=view, cohort=Cohort.of(context)),
+        start,
+        json_,
+    )
 
 
 def _numbers(text: str | None, count: int, option: str, like: str) -> tuple[int, ...] | None:

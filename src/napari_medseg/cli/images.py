@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_medseg.cli.cohort import Cohort, run_cohort
 from napari_medseg.cli.outputs import Format, check_names, checked_folder, suffix_for, write_results
 from napari_medseg.cli.report import (
     WrongRequest,
     check_files,
     refusing,
-    run_each,
     run_job,
     say,
 )
@@ -82,6 +83,8 @@ class Request:
         What is looked at.
     values : tuple of int
         Label value of each class; empty for 1, 2, ...
+    cohort : Cohort
+        How to get through many images.
     """
 
     out: Path
@@ -90,6 +93,7 @@ class Request:
     probabilities: bool = False
     view: View = View()
     values: tuple[int, ...] = ()
+    cohort: Cohort = field(default_factory=Cohort)
 
 
 Start = Callable[["ImageFile", dict[str, Any]], "Job"]
@@ -113,10 +117,12 @@ def check_images(inputs: Sequence[Path], out: Path, protected: Sequence[Path] = 
 def run_on_images(
     command: str, inputs: Sequence[Path], request: Request, start: Start, json_: bool
 ) -> None:
-    """Do the work for each image, write the label maps and report; see `run_each`."""
+    """Do the work for each image, write the label maps and report; see `run_cohort`."""
     with refusing(ValueError, OSError):
         checked_folder(request.out)
-    run_each(command, inputs, lambda path: _run(path, request, start), json_)
+    work = partial(_run, request=request, start=start)
+    with refusing(WrongRequest):
+        run_cohort(command, inputs, request.out, work, json_, request.cohort)
 
 
 def _run(path: Path, request: Request, start: Start) -> dict[str, Any]:

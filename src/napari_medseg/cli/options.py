@@ -13,6 +13,7 @@ from napari_medseg.cli.outputs import Format
 _VIEW = "Which part of a volume, and how bright"
 _FINE = "Fine points"
 _CLEAN = "Cleaning up"
+_MANY = "Many images"
 
 
 class Device(StrEnum):
@@ -33,6 +34,22 @@ To = Annotated[
     Format | None, typer.Option(help="Kind of label map; PNG for planes, NIfTI for volumes.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print a report as JSON.")]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        help="Spread many images over a dask cluster; local, or local:4, for this computer.",
+        metavar="ADDRESS",
+        rich_help_panel=_MANY,
+    ),
+]
+Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume",
+        help="Keep what an earlier call with the same options has finished.",
+        rich_help_panel=_MANY,
+    ),
+]
 Probabilities = Annotated[
     bool, typer.Option("--probabilities", help="Write probabilities too, as OME-TIFF.")
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -63,9 +63,10 @@ def sentence_of(error: Exception) -> str:
 
 def run_each(
     command: str,
-    inputs: Sequence[Path],
+    inputs: Iterable[Path],
     work: Callable[[Path], dict[str, Any]],
     json_: bool,
+    keep: Callable[[list[dict[str, Any]], list[dict[str, str]], bool], None] | None = None,
 ) -> None:
     """Do the work for each input and report it; one that fails does not stop the others.
 
@@ -73,31 +74,40 @@ def run_each(
     ----------
     command : str
         Its name in the report.
-    inputs : sequence of Path
+    inputs : iterable of Path
         One after the other.
     work : callable
         Gives the entry of the report for an input, with its ``output``.
     json_ : bool
         Whether to print the report.
+    keep : callable, optional
+        Called after each input and in the end with results, failures and whether it is the end.
     """
     results: list[dict[str, Any]] = []
     failed: list[dict[str, str]] = []
     wrong = 0
-    for path in inputs:
-        try:
-            results.append(work(path))
-        except Exception as error:
-            sentence = sentence_of(error)
-            wrong += isinstance(error, WrongRequest)
-            failed.append({"input": str(path), "error": sentence})
-            say(f"{path}: {sentence}")
-        else:
-            say(f"{path} -> {results[-1]['output']}")
+    try:
+        for path in inputs:
+            try:
+                results.append(work(path))
+            except Exception as error:
+                sentence = sentence_of(error)
+                wrong += isinstance(error, WrongRequest)
+                failed.append({"input": str(path), "error": sentence})
+                say(f"{path}: {sentence}")
+            else:
+                say(f"{path} -> {results[-1]['output']}")
+            if keep:
+                keep(results, failed, False)
+    finally:
+        if keep:
+            keep(results, failed, True)
     if json_:
         print_json({"command": command, "results": results, "failed": failed})
     if failed:
-        say(f"{len(failed)} of {len(inputs)} inputs failed.")
-        raise typer.Exit(WRONG if wrong == len(inputs) else FAILED)
+        count = len(failed) + len(results)
+        say(f"{len(failed)} of {count} inputs failed.")
+        raise typer.Exit(WRONG if wrong == count else FAILED)
 
 
 def print_json(document: Any) -> None:

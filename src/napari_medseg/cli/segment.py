@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from napari_medseg.cli import options as shared
+from napari_medseg.cli.cohort import Cohort
 from napari_medseg.cli.images import Request, View, check_images, run_on_images
 from napari_medseg.cli.report import refusing
 from napari_medseg.session.settings import settings
@@ -32,6 +33,7 @@ Faster = Annotated[
 
 
 def segment(
+    context: typer.Context,
     inputs: shared.Images,
     model: Model,
     out: shared.Out,
@@ -50,6 +52,8 @@ def segment(
     bfloat16: Faster = False,
     values: shared.Values = None,
     to: shared.To = None,
+    scheduler: shared.Scheduler = None,
+    resume: shared.Resume = False,
     json_: shared.Json = False,
 ) -> None:
     """Segment images with a pretrained model; nothing is painted, nothing is trained."""
@@ -69,7 +73,7 @@ def segment(
         )
         view = View(axis, shared.parsed_planes(planes), shared.parsed_range(value_range))
         numbers = _numbers(values, chosen)
-    request = Request(out, to, series, probabilities, view, numbers)
+    request = Request(out, to, series, probabilities, view, numbers, cohort=Cohort.of(context))
     run_on_images(
         "segment", inputs, request, lambda image, seen: _start(image, chosen, seen), json_
     )

@@ -1,0 +1,107 @@
+"""Many images in one call: spread over a cluster, reported, and continued where it stopped."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from napari_medseg.cli import app
+from napari_medseg.io.labels import read_labels
+
+
+def run(*arguments: object):
+    return CliRunner().invoke(app, ["cluster", *(str(argument) for argument in arguments)])
+
+
+@pytest.fixture
+def planes(tmp_path: Path) -> list[Path]:
+    paths = []
+    for number in range(3):
+        image = np.full((24, 30), 200, np.uint8)
+        image[5 : 10 + number, 5:20] = 60
+        paths.append(tmp_path / f"plane{number}.png")
+        Image.fromarray(image).save(paths[-1])
+    return paths
+
+
+@pytest.fixture
+def scheduler():
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
+    ) as cluster:
+        yield cluster.scheduler_address
+
+
+def report_in(folder: Path) -> dict:
+    return json.loads((folder / "cohort.json").read_text())
+
+
+def test_a_cluster_writes_what_one_process_writes(planes, scheduler, tmp_path):
+    options = ("--method", "otsu", "--json")
+    alone = run(*planes, "-o", tmp_path / "alone", *options)
+    spread = run(*planes, "-o", tmp_path / "spread", *options, "--scheduler", scheduler)
+    assert (alone.exit_code, spread.exit_code) == (0, 0)
+    assert len(json.loads(spread.stdout)["results"]) == 3
+    for path in planes:
+        found = [read_labels(tmp_path / where / path.name) for where in ("alone", "spread")]
+        np.testing.assert_array_equal(found[0].labels, found[1].labels)
+
+
+def test_the_report_says_what_failed_and_why(planes, scheduler, tmp_path):
+    planes[1].write_bytes(b"no image")
+    done = run(*planes, "-o", tmp_path / "out", "--method", "otsu", "--scheduler", scheduler)
+    assert done.exit_code == 1
+    assert "1 of 3 inputs failed" in done.stderr
+    report = report_in(tmp_path / "out")
+    assert {entry["input"] for entry in report["results"]} == {str(planes[0]), str(planes[2])}
+    (failure,) = report["failed"]
+    assert failure["input"] == str(planes[1])
+    assert failure["error"] in done.stderr
+
+
+def test_resumes_where_it_stopped(planes, tmp_path):
+    content = planes[1].read_bytes()
+    planes[1].write_bytes(b"no image")
+    call = (*planes, "-o", tmp_path / "out", "--method", "otsu", "--resume")
+    assert run(*call).exit_code == 1
+    first = tmp_path / "out" / planes[0].name
+    before = first.stat().st_mtime_ns
+    planes[1].write_bytes(content)
+    again = run(*call)
+    assert again.exit_code == 0
+    assert "2 of 3 inputs were done before" in again.stderr
+    assert first.stat().st_mtime_ns == before
+    report = report_in(tmp_path / "out")
+    assert len(report["results"]) == 3
+    assert not report["failed"]
+
+
+def test_does_again_what_is_not_the_same(planes, tmp_path):
+    call = (*planes, "-o", tmp_path / "out", "--resume", "--method")
+    assert run(*call, "otsu").exit_code == 0
+    assert "all is done again" in run(*call, "kmeans").stderr
+    (tmp_path / "out" / planes[2].name).unlink()
+    Image.fromarray(np.eye(24, 30, dtype=np.uint8) * 255).save(planes[0])
+    assert "1 of 3 inputs were done before" in run(*call, "kmeans").stderr
+
+
+def test_a_damaged_report_is_not_trusted(planes, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "cohort.json").write_text("{")
+    done = run(*planes, "-o", tmp_path / "out", "--method", "otsu", "--resume")
+    assert done.exit_code == 2
+    assert "remove it" in done.stderr
+
+
+@pytest.mark.parametrize("address", ["local:none", "local:0"])
+def test_refuses_a_number_of_processes_that_is_none(planes, tmp_path, address):
+    pytest.importorskip("distributed")
+    done = run(*planes, "-o", tmp_path / "out", "--scheduler", address)
+    assert done.exit_code == 2
+    assert "local:4" in done.stderr

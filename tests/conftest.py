@@ -15,6 +15,7 @@ def no_settings_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """Keep the settings of whoever runs the tests out of them, and the tests out of those."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(CONFIG_VARIABLE, str(tmp_path_factory.mktemp("config")))
+        patch.setenv("NAPARI_MEDSEG_JOURNAL", str(tmp_path_factory.mktemp("unsaved")))
         yield
 
 

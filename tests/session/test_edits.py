@@ -9,7 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from napari.layers import Labels
 
-from napari_medseg.session.edits import Locks, Mode, merged, why_not_writable, write_planes
+from napari_medseg.session.edits import (
+    Mode,
+    copy_job,
+    is_being_written,
+    merged,
+    why_not_writable,
+    write_job,
+    write_planes,
+)
+from napari_medseg.session.lock_guard import LockGuard
+from napari_medseg.session.locks import Locks
 from napari_medseg.session.stack import Stack
 
 SHAPE = (3, 6, 5)
@@ -104,42 +114,148 @@ def test_labels_of_another_size_or_too_small_a_type_are_refused_unchanged() -> N
     assert not narrow.data.any()
 
 
-strokes = st.tuples(
-    st.just("paint"), st.integers(0, 2), st.integers(0, 5), st.integers(0, 4), st.integers(0, 3)
-)
-accepts = st.tuples(
-    st.just("accept"),
-    st.lists(st.integers(0, 2), min_size=1, max_size=3, unique=True),
-    st.integers(0, 2**16),
-    st.sampled_from(Mode),
-    st.booleans(),
+def test_an_approved_plane_stays_when_planes_across_it_are_written() -> None:
+    layer = Labels(np.zeros(SHAPE, np.uint8))
+    across = Stack(axes=(0, 2), axis=1, at=(0, 0, 0), n_planes=6)
+    proposed = {row: np.ones((3, 5), np.uint8) for row in range(6)}
+    assert write_planes(layer, across, proposed, locks=Locks(planes={STACK.key(1)})) == 60
+    assert not layer.data[1].any()
+    assert layer.data[[0, 2]].all()
+
+
+def test_a_large_write_is_one_undo_step_and_nothing_else_writes_meanwhile(monkeypatch) -> None:
+    monkeypatch.setattr("napari_medseg.session.edits.PIXELS_PER_STEP", 5)
+    layer = Labels(np.zeros(SHAPE, np.uint8))
+    job = write_job(layer, STACK, {0: plane(1), 2: plane(2)})
+    steps = [next(job)]
+    assert is_being_written(layer)
+    with pytest.raises(ValueError, match="is being written"):
+        write_planes(layer, STACK, {1: plane(1)})
+    steps += list(job)
+    assert len(steps) == 12
+    assert [step.done for step in steps] == [0] * 6 + [1] * 6
+    assert not is_being_written(layer)
+    assert np.array_equal(layer.data, [plane(1), plane(0), plane(2)])
+    layer.undo()
+    assert not layer.data.any()
+    layer.redo()
+    assert layer.data[2].all()
+
+
+def test_a_write_that_is_cut_short_is_one_undo_step(monkeypatch) -> None:
+    monkeypatch.setattr("napari_medseg.session.edits.PIXELS_PER_STEP", 5)
+    layer = Labels(np.zeros(SHAPE, np.uint8))
+    job = write_job(layer, STACK, {0: plane(1), 2: plane(2)})
+    for _ in range(8):
+        next(job)
+    job.close()
+    assert layer.data[0].all()
+    layer.data_setitem(tuple(np.full((3, 1), 2)), 3)
+    layer.undo()
+    assert layer.data[0].all()
+    layer.undo()
+    assert not layer.data.any()
+
+
+def test_labels_that_cannot_be_edited_can_be_copied() -> None:
+    data = np.random.default_rng(0).integers(0, 4, SHAPE, np.uint8)
+    for layer in (Labels(dask.array.from_array(data)), Labels([data, data[::2, ::2, ::2]])):
+        job = copy_job(layer)
+        with pytest.raises(StopIteration) as end:
+            while True:
+                next(job)
+        copy = Labels(end.value.value)
+        assert not why_not_writable(copy)
+        assert np.array_equal(copy.data, data)
+
+
+class Painter:
+    """Paints as napari's brush does, and accepts as the docks do."""
+
+    def __init__(self) -> None:
+        self.layer = Labels(np.zeros(SHAPE, np.uint8))
+        self.layer.brush_size = 3
+        self._due: list = []
+        self.strokes = 0
+        self.layer.events.paint.connect(self._count)
+        self.guard = LockGuard(self.layer, self._due.append)
+
+    def _count(self, event: object) -> None:
+        self.strokes += 1
+
+    def do(self, step: tuple) -> None:
+        kind, *how = step
+        getattr(self, kind)(*how)
+        while self._due:
+            self._due.pop(0)()
+
+    def brush(self, position: int, row: int, column: int, value: int, depth: int) -> None:
+        self.layer.n_edit_dimensions = depth
+        with self.layer.block_history():
+            self.layer.paint((position, row, column), value)
+            self.layer.paint((position, row, min(column + 1, 4)), value)
+
+    def dab(self, position: int, row: int, column: int, value: int) -> None:
+        self.layer.data_setitem(tuple(np.array([[position], [row], [column]])), value)
+
+    def fill(self, position: int, row: int, column: int, value: int) -> None:
+        self.layer.n_edit_dimensions = 2
+        self.layer.fill((position, row, column), value)
+
+    def accept(self, positions: list[int], seed: int, mode: Mode) -> None:
+        rng = np.random.default_rng(seed)
+        proposed = {p: rng.integers(0, 4, SHAPE[1:], np.uint8) for p in positions}
+        write_planes(self.layer, STACK, proposed, mode=mode, locks=Locks.of(self.layer))
+
+    def lock(self, classes: set[int], planes: set[int]) -> None:
+        Locks({STACK.key(p) for p in planes}, frozenset(classes)).put(self.layer)
+
+    def undo(self) -> None:
+        self.layer.undo()
+
+    def redo(self) -> None:
+        self.layer.redo()
+
+
+_at = (st.integers(0, 2), st.integers(0, 5), st.integers(0, 4), st.integers(0, 3))
+_steps = st.one_of(
+    st.tuples(st.just("brush"), *_at, st.sampled_from([2, 3])),
+    st.tuples(st.just("dab"), *_at),
+    st.tuples(st.just("fill"), *_at),
+    st.tuples(
+        st.just("accept"),
+        st.lists(st.integers(0, 2), min_size=1, max_size=3, unique=True),
+        st.integers(0, 2**16),
+        st.sampled_from(Mode),
+    ),
+    st.tuples(st.just("lock"), st.sets(st.integers(0, 3)), st.sets(st.integers(0, 2))),
+    st.tuples(st.just("undo")),
+    st.tuples(st.just("redo")),
 )
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.one_of(strokes, accepts), max_size=8))
-def test_undo_and_redo_restore_exactly_after_any_sequence(steps: list[tuple]) -> None:
-    layer = Labels(np.zeros(SHAPE, np.uint8))
-    locks = Locks(planes={STACK.key(1)}, classes={3})
-    states = [layer.data.copy()]
-    for kind, *step in steps:
-        before = layer.data.copy()
-        if kind == "paint":
-            position, row, column, value = step
-            layer.data_setitem((np.array([position]), np.array([row]), np.array([column])), value)
+@given(st.lists(_steps, max_size=12))
+def test_undo_and_redo_are_exact_and_locks_hold_after_any_sequence(steps: list[tuple]) -> None:
+    painter = Painter()
+    layer = painter.layer
+    states, now = [layer.data.copy()], 0
+    for step in steps:
+        before, locks = layer.data.copy(), Locks.of(layer)
+        painter.strokes = 0
+        painter.do(step)
+        if step[0] == "undo":
+            now = max(now - 1, 0)
+        elif step[0] == "redo":
+            now = min(now + 1, len(states) - 1)
         else:
-            positions, seed, mode, locked = step
-            rng = np.random.default_rng(seed)
-            proposed = {p: rng.integers(0, 4, SHAPE[1:], np.uint8) for p in positions}
-            write_planes(layer, STACK, proposed, mode=mode, locks=locks if locked else None)
-            if locked:
-                assert np.array_equal(layer.data[1], before[1])
-                assert np.array_equal(layer.data == 3, before == 3)
-        if not np.array_equal(layer.data, before):
-            states.append(layer.data.copy())
-    for state in reversed(states[:-1]):
+            for key in locks.planes:
+                assert np.array_equal(layer.data[key[0]], before[key[0]])
+            for value in locks.classes:
+                assert np.array_equal(layer.data == value, before == value)
+            if painter.strokes:
+                states, now = [*states[: now + 1], layer.data.copy()], now + 1
+        assert np.array_equal(layer.data, states[now])
+    for state in reversed(states[:now]):
         layer.undo()
-        assert np.array_equal(layer.data, state)
-    for state in states[1:]:
-        layer.redo()
         assert np.array_equal(layer.data, state)

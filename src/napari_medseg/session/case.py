@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Generator, Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from psygnal import Signal
 
-from napari_medseg.engine.results import Provenance
+from napari_medseg.engine.results import Progress, Provenance
 from napari_medseg.engine.scaling import ValueRange
 from napari_medseg.session.colours import class_colormap
-from napari_medseg.session.edits import Locks, Mode, why_not_writable, write_planes
+from napari_medseg.session.edits import Mode, finished, why_not_writable, write_job
 from napari_medseg.session.examples import Examples
 from napari_medseg.session.geometry_of import geometry_of
 from napari_medseg.session.history import KEY, record
+from napari_medseg.session.inputs import Inputs
+from napari_medseg.session.locks import Locks
 from napari_medseg.session.proposal import PlaneProposal, Proposal
 from napari_medseg.session.stack import PlaneKey, Stack, shape_of
 
@@ -31,6 +34,8 @@ class Case:
     proposal_changed = Signal()
     """A proposal was opened, grew by a plane, lost a part, or was closed."""
     approved_changed = Signal()
+    locked_changed = Signal()
+    """A class was locked or opened."""
 
     def __init__(self) -> None:
         self.examples = Examples()
@@ -124,7 +129,13 @@ class Case:
             self.proposal_changed.emit()
 
     def accept(self, positions: Iterable[int] | None = None) -> int:
+        """Write proposed planes into the user's labels, at once; see `accept_job`."""
+        return finished(self.accept_job(positions))
+
+    def accept_job(self, positions: Iterable[int] | None = None) -> Generator[Progress, None, int]:
         """Write proposed planes into the user's labels as one undo step; all of them unless told.
+
+        A job of short steps for the GUI thread; what is proposed meanwhile stays proposed.
 
         Returns
         -------
@@ -137,13 +148,13 @@ class Case:
             If the labels cannot be written; the proposal stays open then.
         """
         proposal = self._require_proposal()
-        planes = proposal.planes(positions)
+        planes = proposal.cuts(positions)
         if not planes:
             raise ValueError("Nothing is proposed on this plane.")
-        changed = self._write(proposal, planes)
+        changed = yield from self._write(proposal, planes)
         for position in planes:
             proposal.discard(position)
-        if not proposal.positions:
+        if not proposal.positions and proposal is self.proposal:
             self.proposal = None
         self.proposal_changed.emit()
         return changed
@@ -154,7 +165,8 @@ class Case:
         piece = proposal.component(position, row, column)
         if piece is None:
             return None
-        changed = self._write(proposal, proposal.planes([position]), {position: piece})
+        job = self._write(proposal, proposal.cuts([position]), {position: piece})
+        changed = finished(job)
         proposal.discard(position, piece)
         self.proposal_changed.emit()
         return changed
@@ -176,44 +188,63 @@ class Case:
     def _write(
         self,
         proposal: Proposal,
-        planes: dict[int, NDArray[np.unsignedinteger]],
+        planes: Mapping[int, NDArray[np.unsignedinteger]],
         within: dict[int, NDArray[np.bool_]] | None = None,
-    ) -> int:
+    ) -> Generator[Progress, None, int]:
         labels = self.labels if self.labels is not None else self.new_labels()
-        changed = write_planes(
+        mode, names = self.mode, self.examples.class_names
+        decisions = dict(proposal.decisions)
+        if proposal.values != tuple(range(1, len(proposal.values) + 1)):
+            decisions["values"] = list(proposal.values)
+        image = self._require_image()
+        inputs = Inputs.of(image, proposal.stack, proposal.support)
+        changed = yield from write_job(
             labels,
             proposal.stack,
             planes,
-            mode=self.mode,
+            mode=mode,
             classes=proposal.values,
             within=within,
-            locks=Locks(planes=self.approved),
+            locks=Locks.of(labels),
         )
         if changed:
             record(
                 labels,
                 proposal.provenance or Provenance("by-example"),
                 planes=[proposal.stack.key(position) for position in planes],
-                class_names=self.examples.class_names,
-                parameters={"threshold": proposal.threshold, "mode": self.mode.name.lower()},
+                class_names=names,
+                parameters={**decisions, "mode": mode.name.lower()},
+                inputs=inputs,
             )
         return changed
 
-    # -- approved planes ------------------------------------------------------------------------
+    # -- what is locked -------------------------------------------------------------------------
+
+    @property
+    def locks(self) -> Locks:
+        """What nobody shall change in the labels: approved planes, locked classes."""
+        return Locks.of(self.labels)
 
     @property
     def approved(self) -> Collection[PlaneKey]:
         """Planes of the labels that nobody shall change any more."""
-        return self._notes().get("approved", frozenset())
+        return self.locks.planes
 
     def set_approved(self, key: PlaneKey, approved: bool) -> None:
         """Lock a plane of the labels, or open it again."""
         if self.labels is None:
             return
-        planes = set(self.approved)
-        planes = planes | {key} if approved else planes - {key}
-        self.labels.metadata[KEY] = {**self._notes(), "approved": frozenset(planes)}
+        planes = {*self.locks.planes, key} if approved else {*self.locks.planes} - {key}
+        replace(self.locks, planes=frozenset(planes)).put(self.labels)
         self.approved_changed.emit()
+
+    def set_locked(self, value: int, locked: bool) -> None:
+        """Lock a class of the labels against brush and method, or open it again."""
+        if self.labels is None:
+            return
+        classes = {*self.locks.classes, value} if locked else {*self.locks.classes} - {value}
+        replace(self.locks, classes=frozenset(classes)).put(self.labels)
+        self.locked_changed.emit()
 
     def _note_class_names(self) -> None:
         """Keep the names with the labels, so that they are saved with them."""

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from napari_medseg.engine.cluster import ClusterOptions, ClusterPreview, cluster_job
+from napari_medseg.engine.pick import pick_cluster
 from napari_medseg.engine.results import Progress, Provenance
-from napari_medseg.session.edits import Locks, Mode, write_planes
+from napari_medseg.session.edits import Mode, write_job
 from napari_medseg.session.history import record
+from napari_medseg.session.inputs import Inputs
 from napari_medseg.session.jobs import Query
 from napari_medseg.session.region import Region
 from napari_medseg.session.stack import shape_of
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
 MOST_SHOWN = 2048**2
 """Of a larger region only so many pixels are shown, so that the window keeps up."""
-
-_EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
 
 
 @dataclass(frozen=True)
@@ -49,6 +48,11 @@ class ClusterMap:
     region: Region
     labels: NDArray[np.uint8]
     provenance: Provenance
+
+    @property
+    def inputs(self) -> Inputs:
+        """What it was made from."""
+        return Inputs.of(self.image, self.region.stack)
 
     @property
     def count(self) -> int:
@@ -148,22 +152,17 @@ def pick_job(
     yield Progress(0, 1, "Taking the piece" if piece else "Taking the cluster")
     window, labels = clusters.region.window, clusters.labels
     inside = row - window.top, column - window.left
-    if not all(0 <= i < n for i, n in zip(inside, labels.shape, strict=True)):
+    mask = pick_cluster(labels, *inside, piece=piece)
+    if not mask.any():
         return None
     number = int(labels[inside])
-    if number == 0:
-        return None
-    mask = labels == number
-    if piece:
-        pieces, _ = ndimage.label(mask, structure=_EIGHT_NEIGHBOURS)
-        mask = pieces == pieces[inside]
     shape = shape_of(clusters.image)
     rows, columns = (shape[axis] for axis in clusters.region.stack.axes)
     clicked = {"cluster": number, "piece": piece, "at": [row, column], "class": value}
     return Pick(clusters, clusters.region.in_plane(mask, (rows, columns)), value, clicked)
 
 
-def write_pick(case: Case, pick: Pick, mode: Mode) -> int:
+def write_pick_job(case: Case, pick: Pick, mode: Mode) -> Generator[Progress, None, int]:
     """Write what was picked into the user's labels as one undo step; they are made if missing.
 
     Returns
@@ -174,22 +173,25 @@ def write_pick(case: Case, pick: Pick, mode: Mode) -> int:
     Raises
     ------
     ValueError
-        With one sentence, if the labels cannot be written or the plane is approved.
+        With one sentence, if the labels cannot be written, or the plane or the class is locked.
     """
     stack = pick.map.region.stack
     key = stack.key(stack.position)
     if key in case.approved:
         raise ValueError("This plane is approved: untick Approved to change it.")
+    if pick.value in case.locks.classes:
+        name = case.examples.class_names[pick.value]
+        raise ValueError(f"“{name}” is locked: open its lock in the list to add to it.")
     labels = case.labels if case.labels is not None else case.new_labels()
-    proposed = np.where(pick.mask, pick.value, 0).astype(np.min_scalar_type(pick.value))
-    changed = write_planes(
+    value = np.array(pick.value, np.min_scalar_type(pick.value))
+    changed = yield from write_job(
         labels,
         stack,
-        {stack.position: proposed},
+        {stack.position: np.broadcast_to(value, pick.mask.shape)},
         mode=mode,
         classes=[pick.value],
         within={stack.position: pick.mask},
-        locks=Locks(planes=case.approved),
+        locks=case.locks,
     )
     if changed:
         record(
@@ -198,18 +200,18 @@ def write_pick(case: Case, pick: Pick, mode: Mode) -> int:
             planes=[key],
             class_names=case.examples.class_names,
             parameters={**pick.parameters, "mode": mode.name.lower()},
+            inputs=pick.map.inputs,
         )
     return changed
 
 
-def _where(provenance: Provenance, region: Region, stopped_after: int | None = None) -> Provenance:
+def _where(provenance: Provenance, region: Region, stopped_after: int = 0) -> Provenance:
     """Add to what made clusters where they were made, and when they were stopped."""
-    window = region.window
+    window, stack = region.window, region.stack
     parameters = {
         **provenance.parameters,
-        "plane": list(region.stack.key(region.stack.position)),
+        "planes": None if stack.axis is None else [stack.position],
         "rectangle": [window.top, window.left, window.bottom, window.right],
+        "stop_after": stopped_after,
     }
-    if stopped_after is not None:
-        parameters["stopped_after"] = stopped_after
     return replace(provenance, parameters=parameters)

@@ -2,22 +2,31 @@
 
 Whatever a method suggests gets into a labels layer here and nowhere else: only the voxels that
 change are written, all of one accept in a single undo step, and what is locked stays as it is.
+A large accept is a job of many short steps, so that the window can answer in between.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from enum import Enum
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medseg.session.stack import PlaneKey, Stack
+from napari_medseg.engine.results import Progress
+from napari_medseg.session.locks import Locks, locked_part
+from napari_medseg.session.stack import Stack
 
 if TYPE_CHECKING:
     from napari.layers import Labels
+
+PIXELS_PER_STEP = 2**15
+"""So many pixels are looked at, and at most written, between two moments for the window."""
+
+_being_written: WeakSet[Labels] = WeakSet()
 
 
 class Mode(Enum):
@@ -28,37 +37,21 @@ class Mode(Enum):
     OVERWRITE_ALL = "Replace all labels"
 
 
-@dataclass(frozen=True)
-class Locks:
-    """What a method must not touch.
-
-    Parameters
-    ----------
-    planes : collection of PlaneKey
-        Planes that were approved.
-    classes : collection of int
-        Label values that may neither appear nor disappear.
-    """
-
-    planes: Collection[PlaneKey] = frozenset()
-    classes: Collection[int] = field(default_factory=frozenset)
-
-
 def why_not_writable(layer: Labels) -> str:
     """Say in a sentence why labels cannot be written into a layer; empty if they can."""
     if layer.multiscale:
         return (
             f"“{layer.name}” holds labels at several resolutions, which cannot be edited; "
-            "make a new labels layer."
+            "make a copy of it, or make a new labels layer."
         )
     data = layer.data
     if type(data).__module__.partition(".")[0] == "dask":
         return (
             f"“{layer.name}” is computed from a file while you look at it and cannot be edited; "
-            "make a new labels layer."
+            "make a copy of it, or make a new labels layer."
         )
     if isinstance(data, np.ndarray) and not data.flags.writeable:
-        return f"“{layer.name}” is read-only; make a new labels layer."
+        return f"“{layer.name}” is read-only; make a copy of it, or make a new labels layer."
     return ""
 
 
@@ -112,7 +105,43 @@ def write_planes(
     within: Mapping[int, NDArray[np.bool_]] | None = None,
     locks: Locks | None = None,
 ) -> int:
-    """Write proposed planes into a labels layer as one undo step.
+    """Write proposed planes into a labels layer as one undo step, at once.
+
+    See `write_job`, which does it in steps.
+
+    Returns
+    -------
+    int
+        How many voxels changed; with 0 there is no new undo step.
+    """
+    return finished(
+        write_job(layer, stack, proposed, mode=mode, classes=classes, within=within, locks=locks)
+    )
+
+
+def finished(job: Generator[Progress, None, int]) -> int:
+    """Run a job of this module to its end at once, and give what it returns."""
+    while True:
+        try:
+            next(job)
+        except StopIteration as end:
+            return int(end.value)
+
+
+def write_job(
+    layer: Labels,
+    stack: Stack,
+    proposed: Mapping[int, NDArray[np.integer]],
+    *,
+    mode: Mode = Mode.KEEP,
+    classes: Collection[int] | None = None,
+    within: Mapping[int, NDArray[np.bool_]] | None = None,
+    locks: Locks | None = None,
+) -> Generator[Progress, None, int]:
+    """Write proposed planes into a labels layer as one undo step, a few pixels at a time.
+
+    It runs on the GUI thread, which may do other things between the steps except change this
+    layer. Closing it early leaves what is written so far as one undo step.
 
     Parameters
     ----------
@@ -121,7 +150,7 @@ def write_planes(
     stack : Stack
         Where the planes lie.
     proposed : mapping of int to ndarray of integers (H, W)
-        The labels per plane, by position along the stack.
+        The labels per plane, by position along the stack; each is asked for when it is its turn.
     mode, classes :
         As in `merged`.
     within : mapping of int to ndarray of bool (H, W), optional
@@ -129,6 +158,11 @@ def write_planes(
         restricted.
     locks : Locks, optional
         What must not change.
+
+    Yields
+    ------
+    Progress
+        In planes.
 
     Returns
     -------
@@ -140,27 +174,108 @@ def write_planes(
     ValueError
         If the layer cannot be written, if the planes do not fit it, or if it cannot hold a label.
     """
-    _require_room(layer, proposed)
+    _require_room(layer, proposed, classes)
     locks = locks or Locks()
-    where: list[tuple[NDArray[np.intp], ...]] = []
-    values: list[NDArray[np.integer]] = []
-    for position, plane in proposed.items():
-        if stack.key(position) in locks.planes:
-            continue
-        existing = _plane_of(layer, stack, position, plane.shape)
-        new = merged(existing, plane, mode, classes, locks.classes)
-        changed = new != existing
-        if within is not None and position in within:
-            changed &= within[position]
-        if changed.any():
-            where.append(stack.points(position, changed))
-            values.append(new[changed])
-    if not where:
-        return 0
-    indices = tuple(np.concatenate(axis) for axis in zip(*where, strict=True))
-    with layer.block_history():
-        layer.data_setitem(indices, np.concatenate(values))
-    return int(indices[0].size)
+    written = 0
+    held: _Change | None = None
+    with _alone(layer), _one_undo_step(layer):
+        for done, (position, plane) in enumerate(proposed.items()):
+            part = None if within is None else within.get(position)
+            for change in _changes(layer, stack, position, plane, mode, classes, part, locks):
+                if change is None:
+                    yield Progress(done, len(proposed), "Writing into your labels")
+                    continue
+                # Only the last write draws what all of them changed.
+                if held is not None:
+                    layer.data_setitem(*held, refresh=False)
+                held = change
+                written += change[1].size
+                yield Progress(done, len(proposed), "Writing into your labels")
+        if held is not None:
+            layer.data_setitem(*held)
+    return written
+
+
+def is_being_written(layer: Labels) -> bool:
+    """Tell whether a `write_job` is on its way through a layer."""
+    return layer in _being_written
+
+
+def copy_job(layer: Labels) -> Generator[Progress, None, NDArray[np.integer]]:
+    """Copy labels that cannot be edited into an array that can; returns the array.
+
+    Labels at several resolutions are copied at the finest one.
+    """
+    data = layer.data[0] if layer.multiscale else layer.data
+    copy = np.empty(data.shape, data.dtype)
+    if copy.ndim < 3:
+        yield Progress(0, 1, "Copying the labels")
+        copy[...] = np.asarray(data)
+        return copy
+    for index in range(len(copy)):
+        yield Progress(index, len(copy), "Copying the labels")
+        copy[index] = np.asarray(data[index])
+    return copy
+
+
+_Change = tuple[tuple[NDArray[np.intp], ...], NDArray[np.integer]]
+
+
+def _changes(
+    layer: Labels,
+    stack: Stack,
+    position: int,
+    plane: NDArray[np.integer],
+    mode: Mode,
+    classes: Collection[int] | None,
+    within: NDArray[np.bool_] | None,
+    locks: Locks,
+) -> Iterator[_Change | None]:
+    """Find what changes on a plane, some rows at a time; None where these rows stay."""
+    key = stack.key(position)
+    if key in locks.planes:
+        return
+    existing = _plane_of(layer, stack, position, plane.shape)
+    if classes is None and mode is Mode.OVERWRITE_CLASS:
+        classes = np.unique(plane[plane > 0]).tolist()
+    locked = [part for lock in locks.planes if (part := locked_part(key, lock)) is not None]
+    if locked:
+        within = np.ones(plane.shape, bool) if within is None else within.copy()
+        for part in locked:
+            within[part] = False
+    step = max(1, PIXELS_PER_STEP // max(plane.shape[1], 1))
+    for top in range(0, plane.shape[0], step):
+        rows = slice(top, top + step)
+        new = merged(existing[rows], plane[rows], mode, classes, locks.classes)
+        differs = new != existing[rows]
+        if within is not None:
+            differs &= within[rows]
+        yield (stack.points(position, differs, top), new[differs]) if differs.any() else None
+
+
+@contextmanager
+def _one_undo_step(layer: Labels) -> Iterator[None]:
+    """Group writes into one undo step, also when they are cut short.
+
+    napari's own block would leave the writes of a block that raises to the next undo step.
+    """
+    history = layer.block_history()
+    history.__enter__()
+    try:
+        yield
+    finally:
+        history.__exit__(None, None, None)
+
+
+@contextmanager
+def _alone(layer: Labels) -> Iterator[None]:
+    if layer in _being_written:
+        raise ValueError(f"“{layer.name}” is being written into: wait until that is done.")
+    _being_written.add(layer)
+    try:
+        yield
+    finally:
+        _being_written.discard(layer)
 
 
 def _plane_of(
@@ -181,10 +296,15 @@ def _misfit(layer: Labels) -> str:
     return f"“{layer.name}” has another size than the image; choose or make labels that fit it."
 
 
-def _require_room(layer: Labels, proposed: Mapping[int, NDArray[Any]]) -> None:
+def _require_room(
+    layer: Labels, proposed: Mapping[int, NDArray[Any]], classes: Collection[int] | None
+) -> None:
     reason = why_not_writable(layer)
     if reason:
         raise ValueError(reason)
-    largest = max((int(plane.max(initial=0)) for plane in proposed.values()), default=0)
+    if classes is None:
+        largest = max((int(plane.max(initial=0)) for plane in proposed.values()), default=0)
+    else:
+        largest = max(classes, default=0)
     if largest > np.iinfo(np.dtype(layer.data.dtype)).max:
         raise ValueError(f"“{layer.name}” cannot hold label {largest}; make a new labels layer.")

@@ -6,8 +6,9 @@ touches the user's labels; `napari_medseg.session.edits` does that when the user
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,9 @@ from scipy import ndimage
 
 from napari_medseg.engine.results import Provenance
 from napari_medseg.session.stack import Stack
+
+if TYPE_CHECKING:
+    from napari_medseg.engine.support import SupportSet
 
 LOWEST_THRESHOLD = 0.05
 """Voxels less probable than this are forgotten; the threshold cannot go below."""
@@ -65,6 +69,22 @@ class PlaneProposal:
         return labels
 
 
+class _Cuts(Mapping[int, NDArray[np.unsignedinteger]]):
+    """Planes of a proposal that are cut when they are asked for."""
+
+    def __init__(self, proposal: Proposal, positions: Sequence[int]) -> None:
+        self._proposal, self._positions = proposal, positions
+
+    def __getitem__(self, position: int) -> NDArray[np.unsignedinteger]:
+        return self._proposal.labels(position)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._positions)
+
+    def __len__(self) -> int:
+        return len(self._positions)
+
+
 class Proposal:
     """Suggested labels for the planes of a stack.
 
@@ -82,6 +102,7 @@ class Proposal:
         self.stack = stack
         self.values = tuple(int(value) for value in values)
         self.provenance: Provenance | None = None
+        self.support: SupportSet | None = None
         self._threshold = 0.0
         self._planes: dict[int, PlaneProposal] = {}
         self.threshold = threshold
@@ -94,6 +115,16 @@ class Proposal:
     @threshold.setter
     def threshold(self, threshold: float) -> None:
         self._threshold = float(min(max(threshold, LOWEST_THRESHOLD), 1.0))
+
+    @property
+    def version(self) -> object:
+        """Changes whenever the labels of planes may have changed, other than by `put`."""
+        return self._threshold
+
+    @property
+    def decisions(self) -> dict[str, Any]:
+        """What the user decided, as values JSON can hold."""
+        return {"threshold": self._threshold}
 
     @property
     def positions(self) -> list[int]:
@@ -119,6 +150,13 @@ class Proposal:
         """Cut several planes, all that were predicted unless told; by position."""
         wanted = self.positions if positions is None else positions
         return {position: self.labels(position) for position in wanted if position in self._planes}
+
+    def cuts(
+        self, positions: Iterable[int] | None = None
+    ) -> Mapping[int, NDArray[np.unsignedinteger]]:
+        """As `planes`, but each plane is cut when it is asked for."""
+        wanted = self.positions if positions is None else positions
+        return _Cuts(self, [position for position in wanted if position in self._planes])
 
     def component(self, position: int, row: int, column: int) -> NDArray[np.bool_] | None:
         """Find the connected piece of one class under a pixel; None where nothing is proposed."""

@@ -71,9 +71,15 @@ class Stack:
         position = 0 if self.axis is None else key[self.axis]
         return position if position is not None and self.key(position) == key else None
 
-    def points(self, position: int, mask: NDArray[np.bool_]) -> tuple[NDArray[np.intp], ...]:
-        """Give the array indices of the true pixels of a plane, one array per axis."""
+    def points(
+        self, position: int, mask: NDArray[np.bool_], top: int = 0
+    ) -> tuple[NDArray[np.intp], ...]:
+        """Give the array indices of the true pixels of a plane, one array per axis.
+
+        `mask` may be some rows of the plane, from the row `top` on.
+        """
         rows, columns = np.nonzero(mask)
+        rows += top
         spanned = dict(zip(self.axes, (rows, columns), strict=True))
         return tuple(
             spanned.get(axis, np.full(rows.size, index or 0, np.intp))

@@ -21,7 +21,7 @@ from napari_medseg.session.clustering import (
     Pick,
     cluster_region_job,
     pick_job,
-    write_pick,
+    write_pick_job,
 )
 from napari_medseg.session.edits import Mode
 from napari_medseg.session.jobs import Query
@@ -37,6 +37,7 @@ from napari_medseg.widgets.parts.layer_picker import LayerPicker
 from napari_medseg.widgets.parts.messages import Message
 from napari_medseg.widgets.parts.region_picker import RegionPicker
 from napari_medseg.widgets.parts.vertical_scroll import VerticalScrollArea
+from napari_medseg.widgets.parts.writing import Writing
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -61,6 +62,7 @@ class ClusterImage(QWidget):
         self.clusters: ClusterMap | None = None
         self.message = Message()
         self.progress = JobProgress()
+        self.writing = Writing(self, self.progress)
         self.images = LayerPicker(self.viewer.layers, is_image, "Open an image first")
         self.labels = LayerPicker(self.viewer.layers, is_labels_of_user, "Made at the first click")
         self.labels.setPlaceholderText("Made at the first click")
@@ -156,11 +158,12 @@ class ClusterImage(QWidget):
         if pick is None or pick.map.image is not self.case.image:
             return
         mode = Mode.OVERWRITE_ALL if self.replace.isChecked() else Mode.KEEP
-        try:
-            changed = write_pick(self.case, pick, mode)
-        except ValueError as error:
-            self.message.problem(str(error))
-            return
+        job = write_pick_job(self.case, pick, mode)
+        self.writing.run(
+            job, lambda changed: self._tell(changed, pick, mode), self.message.problem
+        )
+
+    def _tell(self, changed: int, pick: Pick, mode: Mode) -> None:
         self.view.activate()
         name = self.case.examples.class_names[pick.value]
         if changed:
@@ -248,6 +251,7 @@ class ClusterImage(QWidget):
         for button in (self.run, self.pick):
             button.failed.connect(self.message.problem)
         self.progress.follow(self.run)
+        self.progress.follow(self.writing)
         self.classes.problem.connect(self.message.problem)
         self.where.draw_button.clicked.connect(self._draw)
         self.view.clicked.connect(self.take)

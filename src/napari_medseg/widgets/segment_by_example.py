@@ -11,10 +11,12 @@ from qtpy.QtWidgets import QPushButton, QSizePolicy, QWidget
 from napari_medseg.session.case import Case
 from napari_medseg.session.edits import Mode
 from napari_medseg.session.stack import show_plane
+from napari_medseg.widgets.parts.adapt_panel import AdaptPanel
 from napari_medseg.widgets.parts.approved_plane import ApprovedPlane
 from napari_medseg.widgets.parts.by_example_jobs import ByExampleJobs
 from napari_medseg.widgets.parts.by_example_layout import lay_out
 from napari_medseg.widgets.parts.class_table import ClassTable
+from napari_medseg.widgets.parts.copy_offer import CopyOffer
 from napari_medseg.widgets.parts.details import Details
 from napari_medseg.widgets.parts.example_strip import ExampleStrip
 from napari_medseg.widgets.parts.farewell import Farewell
@@ -25,6 +27,7 @@ from napari_medseg.widgets.parts.messages import Message
 from napari_medseg.widgets.parts.proposal_panel import ProposalPanel
 from napari_medseg.widgets.parts.proposal_view import ProposalView
 from napari_medseg.widgets.parts.shortcuts import Shortcuts, native
+from napari_medseg.widgets.parts.writing import Writing
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -54,9 +57,11 @@ class SegmentByExample(QWidget):
         self.new_button.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.classes = ClassTable(self.case.examples)
         self.strip = ExampleStrip()
+        self.copy_offer = CopyOffer(self.case)
         self.panel = ProposalPanel()
         self.details = Details()
         self.progress = JobProgress()
+        self.writing = Writing(self, self.progress)
         self.jobs = ByExampleJobs(
             self.case,
             self.viewer.dims,
@@ -65,6 +70,7 @@ class SegmentByExample(QWidget):
             self.message,
             self,
         )
+        self.adaptation = AdaptPanel(self.case.examples, self.jobs.adapt)
         self.approved = ApprovedPlane(self.case, self.jobs.stack)
         self.view = ProposalView(
             self.viewer,
@@ -74,12 +80,13 @@ class SegmentByExample(QWidget):
         self.follower = LayerFollower(
             self.viewer, self.case, self.images, self.labels, self.classes
         )
+        self.follower.keeper.keep_examples(self.case.examples)
         self.shortcuts = Shortcuts(self.viewer, self)
         self._farewell = Farewell(self, self._let_go)
         lay_out(self)
         self._connect()
         self.follower.choose_first_image()
-        self._show_keys(True)
+        self._show_keys(self.details.shortcuts.isChecked())
         self.refresh()
         self._tell_first_step()
 
@@ -143,12 +150,7 @@ class SegmentByExample(QWidget):
             super().keyPressEvent(event)
 
     def _accept(self, positions: list[int] | None) -> None:
-        try:
-            changed = self.case.accept(positions)
-        except ValueError as error:
-            self.message.problem(str(error))
-            return
-        self._tell(changed)
+        self.writing.run(self.case.accept_job(positions), self._tell, self.message.problem)
 
     def _tell(self, changed: int) -> None:
         if changed:
@@ -204,7 +206,10 @@ class SegmentByExample(QWidget):
         self.jobs.plane.set_missing(cannot)
         self.jobs.volume.set_missing(cannot or flat)
         self.jobs.check.set_missing(no_model or too_few)
+        self.jobs.next_plane.set_missing(cannot or flat or too_few)
+        self.jobs.adapt.set_missing(no_examples or no_model)
         self.jobs.save.set_missing(no_examples)
+        self.copy_offer.refresh()
         self._refresh_panel(self.approved.refresh())
 
     def _refresh_panel(self, approved: bool) -> None:
@@ -232,6 +237,7 @@ class SegmentByExample(QWidget):
             button.started.connect(lambda: self.message.hint(""))
             button.ended.connect(self.refresh)
             self.progress.follow(button)
+        self.progress.follow(self.writing)
         examples.changed.connect(self._show_examples)
         examples.scores_changed.connect(self._show_examples)
         self.view.clicked.connect(self.accept_piece)
@@ -258,6 +264,7 @@ class SegmentByExample(QWidget):
         for signal in (*self._signals(), self.case.examples.scores_changed):
             signal.disconnect()
         self.case.examples.classes_changed.disconnect()
+        self.case.examples.adaptation_changed.disconnect()
         self.follower.close()
         self.view.close()
         self.shortcuts.release_canvas()

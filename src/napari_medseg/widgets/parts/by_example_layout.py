@@ -21,6 +21,7 @@ def lay_out(dock: SegmentByExample) -> None:
     form.addRow("Image", dock.images)
     form.addRow("Labels", _row(dock.labels, dock.new_button))
     column.addLayout(form)
+    column.addWidget(dock.copy_offer)
     column.addWidget(dock.classes)
     column.addWidget(
         _group(
@@ -28,9 +29,10 @@ def lay_out(dock: SegmentByExample) -> None:
             dock.strip,
             dock.jobs.add,
             _row(dock.jobs.save, dock.jobs.load, dock.jobs.check),
+            dock.adaptation,
         )
     )
-    column.addWidget(_group("Predict", dock.jobs.plane, dock.jobs.volume))
+    column.addWidget(_group("Predict", dock.jobs.plane, dock.jobs.volume, dock.jobs.next_plane))
     column.addWidget(dock.approved)
     column.addWidget(dock.details)
     column.addStretch()

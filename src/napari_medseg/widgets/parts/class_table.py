@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import (
@@ -19,7 +21,9 @@ from napari_medseg.session.colours import colour_of
 from napari_medseg.session.examples import Examples
 
 _ROW = 24
-_NAME, _COUNT = 0, 1
+_NAME, _COUNT, _LOCK = 0, 1, 2
+_OPEN_TIP = "Click to lock this class: neither brush nor prediction will change it"
+_LOCKED_TIP = "Locked: neither brush nor prediction changes this class. Click to open it"
 
 
 class ClassTable(QWidget):
@@ -27,18 +31,23 @@ class ClassTable(QWidget):
 
     chosen = Signal(int)
     """The user wants to paint with this label value."""
+    lock_toggled = Signal(int, bool)
+    """The user locks the class with this label value, or opens it."""
     problem = Signal(str)
 
     def __init__(self, examples: Examples, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._examples = examples
-        self.table = QTableWidget(0, 2)
-        self.table.setHorizontalHeaderLabels(["Class", "Examples"])
+        self._locked: frozenset[int] = frozenset()
+        self._lockable = False
+        self.table = QTableWidget(0, 3)
+        self.table.setHorizontalHeaderLabels(["Class", "Examples", "Locked"])
         self.table.verticalHeader().hide()
         self.table.verticalHeader().setDefaultSectionSize(_ROW)
         header = self.table.horizontalHeader()
         header.setSectionResizeMode(_NAME, QHeaderView.ResizeMode.Stretch)
-        header.setSectionResizeMode(_COUNT, QHeaderView.ResizeMode.ResizeToContents)
+        for column in (_COUNT, _LOCK):
+            header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.table.setToolTip("Double-click a name to change it")
@@ -74,6 +83,11 @@ class ClassTable(QWidget):
                 self.table.selectRow(value - 1)
             self._refresh_buttons()
 
+    def show_locks(self, values: Collection[int], lockable: bool) -> None:
+        """Show which classes are locked, and whether there are labels to lock them in."""
+        self._locked, self._lockable = frozenset(values), lockable
+        self.refresh()
+
     def refresh(self) -> None:
         """Take over the classes as they are now."""
         row = max(self.table.currentRow(), 0)
@@ -101,6 +115,18 @@ class ClassTable(QWidget):
         count.setTextAlignment(Qt.AlignmentFlag.AlignCenter)
         self.table.setItem(row, _NAME, named)
         self.table.setItem(row, _COUNT, count)
+        self.table.setItem(row, _LOCK, self._lock_item(value))
+
+    def _lock_item(self, value: int) -> QTableWidgetItem:
+        locked = value in self._locked
+        item = QTableWidgetItem()
+        item.setFlags(Qt.ItemFlag.ItemIsSelectable | Qt.ItemFlag.ItemIsUserCheckable)
+        if self._lockable:
+            item.setFlags(item.flags() | Qt.ItemFlag.ItemIsEnabled)
+        item.setCheckState(Qt.CheckState.Checked if locked else Qt.CheckState.Unchecked)
+        tip = _LOCKED_TIP if locked else _OPEN_TIP
+        item.setToolTip(tip if self._lockable else "Press New labels first.")
+        return item
 
     def _refresh_buttons(self) -> None:
         reason = self._examples.why_not_removable(self.value)
@@ -121,7 +147,10 @@ class ClassTable(QWidget):
         self.chosen.emit(self.value)
 
     def _on_item_changed(self, item: QTableWidgetItem) -> None:
-        if item.column() == _NAME:
+        if item.column() == _LOCK:
+            locked = item.checkState() == Qt.CheckState.Checked
+            self.lock_toggled.emit(item.row() + 1, locked)
+        elif item.column() == _NAME:
             self._examples.rename_class(item.row() + 1, item.text())
             self.refresh()
 

@@ -8,6 +8,7 @@ from qtpy.QtWidgets import QGridLayout, QLabel, QProgressBar, QPushButton, QSize
 
 from napari_medseg.engine.results import Progress
 from napari_medseg.widgets.parts.job_button import JobButton
+from napari_medseg.widgets.parts.writing import Writing
 
 
 class JobProgress(QWidget):
@@ -28,12 +29,12 @@ class JobProgress(QWidget):
         layout.addWidget(self.cancel_button, 0, 1)
         layout.addWidget(self.words, 1, 0, 1, 2)
         layout.setColumnStretch(0, 1)
-        self._buttons: list[JobButton] = []
+        self._buttons: list[JobButton | Writing] = []
         self._started = 0.0
         self.hide()
 
-    def follow(self, button: JobButton) -> None:
-        """Show the jobs of this button too."""
+    def follow(self, button: JobButton | Writing) -> None:
+        """Show the jobs of this button, or these writes, too."""
         self._buttons.append(button)
         button.started.connect(lambda: self._start(button.title))
         button.progressed.connect(self._advance)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from napari.layers import Image, Labels
 from napari.utils.colormaps import CyclicLabelColormap
 
 from napari_medseg.session.case import Case
@@ -12,11 +11,15 @@ from napari_medseg.session.colours import class_colormap
 from napari_medseg.session.edits import why_not_writable
 from napari_medseg.session.stack import shape_of
 from napari_medseg.widgets.parts.class_table import ClassTable
+from napari_medseg.widgets.parts.label_keeper import LabelKeeper
+from napari_medseg.widgets.parts.layer_kinds import is_image, is_labels_of_user
 from napari_medseg.widgets.parts.layer_picker import LayerPicker
 
 if TYPE_CHECKING:
-    from napari.layers import Layer
+    from napari.layers import Labels
     from napari.viewer import Viewer
+
+__all__ = ["LayerFollower", "is_image", "is_labels_of_user"]
 
 _BRUSH_SHARE = 40
 """The brush is at first so many times smaller than the image's shorter side."""
@@ -51,9 +54,13 @@ class LayerFollower:
         self._viewer, self._case, self._brush = viewer, case, brush
         self._images, self._labels, self._classes = images, labels, classes
         self._followed: Labels | None = None
+        self.keeper = LabelKeeper.of(viewer)
+        self.keeper.restored.connect(self._on_restored)
         images.picked.connect(case.set_image)
         labels.picked.connect(case.set_labels)
         classes.chosen.connect(self._on_class_chosen)
+        classes.lock_toggled.connect(case.set_locked)
+        case.locked_changed.connect(self._on_locked_changed)
         case.image_changed.connect(self._on_image_changed)
         case.labels_changed.connect(self._on_labels_changed)
         viewer.layers.events.inserted.connect(self._on_inserted)
@@ -79,6 +86,9 @@ class LayerFollower:
         self._viewer.layers.events.inserted.disconnect(self._on_inserted)
         self._viewer.layers.events.removed.disconnect(self._on_removed)
         self._follow(None)
+        self._case.locked_changed.disconnect(self._on_locked_changed)
+        self.keeper.restored.disconnect(self._on_restored)
+        self.keeper.leave_examples(self._case.examples)
         self._images.disconnect_layers()
         self._labels.disconnect_layers()
 
@@ -112,6 +122,7 @@ class LayerFollower:
             self._take_brush(labels)
         self._labels.show_layer(labels)
         self._follow(labels)
+        self._on_locked_changed()
 
     def _take_brush(self, labels: Labels) -> None:
         labels.selected_label = self._classes.value
@@ -121,6 +132,13 @@ class LayerFollower:
             self._viewer.layers.selection.active = labels
         if labels.editable and not why_not_writable(labels):
             labels.mode = "paint"
+
+    def _on_restored(self, labels: Labels) -> None:
+        if self._case.fits(labels):
+            self._case.set_labels(labels)
+
+    def _on_locked_changed(self) -> None:
+        self._classes.show_locks(self._case.locks.classes, self._case.labels is not None)
 
     def _on_class_chosen(self, value: int) -> None:
         labels = self._case.labels
@@ -137,13 +155,3 @@ class LayerFollower:
     def _on_label_selected(self, event: object = None) -> None:
         if self._followed is not None:
             self._classes.select(int(self._followed.selected_label))
-
-
-def is_image(layer: Layer) -> bool:
-    """Tell whether a layer can be segmented."""
-    return isinstance(layer, Image) and layer.ndim >= 2
-
-
-def is_labels_of_user(layer: Layer) -> bool:
-    """Tell whether a layer holds labels that are the user's, not a proposal."""
-    return isinstance(layer, Labels) and "medseg_proposal" not in layer.metadata

@@ -1,0 +1,225 @@
+"""Labels that are never lost: locks, large writes, and what comes back after a crash."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dask.array
+import numpy as np
+import pytest
+from napari.layers import Labels
+from qtpy.QtCore import Qt
+
+from napari_medseg.engine.support import make_example
+from napari_medseg.session.edits import write_job
+from napari_medseg.session.journal import Journal
+from napari_medseg.session.journal_image import image_hash, place_hash
+from napari_medseg.session.journal_store import FOLDER_VARIABLE, JournalStore
+from napari_medseg.session.settings import change_settings
+from napari_medseg.session.stack import Stack
+from napari_medseg.widgets.parts.label_keeper import LabelKeeper
+
+from .by_example import click, open_dock, press_and_wait, volume
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+    from pytestqt.qtbot import QtBot
+
+    from napari_medseg.widgets.segment_by_example import SegmentByExample
+
+pytestmark = pytest.mark.gui
+
+
+@pytest.fixture(autouse=True)
+def unsaved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give an empty folder of journals."""
+    folder = tmp_path / "unsaved"
+    monkeypatch.setenv(FOLDER_VARIABLE, str(folder))
+    return folder
+
+
+def leave_behind(folder: Path, image: str = "", place: str = "") -> Labels:
+    """Paint as a program that ended without saving."""
+    layer = Labels(np.zeros(volume()[0].shape, np.uint8), scale=(4, 1, 1))
+    journal = Journal(JournalStore(folder), lambda labels: (image, place))
+    journal.watch(layer)
+    layer.data_setitem(np.nonzero(volume()[1]), 1)
+    journal.close()
+    return layer
+
+
+def keeper_of(dock: SegmentByExample) -> LabelKeeper:
+    return LabelKeeper.of(dock.viewer)
+
+
+def offer_in(dock: SegmentByExample, qtbot: QtBot):
+    qtbot.waitUntil(lambda: keeper_of(dock).restore.bar is not None, timeout=60_000)
+    return keeper_of(dock).restore.bar
+
+
+def looked(dock: SegmentByExample, qtbot: QtBot) -> None:
+    qtbot.waitUntil(lambda: not keeper_of(dock).restore._looking, timeout=60_000)
+
+
+def test_unsaved_labels_are_offered_with_their_image_and_come_back(
+    viewer: Viewer, qtbot: QtBot, unsaved: Path
+) -> None:
+    image = viewer.add_image(volume()[0], name="ball", scale=(4, 1, 1))
+    lost = leave_behind(unsaved, image_hash(image))
+    dock = open_dock(viewer, qtbot)
+    bar = offer_in(dock, qtbot)
+    assert "this image" in bar.words.text()
+    assert f"{np.count_nonzero(lost.data):,} pixels" in bar.words.text()
+    assert not bar.picture.pixmap().isNull()
+    click(qtbot, bar.restore_button)
+    back = dock.case.labels
+    assert np.array_equal(back.data, lost.data)
+    assert np.array_equal(back.scale, image.scale)
+    assert keeper_of(dock).restore.bar is None
+    # What came back is in a journal again before the old one is gone.
+    qtbot.waitUntil(lambda: JournalStore(unsaved).unsaved() == [], timeout=60_000)
+    keeper_of(dock).close()
+    assert len(JournalStore(unsaved).unsaved()) == 1
+
+
+def test_unsaved_labels_wait_for_their_image_and_can_be_put_off_or_deleted(
+    viewer: Viewer, qtbot: QtBot, unsaved: Path
+) -> None:
+    image = viewer.add_image(volume()[0] + 1, name="another patient")
+    dock = open_dock(viewer, qtbot)
+    leave_behind(unsaved, image_hash(viewer.add_image(volume()[0])))
+    viewer.layers.pop()
+    keeper_of(dock).restore.look()
+    looked(dock, qtbot)
+    assert keeper_of(dock).restore.bar is None
+    viewer.add_image(volume()[0], name="the right one")
+    bar = offer_in(dock, qtbot)
+    click(qtbot, bar.later_button)
+    looked(dock, qtbot)
+    assert keeper_of(dock).restore.bar is None
+    assert len(JournalStore(unsaved).unsaved()) == 1
+    leave_behind(unsaved, image_hash(image))
+    keeper_of(dock).restore.look()
+    click(qtbot, offer_in(dock, qtbot).discard_button)
+    assert len(JournalStore(unsaved).unsaved()) == 1
+
+
+def test_an_image_whose_place_is_known_is_opened(
+    viewer: Viewer, qtbot: QtBot, unsaved: Path, tmp_path: Path, monkeypatch
+) -> None:
+    import tifffile
+
+    file = tmp_path / "scan.ome.tif"
+    tifffile.imwrite(file, volume()[0], metadata={"axes": "ZYX"})
+    (opened,) = viewer.open(str(file), plugin="napari-medseg")
+    lost = leave_behind(unsaved, image_hash(opened), place_hash(file))
+    viewer.layers.clear()
+    where = "napari_medseg.widgets.parts.restore._folders_opened"
+    monkeypatch.setattr(where, lambda: [str(tmp_path)])
+    dock = open_dock(viewer, qtbot)
+    bar = offer_in(dock, qtbot)
+    assert "scan.ome.tif" in bar.words.text()
+    click(qtbot, bar.restore_button)
+    qtbot.waitUntil(lambda: dock.case.labels is not None, timeout=60_000)
+    assert np.array_equal(dock.case.labels.data, lost.data)
+
+
+def test_examples_come_back_into_the_strip(
+    dock: SegmentByExample, qtbot: QtBot, unsaved: Path
+) -> None:
+    examples = dock.case.examples
+    examples.add(make_example(volume()[0][4], volume()[1][4], name="plane 4"))
+    keeper = keeper_of(dock)
+    keeper.close()
+    content = examples.support().content_hash
+    examples.remove(0)
+    keeper._on_settings(change_settings())
+    keeper.restore.look()
+    bar = offer_in(dock, qtbot)
+    assert "example" in bar.words.text()
+    click(qtbot, bar.restore_button)
+    assert examples.support().content_hash == content
+    assert len(dock.strip.cards) == 1
+
+
+def test_autosave_can_be_turned_off(dock: SegmentByExample, qtbot: QtBot, unsaved: Path) -> None:
+    click(qtbot, dock.new_button)
+    try:
+        change_settings(autosave=False)
+        assert keeper_of(dock).journal is None
+        dock.case.labels.paint((4, 40, 40), 1)
+        assert list(unsaved.rglob("*.journal")) == []
+    finally:
+        change_settings(autosave=True)
+    dock.case.labels.paint((4, 50, 50), 1)
+    keeper_of(dock).journal.flush()
+    assert len(list(unsaved.rglob("*.journal"))) == 1
+
+
+def test_a_locked_class_is_kept_from_the_brush_and_from_accept(
+    dock: SegmentByExample, qtbot: QtBot
+) -> None:
+    table = dock.classes.table
+    assert not table.item(0, 2).flags() & Qt.ItemFlag.ItemIsEnabled
+    click(qtbot, dock.new_button)
+    click(qtbot, dock.classes.add_button)
+    labels = dock.case.labels
+    labels.data_setitem(np.nonzero(volume()[1]), 1)
+    table.item(0, 2).setCheckState(Qt.CheckState.Checked)
+    assert dock.case.locks.classes == {1}
+    with labels.block_history():
+        labels.paint((4, 48, 12), 2)
+        labels.paint((4, 48, 36), 2)
+    qtbot.waitUntil(lambda: labels.data[4, 48, 36] != 2, timeout=10_000)
+    assert np.array_equal(labels.data == 1, volume()[1] == 1)
+    labels.undo()
+    assert not (labels.data == 2).any()
+    table.item(0, 2).setCheckState(Qt.CheckState.Unchecked)
+    assert not dock.case.locks
+
+
+def test_a_large_write_lets_the_window_answer_but_nothing_change(
+    dock: SegmentByExample, qtbot: QtBot, monkeypatch
+) -> None:
+    monkeypatch.setattr("napari_medseg.session.edits.PIXELS_PER_STEP", 80)
+    click(qtbot, dock.new_button)
+    labels = dock.case.labels
+    stack = Stack((1, 2), 0, (0, 0, 0), 8)
+    results: list[int] = []
+    proposed = {position: volume()[1][position] for position in range(8)}
+    dock.writing.run(write_job(labels, stack, proposed), results.append, pytest.fail)
+    assert dock.writing.is_running
+    assert dock.progress.isVisibleTo(dock)
+    dock.new_button.setFocus()
+    qtbot.mouseClick(dock.new_button, Qt.MouseButton.LeftButton)
+    qtbot.keyClick(dock, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert dock.case.labels is labels
+    qtbot.waitUntil(lambda: not dock.writing.is_running, timeout=60_000)
+    assert results == [np.count_nonzero(volume()[1])]
+    assert np.array_equal(labels.data, volume()[1])
+    labels.undo()
+    assert not labels.data.any()
+    dock.writing.run(write_job(labels, stack, proposed), results.append, results.append)
+    click(qtbot, dock.progress.cancel_button)
+    assert not dock.writing.is_running
+    assert "Ctrl+Z" in results[-1]
+    labels.undo()
+    assert not labels.data.any()
+
+
+def test_labels_that_cannot_be_edited_are_copied_with_a_button(
+    dock: SegmentByExample, qtbot: QtBot
+) -> None:
+    assert not dock.copy_offer.isVisibleTo(dock)
+    lazy = Labels(dask.array.from_array(volume()[1]), name="lazy", scale=(4, 1, 1))
+    dock.viewer.add_layer(lazy)
+    dock.case.set_labels(lazy)
+    assert dock.copy_offer.isVisibleTo(dock)
+    assert "cannot be edited" in dock.copy_offer.words.text()
+    press_and_wait(qtbot, dock.copy_offer.button)
+    copy = dock.case.labels
+    assert copy is not lazy
+    assert np.array_equal(copy.data, volume()[1])
+    assert np.array_equal(copy.scale, lazy.scale)
+    assert not dock.copy_offer.isVisibleTo(dock)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_medseg.engine.adapter import Adapter, adapter_for
 from napari_medseg.engine.canvas import Canvas
 from napari_medseg.engine.looks import Look, Looks, Subject, look
 from napari_medseg.engine.memory import queries_per_pass
@@ -81,16 +82,18 @@ def by_example_job(
     volume = Planes(image, rgb, value_range, axis)
     order = volume.checked_order(planes)
     prepared = yield from prepare(support, options, volume.is_rgb, len(order))
+    adapter = yield from adapter_for(support, options, prepared, len(order))
     output = OutputSpec("sigmoid", len(prepared.class_names) - 1)
     canvas = Canvas(volume, output, options.threshold, options.keep_probabilities)
     done = 0
     for chunk in _chunks(order, prepared):
-        yield from _fill(chunk, volume, prepared, canvas, (done, len(order)))
+        yield from _fill(chunk, volume, prepared, adapter, canvas, (done, len(order)))
         done += len(chunk)
     found = {
         "device": str(prepared.predictor.device),
         "support_sha256": prepared.support_hash,
         "looks": _ways(prepared),
+        "adaptation": None if adapter is None else adapter.adaptation.as_dict(),
     }
     card, parameters = prepared.card, options.as_dict() | found
     made = made_from(volume, order, "by-example", card.name, parameters, card.sha256)
@@ -156,6 +159,7 @@ def _fill(
     chunk: list[int],
     volume: Planes,
     prepared: PreparedSupport,
+    adapter: Adapter | None,
     canvas: Canvas,
     position: tuple[int, int],
 ) -> Generator[Progress, None, None]:
@@ -172,6 +176,8 @@ def _fill(
         if index in seen:
             for task in prepared.tasks:
                 plane[task.index - 1] = next(looks).last
+            if adapter is not None:
+                plane = adapter(scaled[index][0], plane)
         finite = scaled[index][1]
         plane[:, ~finite] = 0.0
         canvas.put(index, 0, plane, finite)

@@ -9,7 +9,7 @@ import numpy as np
 from napari_medseg.engine.choose import dice, spread
 from napari_medseg.engine.class_examples import ClassExamples, scale_example
 from napari_medseg.engine.cut import labels_from_probabilities
-from napari_medseg.engine.looks import ClassTask, Subject, look
+from napari_medseg.engine.looks import ClassTask, Plane, Subject, look
 from napari_medseg.engine.options import ByExampleOptions
 from napari_medseg.engine.prepare import PreparedSupport, prepare
 from napari_medseg.engine.results import Progress
@@ -67,20 +67,37 @@ def leave_one_out(
 def _score(
     example: SupportExample, prepared: PreparedSupport, threshold: float
 ) -> Generator[None, None, float]:
-    tasks = [task for item in prepared.gathered if (task := _task_without(item, example, prepared))]
-    plane = scale_example(example, prepared.gathered[0].colours)
-    known = {task.index for task in tasks}
-    shown = known & set(example.classes)
+    probabilities = yield from answer_without(example, prepared)
+    shown = [index for index in example.classes if index in probabilities]
     if not shown:
         return float("nan")
-    subjects = [Subject(plane, task) for task in tasks]
-    looks = yield from look(prepared.predictor, subjects, prepared.averaging)
-    probabilities = np.zeros((len(prepared.class_names) - 1, *example.mask.shape), np.float32)
-    for task, seen in zip(tasks, looks, strict=True):
-        probabilities[task.index - 1] = seen.last
-    labels = labels_from_probabilities(probabilities, threshold)
+    maps = np.zeros((len(prepared.class_names) - 1, *example.mask.shape), np.float32)
+    for index, plane in probabilities.items():
+        maps[index - 1] = plane
+    labels = labels_from_probabilities(maps, threshold)
     scores = [dice(labels == index, example.mask == index) for index in shown]
     return float(np.mean(scores))
+
+
+def answer_without(
+    example: SupportExample, prepared: PreparedSupport
+) -> Generator[None, None, dict[int, Plane]]:
+    """Predict an example from the others, yielding after every pass of the net.
+
+    Returns
+    -------
+    dict of int to ndarray of float32, shape (H, W)
+        Probabilities of every class that another example shows; none where no other example shows
+        any class of this one.
+    """
+    tasks = [task for item in prepared.gathered if (task := _task_without(item, example, prepared))]
+    if not {task.index for task in tasks} & set(example.classes):
+        return {}
+    plane = scale_example(example, prepared.gathered[0].colours)
+    looks = yield from look(
+        prepared.predictor, [Subject(plane, task) for task in tasks], prepared.averaging
+    )
+    return {task.index: seen.last for task, seen in zip(tasks, looks, strict=True)}
 
 
 def _task_without(

@@ -35,8 +35,11 @@ class ByExampleOptions:
         Whether mirrored copies are asked as well and averaged; four times the work.
     precision : {"float32", "bfloat16", "auto"}
         See `napari_medseg.engine.devices.choose_precision`.
+    adapt : bool or "kept"
+        Whether nets are fitted on the examples first, which takes half a minute the first time, see
+        `napari_medseg.engine.adapt`; ``"kept"`` uses those that the support set carries already.
     seed : int
-        Of the random subsets.
+        Of the random subsets, and of the fit.
     keep_probabilities : bool
         Whether the result holds the probabilities, not only the labels.
     post : PostProcess
@@ -51,6 +54,7 @@ class ByExampleOptions:
     ensemble: int = 1
     flips: bool = False
     precision: Literal["float32", "bfloat16", "auto"] = "float32"
+    adapt: bool | Literal["kept"] = "kept"
     seed: int = 0
     keep_probabilities: bool = True
     post: PostProcess = field(default_factory=PostProcess)
@@ -62,6 +66,8 @@ class ByExampleOptions:
             raise ValueError(f"refine must be True, False or 'auto'; got {self.refine!r}.")
         if self.colour not in ("auto", "grey", "learned"):
             raise ValueError(f"colour must be 'auto', 'grey' or 'learned'; got {self.colour!r}.")
+        if self.adapt not in (True, False, "kept"):
+            raise ValueError(f"adapt must be True, False or 'kept'; got {self.adapt!r}.")
         if self.ensemble < 1:
             raise ValueError(f"The ensemble needs at least one member; got {self.ensemble}.")
 

@@ -17,8 +17,8 @@ from napari_medseg.engine.support import SupportError, SupportSet
 from napari_medseg.zoo.cards import ModelCard
 from napari_medseg.zoo.registry import get_card
 
-KEPT = 4
-"""How many prepared forms of a support set are kept for the next call."""
+KEPT = 6
+"""How many results of work on a support set are kept for the next call."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def prepare(
     if prepared is None:
         yield Progress(0, total, "Loading the model")
         prepared = yield from _prepare(support, options, card, colours, total)
-        _keep(support.memo, key, prepared)
+        keep(support.memo, key, prepared)
     return prepared
 
 
@@ -136,7 +136,8 @@ def _told(
         yield Progress(0, total, message)
 
 
-def _keep(memo: dict[Any, Any], key: Any, prepared: PreparedSupport) -> None:
-    memo[key] = prepared
+def keep(memo: dict[Any, Any], key: Any, result: Any) -> None:
+    """Keep a result for the next call, and forget the oldest."""
+    memo[key] = result
     for oldest in list(memo)[:-KEPT]:
         memo.pop(oldest, None)

@@ -112,6 +112,12 @@ class SupportSet:
         parts = sorted(item.content_hash for item in self.examples)
         return hashlib.sha256("\n".join([*parts, *self.class_names]).encode()).hexdigest()
 
+    @property
+    def examples_hash(self) -> str:
+        """Hash (sha256) of all examples, whatever their order and the names of the classes."""
+        parts = sorted(item.content_hash for item in self.examples)
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
     def add(
         self,
         image: ArrayLike,

@@ -1,7 +1,8 @@
 """Support sets as folders that a colleague can use on another patient.
 
 ``images/001.png|tif`` and ``masks/001.png`` hold the planes as they were added, without loss, and
-``support.json`` the names of the classes, the range of values of each example, and what wrote it.
+``support.json`` the names of the classes, the range of values of each example, and what wrote it;
+``adaptation.safetensors`` the nets that were adapted to them, if they were kept.
 Names of examples, paths and layers are not written: they may hold a patient's name. A folder of
 the same form without the JSON, with any file names, can be read, too.
 """
@@ -17,6 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_medseg.engine.adapt_files import FILE as ADAPTATION
+from napari_medseg.engine.adapt_files import read_adaptation, write_adaptation
 from napari_medseg.engine.support import SupportError, SupportExample, SupportSet
 from napari_medseg.io.atomic import atomic_folder
 from napari_medseg.io.images import read_image
@@ -101,7 +104,12 @@ def is_support_folder(folder: Path) -> bool:
     """Say whether a folder was written by `save_support` and holds nothing else."""
     try:
         _read_json(folder)
-        return {entry.name for entry in folder.iterdir()} <= {JSON_FILE, IMAGES, MASKS}
+        return {entry.name for entry in folder.iterdir()} <= {
+            JSON_FILE,
+            IMAGES,
+            MASKS,
+            ADAPTATION,
+        }
     except (SupportError, OSError):
         return False
 
@@ -134,6 +142,9 @@ def _write(support: SupportSet, folder: Path) -> None:
         "class_names": list(support.class_names),
         "examples": entries,
     }
+    adaptation = support.adaptation
+    if adaptation is not None and adaptation.support_sha256 == support.examples_hash:
+        content["adaptation"] = write_adaptation(adaptation, folder)
     text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
     (folder / JSON_FILE).write_text(text, encoding="utf-8")
 
@@ -194,6 +205,8 @@ def _load_described(folder: Path) -> SupportSet:
         image = _read_plane(folder / IMAGES / names[0]).astype(dtype, copy=False)
         mask = read_labels(folder / MASKS / names[1]).labels
         _add(support, names[0], image, mask, f"example {number}", value_range)
+    if content.get("adaptation") is not None:
+        support.adaptation = read_adaptation(content["adaptation"], folder)
     return support
 
 

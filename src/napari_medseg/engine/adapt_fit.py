@@ -1,0 +1,155 @@
+"""Fit small U-Nets on the examples, each without a part of them that it is then measured on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_medseg.engine.adapt_views import Strengths, draw_views
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+WIDTH = 16
+BATCH = 4
+RATE = 2e-3
+UNAIDED = 0.5
+"""Part of the views without hints, so that a net learns to do without them as well."""
+
+WARM_UP = 10
+"""Steps over which the learning rate rises; it falls to a twentieth until the last step."""
+
+
+class Member:
+    """A U-Net that is fitted on some of the examples.
+
+    Parameters
+    ----------
+    inputs : Tensor, shape (S, K, n, n)
+        Of all examples.
+    masks : Tensor, shape (S, C, n, n)
+        Of all examples.
+    held_out : ndarray of int
+        Examples that it never sees.
+    colours : int
+        How many channels of the inputs are image.
+    seed : int
+        Decides its first weights and its views.
+    dtype : torch.dtype
+        bfloat16 for mixed precision, else float32.
+    """
+
+    def __init__(
+        self,
+        inputs: Tensor,
+        masks: Tensor,
+        held_out: NDArray[np.intp],
+        colours: int,
+        seed: int,
+        dtype: torch.dtype,
+    ) -> None:
+        import torch
+
+        self.inputs, self.masks, self.held_out = inputs, masks, held_out
+        self.shown = np.setdiff1d(np.arange(len(inputs)), held_out)
+        self.colours, self.dtype = colours, dtype
+        self.rng = np.random.default_rng(seed)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.net = new_net(inputs.shape[1], masks.shape[1])
+        self.net.to(inputs.device)
+        self.optimiser = torch.optim.AdamW(self.net.parameters(), RATE, weight_decay=1e-2)
+
+    def step(self, part: float, number: int) -> None:
+        """Fit on one batch; `part` of all steps and this `number` of them are done."""
+        import torch
+
+        for group in self.optimiser.param_groups:
+            group["lr"] = RATE * (1 - 0.95 * part) * min(1.0, (number + 1) / WARM_UP)
+        chosen = torch.from_numpy(self.rng.choice(self.shown, BATCH))
+        seen, wanted = draw_views(
+            self.rng, self.inputs[chosen], self.masks[chosen], self.colours, Strengths()
+        )
+        seen[torch.from_numpy(self.rng.random(BATCH) < UNAIDED), self.colours :] = 0.0
+        self.net.train()
+        with torch.enable_grad():
+            loss = _loss(forward(self.net, seen, self.dtype), wanted)
+            self.optimiser.zero_grad()
+            loss.backward()
+            self.optimiser.step()
+
+    def answers(self) -> Iterator[tuple[int, NDArray[np.float32], NDArray[np.float32]]]:
+        """Predict the held-out examples: each with its `probabilities`, with hints and without."""
+        for index in self.held_out:
+            plane = self.inputs[int(index)]
+            aided, unaided = probabilities([self.net], plane, self.colours, self.dtype)
+            yield int(index), aided, unaided
+
+    def state(self) -> dict[str, Tensor]:
+        """Copy the weights, rounded as a file keeps them (float16)."""
+        state = self.net.state_dict()
+        return {key: _rounded(value.detach().cpu()) for key, value in state.items()}
+
+
+def _rounded(values: Tensor) -> Tensor:
+    return values.half().float() if values.is_floating_point() else values.clone()
+
+
+def new_net(channels: int, n_classes: int) -> nn.Module:
+    """Build the U-Net that is fitted, with fresh weights."""
+    from napari_medseg.zoo.architectures import build_net
+
+    options = {"in_channels": channels, "n_classes": n_classes, "width": WIDTH}
+    return build_net("UNet", options)
+
+
+def forward(net: nn.Module, planes: Tensor, dtype: torch.dtype) -> Tensor:
+    """Give logits in float32, (B, C, n, n)."""
+    import torch
+
+    planes = planes.contiguous(memory_format=torch.channels_last)
+    with torch.autocast(planes.device.type, dtype, dtype != torch.float32):
+        logits: Tensor = net(planes)
+    return logits.float()
+
+
+def probabilities(
+    nets: Sequence[nn.Module], plane: Tensor, colours: int, dtype: torch.dtype
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Give the mean probabilities (C, n, n) of several nets, with hints and without.
+
+    Parameters
+    ----------
+    nets : sequence of nn.Module
+        At least one.
+    plane : Tensor, shape (K, n, n)
+        What they see.
+    colours : int
+        How many channels are image; the others are hints.
+    dtype : torch.dtype
+        bfloat16 for mixed precision, else float32.
+    """
+    import torch
+
+    bare = plane.clone()
+    bare[colours:] = 0.0
+    both = torch.stack([plane, bare])
+    with torch.inference_mode():
+        answers = [forward(net.eval(), both, dtype).sigmoid() for net in nets]
+        mean: NDArray[np.float32] = torch.stack(answers).mean(0).cpu().numpy()
+    return mean[0], mean[1]
+
+
+def _loss(logits: Tensor, wanted: Tensor) -> Tensor:
+    """Dice, soft and per plane and class, and cross-entropy in equal parts."""
+    import torch.nn.functional as F
+
+    found = logits.sigmoid()
+    overlap = (found * wanted).sum((2, 3))
+    total = (found + wanted).sum((2, 3))
+    dice = 1 - (2 * overlap + 1) / (total + 1)
+    return dice.mean() + F.binary_cross_entropy_with_logits(logits, wanted)

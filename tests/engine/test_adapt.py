@@ -1,0 +1,187 @@
+"""Adapting to examples: better or unchanged, measured on what was left out, repeatable, kept."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_medseg.engine import adapt, adapt_planes
+from napari_medseg.engine.adapt import adapt_job
+from napari_medseg.engine.adapt_planes import Album, folds
+from napari_medseg.engine.adaptation import Adaptation, Gain, Shares, in_words
+from napari_medseg.engine.by_example import segment_by_example
+from napari_medseg.engine.choose import dice
+from napari_medseg.engine.options import ByExampleOptions
+from napari_medseg.engine.results import Progress, finished
+from napari_medseg.engine.support import SupportError, SupportSet
+
+from .conftest import disc
+
+FINDS = ByExampleOptions(model="intensity", device="cpu", refine=False)
+
+
+@pytest.fixture(autouse=True)
+def short_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adapt, "ROUNDS", 2)
+    monkeypatch.setattr(adapt, "STEPS_PER_ROUND", 5)
+    monkeypatch.setattr(adapt, "MEMBERS", 2)
+    monkeypatch.setattr(adapt_planes, "SMALL", 32)
+
+
+def ring_plane(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Two bright discs of equal brightness, of which only the left one is wanted.
+
+    By brightness alone nobody can tell them apart; the masks of the other examples can.
+    """
+    rng = np.random.default_rng(seed)
+    wanted = disc((64, 64), (rng.uniform(30, 34), rng.uniform(16, 20)), 8)
+    other = disc((64, 64), (rng.uniform(30, 34), rng.uniform(44, 48)), 8)
+    image = rng.normal(60, 5, (64, 64)) + 120 * (wanted | other)
+    return image.clip(0, 255).astype(np.uint8), wanted.astype(np.uint8)
+
+
+@pytest.fixture
+def ambiguous() -> SupportSet:
+    examples = SupportSet(class_names=("background", "left disc"))
+    for seed in range(4):
+        examples.add(*ring_plane(seed))
+    return examples
+
+
+def test_what_the_net_cannot_know_is_learned_from_the_examples(ambiguous: SupportSet) -> None:
+    image, mask = ring_plane(9)
+    before = segment_by_example(image, ambiguous, **vars(FINDS))
+    after = segment_by_example(image, ambiguous, **{**vars(FINDS), "adapt": True})
+    assert dice(before.labels == 1, mask == 1) < 0.75
+    assert dice(after.labels == 1, mask == 1) > 0.8
+    made = after.provenance.parameters["adaptation"]
+    assert made["support_sha256"] == ambiguous.content_hash
+    assert made["gain"]["after"] > made["gain"]["before"] + 0.1
+    assert before.provenance.parameters["adaptation"] is None
+    json.dumps(after.provenance.as_dict())
+
+
+def test_where_nothing_is_better_nothing_changes(support: SupportSet) -> None:
+    adaptation = finished(adapt_job(support, FINDS))
+    assert not adaptation.is_worth_it
+    assert adaptation.gain is not None
+    assert adaptation.gain.gained == 0
+    assert adaptation.members == ()
+    assert "brought nothing" in in_words(adaptation)
+
+
+def test_an_adaptation_is_used_only_with_its_own_examples(ambiguous: SupportSet) -> None:
+    image = ring_plane(9)[0]
+    ambiguous.adaptation = finished(adapt_job(ambiguous, FINDS))
+    kept = segment_by_example(image, ambiguous.snapshot(), **vars(FINDS))
+    assert kept.provenance.parameters["adaptation"]["sha256"] == ambiguous.adaptation.sha256
+    off = segment_by_example(image, ambiguous, **{**vars(FINDS), "adapt": False})
+    assert off.provenance.parameters["adaptation"] is None
+    other = segment_by_example(image, ambiguous.without(0), **vars(FINDS))
+    assert other.provenance.parameters["adaptation"] is None
+    assert (kept.labels != off.labels).any()
+
+
+def test_the_same_seed_gives_the_same_nets(ambiguous: SupportSet) -> None:
+    first = finished(adapt_job(ambiguous, FINDS))
+    ambiguous.memo.clear()
+    again = finished(
+        adapt_job(SupportSet(reversed(ambiguous.examples), ambiguous.class_names), FINDS)
+    )
+    assert first.sha256 == again.sha256
+
+
+def test_a_single_example_is_adapted_to_without_a_gain_being_claimed() -> None:
+    support = SupportSet().add(*ring_plane(0))
+    adaptation = finished(adapt_job(support, FINDS))
+    assert adaptation.gain is None
+    assert len(adaptation.members) == 1
+    assert "cannot be measured" in in_words(adaptation)
+
+
+def test_classes_and_colours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adapt, "WORTH", -1.0)
+    rng = np.random.default_rng(0)
+    support = SupportSet(class_names=("background", "red", "only once"))
+    for number in range(3):
+        image = rng.uniform(0, 90, (48, 64, 3))
+        mask = disc((48, 64), (24, 20 + 3 * number), 8).astype(np.uint8)
+        image[mask > 0] += (120, 0, 0)
+        if number == 2:
+            mask[40:45, 40:60] = 2
+        support.add(image.astype(np.uint8), mask)
+    result = segment_by_example(
+        support.examples[0].image, support, **{**vars(FINDS), "adapt": True}
+    )
+    assert result.probabilities is not None
+    assert result.probabilities.shape == (2, 48, 64)
+    made = result.provenance.parameters["adaptation"]
+    assert made["colours"]
+    assert made["classes"] == [1, 2]
+    grey = segment_by_example(support.examples[0].image[..., 0], support, **vars(FINDS))
+    assert grey.provenance.parameters["adaptation"] is None
+
+
+def test_it_tells_how_far_it_is_and_can_be_stopped(ambiguous: SupportSet) -> None:
+    job = adapt_job(ambiguous, FINDS)
+    told: list[Progress] = []
+    for progress in job:
+        told.append(progress)
+        if progress.message.startswith("Fitting, round 2"):
+            break
+    job.close()
+    assert all(0 <= progress.done <= progress.total for progress in told)
+    dones = [progress.done for progress in told]
+    assert dones == sorted(dones)
+    assert "→" in told[-1].message
+
+
+def test_kept_nets_are_saved_with_the_examples(ambiguous: SupportSet, tmp_path: Path) -> None:
+    image = ring_plane(9)[0]
+    ambiguous.adaptation = finished(adapt_job(ambiguous, FINDS))
+    ambiguous.save(tmp_path / "examples")
+    read = SupportSet.load(tmp_path / "examples")
+    assert isinstance(read.adaptation, Adaptation)
+    assert read.adaptation.sha256 == ambiguous.adaptation.sha256
+    first = segment_by_example(image, ambiguous, **vars(FINDS))
+    second = segment_by_example(image, read, **vars(FINDS))
+    assert first.probabilities.tobytes() == second.probabilities.tobytes()
+    read.add(*ring_plane(7))
+    read.save(tmp_path / "examples")
+    assert SupportSet.load(tmp_path / "examples").adaptation is None
+
+
+def test_damaged_nets_are_refused(ambiguous: SupportSet, tmp_path: Path) -> None:
+    ambiguous.adaptation = finished(adapt_job(ambiguous, FINDS))
+    ambiguous.save(tmp_path / "examples")
+    file = tmp_path / "examples" / "adaptation.safetensors"
+    file.write_bytes(file.read_bytes()[:-1] + b"\x00")
+    with pytest.raises(SupportError, match="damaged"):
+        SupportSet.load(tmp_path / "examples")
+
+
+def test_the_masks_of_look_alikes_leave_out_the_plane_itself(ambiguous: SupportSet) -> None:
+    album = Album(tuple(ambiguous), (1,), False)
+    plane = album.plane(0)
+    own, others = album.alike(plane), album.alike(plane, without=0)
+    assert np.abs(own[0] - album.masks[0, 0]).mean() < np.abs(others[0] - album.masks[0, 0]).mean()
+    assert album.channels == 3
+    assert album.inputs(plane, np.ones((1, 64, 64), np.float32)).shape == (3, 32, 32)
+
+
+def test_every_example_is_held_out_once() -> None:
+    for count in (2, 3, 4, 16):
+        parts = folds(count, 3)
+        assert len(parts) == min(3, count)
+        assert sorted(np.concatenate(parts)) == list(range(count))
+    assert [len(part) for part in folds(1, 3)] == [0]
+
+
+def test_what_it_brought_in_words() -> None:
+    adaptation = Adaptation(
+        "", "", (1,), False, (), (Shares(0.5, 0.5),), Gain(0.5, 0.7, 0.1, 4), 10, 0
+    )
+    assert in_words(adaptation) == ("Dice 0.50 → 0.70 on examples left out (+0.20, 4 predictions).")

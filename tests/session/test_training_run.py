@@ -96,7 +96,7 @@ def test_an_error_is_told_and_ends_the_run(tmp_path: Path) -> None:
     run = RunFollower(tmp_path)
     _write(
         tmp_path,
-        {"event": "started", "pid": os.getpid(), "step": 0, "steps": 4},
+        {"event": "started", "pid": -1, "step": 0, "steps": 4},
         {"event": "error", "message": "The loss of step 3 is nan."},
     )
     run.poll()
@@ -124,6 +124,17 @@ def test_a_killed_process_is_told_apart_from_one_that_ended(tmp_path: Path, chil
     child.wait(20)
     run.poll()
     assert run.phase == "lost"
+
+
+def test_a_start_that_never_wrote_a_log_is_told_with_its_last_words(tmp_path: Path) -> None:
+    _write(tmp_path, {"event": "started", "pid": -1, "step": 0}, {"event": "stopped", "step": 5})
+    (tmp_path / training_run.OUTPUT).write_text("Traceback\nno such recipe\n", "utf-8")
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        run = RunFollower(tmp_path, process)
+        run.poll()
+        assert run.phase == "new"
+        process.communicate(b"\n")
+    assert (run.phase, run.message) == ("failed", "no such recipe")
 
 
 def test_a_number_that_went_to_another_process_is_not_the_training(tmp_path: Path) -> None:

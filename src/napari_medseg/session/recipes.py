@@ -17,17 +17,15 @@ class RecipeChoice:
     ----------
     name : str
         What the command line calls it.
+    title : str
+        What it is called for people: the first line of its file.
     content : mapping
         Its values, as the file gives them.
     """
 
     name: str
+    title: str
     content: Mapping[str, Any]
-
-    @property
-    def title(self) -> str:
-        """What it is called for people."""
-        return str(self.content.get("title") or self.name.replace("_", " "))
 
     @property
     def citation(self) -> str:
@@ -45,7 +43,9 @@ def segmentation_recipes() -> list[RecipeChoice]:
     choices = []
     for file in (files("medseg_training") / "recipes").iterdir():
         if file.name.endswith(".toml"):
-            content = tomllib.loads(file.read_text(encoding="utf-8"))
+            text = file.read_text(encoding="utf-8")
+            content = tomllib.loads(text)
             if content.get("kind", "segmentation") == "segmentation":
-                choices.append(RecipeChoice(file.name.removesuffix(".toml"), content))
+                title = text.splitlines()[0].lstrip("# ").rstrip(".")
+                choices.append(RecipeChoice(file.name.removesuffix(".toml"), title, content))
     return sorted(choices, key=lambda choice: choice.title)

@@ -12,6 +12,7 @@ import json
 import shlex
 import subprocess
 import sys
+import threading
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -106,7 +107,7 @@ def start(command: TrainingCommand) -> subprocess.Popen[bytes]:
     run.mkdir(parents=True, exist_ok=True)
     (run / STOP).unlink(missing_ok=True)
     with open(run / OUTPUT, "ab") as output:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "medseg_training", *command.arguments],
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -114,6 +115,9 @@ def start(command: TrainingCommand) -> subprocess.Popen[bytes]:
             cwd=run.parent,
             start_new_session=True,
         )
+    # Somebody has to wait for it, or it stays in the list of processes after its end.
+    threading.Thread(target=process.wait, daemon=True).start()
+    return process
 
 
 def stop(run: Path) -> None:
@@ -163,6 +167,8 @@ class RunFollower:
     ----------
     run : Path
         The run folder; it may not exist yet.
+    process : Popen, optional
+        What writes it, where it was started here: it may end before there is a log.
 
     Attributes
     ----------
@@ -172,19 +178,18 @@ class RunFollower:
         Steps done and steps in all.
     seconds_per_step
         As reported last; 0 while unknown.
-    message
-        The latest warning or error, in one sentence.
     preview
         Picture of validation cases, where one was written.
     """
 
-    def __init__(self, run: Path) -> None:
+    def __init__(self, run: Path, process: subprocess.Popen[bytes] | None = None) -> None:
         self.run = run
+        self._own = process
         self.losses: list[tuple[int, float]] = []
         self.scores: list[tuple[int, float]] = []
         self.step = self.steps = 0
         self.seconds_per_step = 0.0
-        self.message = ""
+        self._said = ""
         self.preview: Path | None = None
         self._ended: Phase | None = None
         self._start: Mapping[str, Any] | None = None
@@ -192,12 +197,10 @@ class RunFollower:
 
     def poll(self) -> bool:
         """Read what is new; tells whether anything was. A line that is only half written waits."""
-        try:
-            with open(self.run / EVENTS, "rb") as stream:
-                stream.seek(self._read)
-                content = stream.read()
-        except OSError:
-            return False
+        content = b""
+        with contextlib.suppress(OSError), open(self.run / EVENTS, "rb") as stream:
+            stream.seek(self._read)
+            content = stream.read()
         whole = content[: content.rfind(b"\n") + 1]
         self._read += len(whole)
         for event in _events(whole):
@@ -206,14 +209,21 @@ class RunFollower:
 
     @property
     def phase(self) -> Phase:
-        """What the run is doing."""
-        if self._ended is not None:
-            return self._ended
-        if self._start is None:
-            return "new"
+        """What the run is doing; it has not ended while its process is still there."""
+        if self._own is not None and (self._start or {}).get("pid") != self._own.pid:
+            # The log, if there is one, still tells of an earlier start.
+            return "new" if self._own.poll() is None else "failed"
         if _process(self._start) is None:
-            return "lost"
-        return "stopping" if (self.run / STOP).exists() else "running"
+            return self._ended or ("new" if self._start is None else "lost")
+        asked = self._ended is not None or (self.run / STOP).exists()
+        return "stopping" if asked else "running"
+
+    @property
+    def message(self) -> str:
+        """The latest warning or error, in one sentence; empty where all is well."""
+        if self.phase == "failed" and not self._said:
+            return _last_line(self.run / OUTPUT)
+        return self._said
 
     @property
     def seconds_left(self) -> float | None:
@@ -231,7 +241,7 @@ class RunFollower:
         kind = event.get("event")
         self.step = int(event.get("step", self.step))
         if kind == "started":
-            self._start, self._ended, self.message = event, None, ""
+            self._start, self._ended, self._said = event, None, ""
             self.steps = int(event.get("steps", self.steps))
             self._forget_after(self.step)
         elif kind == "train":
@@ -242,7 +252,7 @@ class RunFollower:
         elif kind == "preview":
             self.preview = self.run / str(event["path"])
         elif kind in ("warning", "error"):
-            self.message = str(event.get("message", ""))
+            self._said = str(event.get("message", ""))
         if kind in ("stopped", "finished"):
             self._ended = kind
         elif kind == "error":
@@ -252,6 +262,13 @@ class RunFollower:
         """Take back what a run that goes on from a checkpoint repeats."""
         self.losses = [point for point in self.losses if point[0] <= step]
         self.scores = [point for point in self.scores if point[0] <= step]
+
+
+def _last_line(output: Path) -> str:
+    with contextlib.suppress(OSError):
+        lines = output.read_text("utf-8", "replace").strip().splitlines()
+        return lines[-1] if lines else "The training could not be started."
+    return "The training could not be started."
 
 
 def _mean(dice: Any) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Generator
 from pathlib import Path
@@ -104,11 +105,11 @@ class TrainModel(QWidget):
         """Start the training that the command line shows."""
         command = self._command()
         try:
-            training_run.start(command)
+            process = training_run.start(command)
         except (ValueError, OSError) as error:
             self.message.problem(str(error))
             return
-        self._follow(command.run)
+        self._follow(command.run, process)
         self.message.hint("It goes on when napari is closed; this dock finds it again.")
 
     def resume(self) -> None:
@@ -117,11 +118,11 @@ class TrainModel(QWidget):
             return
         run = self.view.run.run
         try:
-            training_run.start(TrainingCommand("", run, resume=True))
+            process = training_run.start(TrainingCommand("", run, resume=True))
         except (ValueError, OSError) as error:
             self.message.problem(str(error))
             return
-        self._follow(run)
+        self._follow(run, process)
         self.message.hint("It goes on from its last checkpoint.")
 
     def event(self, event: QEvent) -> bool:
@@ -221,8 +222,8 @@ class TrainModel(QWidget):
                 self.start_from.addItem(card.title, card.name)
         self.start_from.setCurrentIndex(max(0, self.start_from.findData(chosen)))
 
-    def _follow(self, run: Path) -> None:
-        self.view.show_run(run)
+    def _follow(self, run: Path, process: subprocess.Popen[bytes]) -> None:
+        self.view.show_run(run, process)
         self.view.list_runs()
         self.name.setText(f"{self._recipe().name}-{time.strftime('%Y%m%d-%H%M%S')}")
         self._refresh()

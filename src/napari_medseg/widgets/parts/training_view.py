@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 from qtpy.QtCore import Qt, QTimer, Signal
@@ -96,9 +97,9 @@ class TrainingView(QGroupBox):
             self.runs.setCurrentIndex(self.runs.findData(self.run.run))
         self._refresh()
 
-    def show_run(self, run: Path) -> None:
-        """Follow this run from its beginning."""
-        self.run, self._phase = RunFollower(run), ""
+    def show_run(self, run: Path, process: subprocess.Popen[bytes] | None = None) -> None:
+        """Follow this run from its beginning; `process` where it was started just now."""
+        self.run, self._phase = RunFollower(run, process), "new" if process else ""
         self.curves.clear()
         self.picture.clear()
         self.runs.setCurrentIndex(self.runs.findData(run))

@@ -1,0 +1,167 @@
+"""The dock Train a model, in a real window, down to a model that the other docks can use."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from qtpy.QtGui import QGuiApplication
+
+from napari_medseg.session import training_run
+from napari_medseg.widgets.train_model import TrainModel
+from napari_medseg.zoo.registry import get_card
+
+from .by_example import click
+
+pytestmark = pytest.mark.gui
+
+
+def write_discs(folder: Path, count: int = 10, side: int = 32) -> Path:
+    """Write bright discs on noise with their masks, each of another patient."""
+    rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[:side, :side]
+    for part in ("images", "masks"):
+        (folder / part).mkdir(parents=True)
+    for number in range(count):
+        row, column = rng.integers(10, side - 10, 2)
+        disc = np.hypot(rows - row, columns - column) < rng.uniform(5, 9)
+        image = np.clip(60 + 110 * disc + rng.normal(0, 8, disc.shape), 0, 255)
+        Image.fromarray(image.astype(np.uint8)).save(folder / "images" / f"p{number}.png")
+        Image.fromarray(disc.astype(np.uint8)).save(folder / "masks" / f"p{number}.png")
+    return folder
+
+
+@pytest.fixture
+def discs(tmp_path: Path) -> Path:
+    return write_discs(tmp_path / "Discs")
+
+
+@pytest.fixture
+def dock(viewer, qtbot, tmp_path, monkeypatch) -> TrainModel:
+    monkeypatch.setenv("NAPARI_MEDSEG_MODELS", str(tmp_path / "models"))
+    dock = TrainModel(viewer, tmp_path / "runs")
+    viewer.window.add_dock_widget(dock, name="Train a model", area="right")
+    return dock
+
+
+def make_small(dock: TrainModel, epochs: int) -> None:
+    """Choose the plainest recipe and values with which a step takes no time."""
+    names = [dock.recipes.itemData(row).name for row in range(dock.recipes.count())]
+    dock.recipes.setCurrentIndex(names.index("unet"))
+    dock.recipes.activated.emit(dock.recipes.currentIndex())
+    editors = dock.form.editors
+    editors["trainer.epochs"].widget.setValue(epochs)
+    editors["trainer.batch_size"].widget.setValue(4)
+    for key, text in {
+        "data.size": "[32, 32]",
+        "net.options": "{width = 4}",
+        "optimiser.rate": "0.05",
+    }.items():
+        editors[key].widget.setText(text)
+        editors[key].widget.editingFinished.emit()
+
+
+def look(dock: TrainModel, qtbot, folder: Path) -> None:
+    with qtbot.waitSignal(dock.source.look.ended, timeout=60_000):
+        dock.source.point_to(folder)
+
+
+def test_a_folder_is_looked_into_before_anything_runs(dock, qtbot, discs):
+    assert not dock.start_button.isEnabled()
+    assert dock.start_button.toolTip() == "Choose the data first."
+    look(dock, qtbot, discs)
+    assert dock.source.summary.text().startswith("Discs: 10 cases of 10 patients, 1 class: ")
+    assert "8 to train on, 2 to validate on." in dock.source.summary.text()
+    assert dock.start_button.isEnabled()
+
+
+def test_what_is_wrong_with_the_data_is_listed_and_stops_the_start(dock, qtbot, discs):
+    Image.fromarray(np.zeros((20, 32), np.uint8)).save(discs / "masks" / "p3.png")
+    look(dock, qtbot, discs)
+    listed = [dock.source.problems.item(i).text() for i in range(dock.source.problems.count())]
+    assert any(text.startswith("✗ p3: ") for text in listed), listed
+    assert not dock.start_button.isEnabled()
+    assert "errors" in dock.start_button.toolTip()
+
+
+def test_a_folder_that_is_no_data_set_is_refused_with_a_sentence(dock, qtbot, tmp_path):
+    look(dock, qtbot, tmp_path)
+    assert dock.message.kind == "problem"
+    assert "is no data set" in dock.message.text()
+
+
+def test_the_command_names_only_what_differs_and_can_be_copied(dock, qtbot, discs):
+    look(dock, qtbot, discs)
+    make_small(dock, 3)
+    dock.name.setText("mine")
+    dock.name.textEdited.emit("mine")
+    click(qtbot, dock.copy_button)
+    words = QGuiApplication.clipboard().text().split()
+    assert words[:3] == ["napari-medseg", "train", "unet"]
+    assert f"data.root={discs}" in words
+    assert "trainer.epochs=3" in words
+    assert not any(word.startswith(("loss.", "seed", "schedule.")) for word in words)
+    assert words[-1] == str(dock.runs_folder / "mine")
+
+
+def test_a_value_that_cannot_be_used_is_named(dock, qtbot, discs):
+    look(dock, qtbot, discs)
+    dock.form.editors["optimiser.rate"].widget.setText("-1")
+    dock.form.editors["optimiser.rate"].widget.editingFinished.emit()
+    assert not dock.start_button.isEnabled()
+    assert dock.start_button.toolTip().startswith("Optimiser › Rate: ")
+
+
+def test_what_is_open_becomes_a_data_set(dock, qtbot, viewer):
+    dock.source.open_choice.setChecked(True)
+    click(qtbot, dock.source.save_open)
+    assert "paint labels" in dock.message.text()
+    for seed in range(2):
+        rng = np.random.default_rng(seed)
+        viewer.add_image(rng.random((20 + seed, 24)))
+        labels = np.zeros((20 + seed, 24), np.uint8)
+        labels[4:9, 5:12] = 1
+        viewer.add_labels(labels)
+    with qtbot.waitSignal(dock.source.look.ended, timeout=60_000):
+        click(qtbot, dock.source.save_open)
+    assert "1 to train on, 1 to validate on" in dock.source.summary.text()
+
+
+@pytest.mark.slow
+def test_from_data_to_a_model_with_a_stop_and_a_resume_between(dock, qtbot, viewer, discs):
+    look(dock, qtbot, discs)
+    make_small(dock, 400)
+    click(qtbot, dock.start_button)
+    view = dock.view
+    qtbot.waitUntil(lambda: len(view.run.losses) > 0, timeout=120_000)
+    run = view.run.run
+    assert view.phase == "running"
+    click(qtbot, view.stop_button)
+    qtbot.waitUntil(lambda: view.phase == "stopped", timeout=60_000)
+    step = view.run.step
+    assert 0 < step < view.run.steps
+
+    # A dock that is opened later finds the run, and goes on where it stopped.
+    config = run / "config.json"
+    values = json.loads(config.read_text("utf-8"))
+    values["trainer"]["epochs"] = step // 2 + 3
+    config.write_text(json.dumps(values), "utf-8")
+    later = TrainModel(viewer, dock.runs_folder)
+    viewer.window.add_dock_widget(later, name="Train a model, again", area="right")
+    assert later.view.run.run == run
+    assert later.view.run.step == step
+    click(qtbot, later.view.resume_button)
+    qtbot.waitUntil(lambda: later.view.phase == "finished", timeout=120_000)
+    qtbot.waitUntil(later.view.add_button.isEnabled)
+    assert later.view.run.step > step
+    assert later.view.run.scores
+
+    with qtbot.waitSignal(later.add.ended, timeout=60_000):
+        click(qtbot, later.view.add_button)
+    card = get_card(run.name)
+    assert card.net == "UNet"
+    assert later.message.kind == "done"
+    assert not training_run.is_alive(run)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from threading import local
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 SEGMENTATION_CLASSES = frozenset({"1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"})
 _PREAMBLE = 128
+_QUIET = local()  # whether this thread is within `quiet` already
 _LOOKED_AT = 64  # files of a folder, to see whether it is DICOM at all
 
 
@@ -97,15 +99,18 @@ def text(header: Dataset, tag: str) -> str:
 @contextmanager
 def quiet() -> Iterator[None]:
     """Keep pydicom's messages from screen and log: they quote the header."""
+    if getattr(_QUIET, "already", False):
+        yield
+        return
     logger = logging.getLogger("pydicom")
     before = logger.disabled
-    logger.disabled = True
+    logger.disabled = _QUIET.already = True
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.disabled = before
+        logger.disabled, _QUIET.already = before, False
 
 
 def import_pydicom() -> ModuleType:

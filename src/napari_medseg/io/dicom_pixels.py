@@ -92,7 +92,8 @@ def values_of(frames: Sequence[Frame]) -> NDArray[Any]:
     ReadError
         As `all_stored_values`.
     """
-    stored = all_stored_values(frames)
+    with quiet():
+        stored = all_stored_values(frames)
     if stored.ndim == 4:
         return stored
     if "ModalityLUTSequence" in frames[0].header:

@@ -15,6 +15,7 @@ from napari_medseg.io.dicom import (
     is_dicom,
     is_segmentation,
     no_pixels,
+    quiet,
     read_header,
     text,
 )
@@ -132,7 +133,8 @@ def scan_folder(folder: Path) -> Folder:
     ReadError
         Where nothing in it can be opened.
     """
-    found = scan_files(sorted(path for path in folder.rglob("*") if path.is_file()))
+    with quiet():
+        found = scan_files(sorted(path for path in folder.rglob("*") if path.is_file()))
     if found.series or found.segmentations:
         return found
     raise ReadError(

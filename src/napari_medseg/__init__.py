@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from napari_medseg.engine.compare import compare
     from napari_medseg.engine.measure import measure
     from napari_medseg.engine.pick import pick_cluster
+    from napari_medseg.engine.postprocess import PostProcess
     from napari_medseg.engine.results import Progress, Provenance, Segmentation
     from napari_medseg.engine.segment import segment
     from napari_medseg.engine.support import SupportExample, SupportSet
@@ -32,6 +33,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 _HOME = {
     "Geometry": "io.geometry",
     "ModelCard": "zoo.cards",
+    "PostProcess": "engine.postprocess",
     "Progress": "engine.results",
     "Provenance": "engine.results",
     "Segmentation": "engine.results",
@@ -50,6 +52,7 @@ _HOME = {
 __all__ = [
     "Geometry",
     "ModelCard",
+    "PostProcess",
     "Progress",
     "Provenance",
     "Segmentation",

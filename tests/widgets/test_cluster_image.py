@@ -162,7 +162,7 @@ def test_s3net_is_watched_and_cancel_keeps_the_current_state(
     assert len(seen) >= 2
     assert dock.clusters.count == seen[-1]
     made = dock.view.layer.metadata["medseg"]["provenance"]["parameters"]
-    assert made["stopped_after"] == len(seen)
+    assert made["stop_after"] == len(seen)
     assert f"Stopped at {seen[-1]} clusters" in dock.message.text()
     take(dock, qtbot, *FIRST)
     assert dock.case.labels.data[0][FIRST] == 1

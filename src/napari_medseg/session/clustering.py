@@ -121,6 +121,8 @@ def cluster_region_job(
     part = np.asarray(query.data[region.index])
     # 8-bit images have a range of their own, which the job knows.
     value_range = None if part.dtype == np.uint8 else query.range()
+    fitted = options.method.startswith("s3net")
+    yield Progress(0, 1, "Starting the network" if fitted else "Clustering")
     job = cluster_job(part, options, rgb=query.rgb, value_range=value_range)
     found: ClusterMap | None = None
     for progress in job:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from napari_medseg.engine.results import Provenance
+from napari_medseg.session.inputs import Inputs
 from napari_medseg.session.stack import PlaneKey
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ def record(
     planes: Sequence[PlaneKey],
     class_names: Sequence[str],
     parameters: Mapping[str, Any],
+    inputs: Inputs | None = None,
 ) -> None:
     """Note that a method wrote into planes of a labels layer.
 
@@ -38,14 +40,22 @@ def record(
         Name of every label value, the background first.
     parameters : mapping
         What the user decided when accepting, such as the threshold.
+    inputs : Inputs, optional
+        What it was made from; kept beside the list under ``"inputs"`` and in no file.
     """
     notes = dict(layer.metadata.get(KEY, {}))
+    made = provenance.as_dict()
+    if inputs is not None:
+        made["parameters"] = {**made["parameters"], **inputs.place}
     entry = {
-        **provenance.as_dict(),
+        **made,
         "planes": [list(plane) for plane in planes],
         "accepted_with": dict(parameters),
     }
-    notes["accepted"] = [*notes.get("accepted", []), entry]
+    before = notes.get("accepted", [])
+    known = notes.get("inputs", [])
+    notes["accepted"] = [*before, entry]
+    notes["inputs"] = [*known, *[None] * (len(before) - len(known)), inputs]
     notes["class_names"] = list(class_names)
     layer.metadata[KEY] = notes
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medseg.engine.by_example import by_example_job
+from napari_medseg.engine.disagreement import PlaneToCheck, plane_to_check
 from napari_medseg.engine.options import ByExampleOptions
 from napari_medseg.engine.results import (
     Job,
@@ -152,12 +153,36 @@ def predict_job(
         yield progress
 
 
-def planned_provenance(options: ByExampleOptions, support: SupportSet) -> Provenance:
+def planned_provenance(
+    options: ByExampleOptions, support: SupportSet, query: Query, positions: Sequence[int]
+) -> Provenance:
     """Say what a job that has only begun is going to make; it stands if the job is cancelled."""
     model = options.model
     name, sha256 = (model, "") if isinstance(model, str) else (model.name, model.sha256)
-    parameters = {**options.as_dict(), "examples": len(support)}
+    parameters = {
+        **options.as_dict(),
+        "support_sha256": support.content_hash,
+        "planes": list(positions) if query.stack.axis is not None else None,
+        "value_range": query.value_range,
+    }
     return Provenance("by-example", name, sha256, parameters)
+
+
+def check_plane_job(
+    query: Query, leave_out: Sequence[int], support: SupportSet, options: ByExampleOptions
+) -> Generator[Progress, None, PlaneToCheck | None]:
+    """Look for the plane to check next; see `plane_to_check`."""
+    yield Progress(0, 1, "Reading the image")
+    return (
+        yield from plane_to_check(
+            query.volume(),
+            support,
+            options,
+            leave_out=leave_out,
+            rgb=query.rgb,
+            value_range=query.range(),
+        )
+    )
 
 
 def save_job(

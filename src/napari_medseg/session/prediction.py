@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from napari_medseg.engine.results import Provenance
 
 if TYPE_CHECKING:
+    from napari_medseg.engine.support import SupportSet
     from napari_medseg.session.case import Case
     from napari_medseg.session.proposal import PlaneProposal
     from napari_medseg.session.stack import Stack
@@ -27,10 +28,18 @@ class Prediction:
         Whether the first finished plane replaces an open proposal, or joins it.
     provenance : Provenance
         What is known of the result before the job has ended.
+    support : SupportSet, optional
+        The examples that it is made from.
     """
 
     def __init__(
-        self, case: Case, stack: Stack, n_classes: int, fresh: bool, provenance: Provenance
+        self,
+        case: Case,
+        stack: Stack,
+        n_classes: int,
+        fresh: bool,
+        provenance: Provenance,
+        support: SupportSet | None = None,
     ) -> None:
         self._case = case
         self._image = case.image
@@ -38,6 +47,7 @@ class Prediction:
         self._values = range(1, n_classes + 1)
         self._fresh = fresh
         self._provenance = provenance
+        self._support = support
         self._wanted = True
 
     @property
@@ -58,6 +68,7 @@ class Prediction:
             self._fresh = False
         proposal = self._case.open_proposal(self._stack, self._values, threshold)
         proposal.provenance = self._provenance
+        proposal.support = self._support
         self._case.propose(plane)
 
     def finish(self, provenance: Provenance) -> None:

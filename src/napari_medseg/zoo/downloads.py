@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from napari_medseg.io.atomic import atomic_write
+from napari_medseg.io.settings_file import read_settings
 from napari_medseg.zoo.cards import CardError, ModelCard
 from napari_medseg.zoo.checkpoints import import_checkpoint
 from napari_medseg.zoo.registry import get_card, user_folder
@@ -71,6 +72,8 @@ def download_job(model: ModelCard | str) -> Download:
     url = card.source.get("url")
     if not url:
         raise CardError(f"The model {card.name!r} has no address to download it from.")
+    if read_settings().offline:
+        raise DownloadError(_what_failed("the settings say to work offline", card, str(url)))
     with tempfile.TemporaryDirectory(prefix="napari-medseg-", ignore_cleanup_errors=True) as folder:
         path = Path(folder) / str(card.source.get("file") or "checkpoint.pt")
         yield from _fetch(str(url), path, card)
@@ -105,7 +108,7 @@ def _fetch(url: str, path: Path, card: ModelCard) -> Generator[Downloaded, None,
         meter.cancelled = True
         thread.join(1.0)
     if failure:
-        raise DownloadError(_what_failed(failure[0], card, url)) from failure[0]
+        raise DownloadError(_what_failed(_reason(failure[0]), card, url)) from failure[0]
 
 
 def _retrieve(url: str, path: Path, meter: _Meter) -> None:
@@ -131,18 +134,20 @@ def _retrieve(url: str, path: Path, meter: _Meter) -> None:
         logger.setLevel(before)
 
 
-def _what_failed(error: BaseException, card: ModelCard, url: str) -> str:
+def _reason(error: BaseException) -> str:
     import requests
 
     if isinstance(error, requests.HTTPError) and error.response is not None:
-        reason = f"the server answered {error.response.status_code}"
-    elif isinstance(error, requests.RequestException):
-        reason = "this computer is offline, or the server does not answer"
-    else:
-        reason = str(error)
+        return f"the server answered {error.response.status_code}"
+    if isinstance(error, requests.RequestException):
+        return "this computer is offline, or the server does not answer"
+    return str(error)
+
+
+def _what_failed(reason: str, card: ModelCard, url: str) -> str:
     return (
         f"The weights of {card.name!r} could not be downloaded: {reason}. Download {url} on "
-        f"another computer, bring the file here, and import it: "
+        f"another computer, bring the file here, and import it with the button Import, or with "
         f"napari-medseg models import {Path(url).name} --name {card.name}"
     )
 

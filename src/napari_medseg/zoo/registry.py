@@ -8,6 +8,7 @@ from pathlib import Path
 
 import platformdirs
 
+from napari_medseg.io.settings_file import read_settings
 from napari_medseg.zoo.cards import CARD_FILE, CardError, ModelCard
 from napari_medseg.zoo.published import downloadable
 
@@ -25,10 +26,14 @@ def bundled_names() -> set[str]:
 
 
 def user_folder() -> Path:
-    """Give the folder of the user's own models; the variable NAPARI_MEDSEG_MODELS overrides it."""
-    override = os.environ.get(FOLDER_VARIABLE)
-    if override:
-        return Path(override).expanduser()
+    """Give the folder of the user's own models.
+
+    It is the one that the variable NAPARI_MEDSEG_MODELS names, else the one of the settings, else
+    one in the user's data folder.
+    """
+    chosen = os.environ.get(FOLDER_VARIABLE) or read_settings().cache_folder
+    if chosen:
+        return Path(chosen).expanduser()
     return Path(platformdirs.user_data_dir("napari-medseg")) / "models"
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QFileDialog, QWidget
 
+from napari_medseg.engine.adapt import adapt_job
+from napari_medseg.engine.disagreement import PlaneToCheck
 from napari_medseg.engine.leave_one_out import leave_one_out
 from napari_medseg.engine.order import nearest_first
 from napari_medseg.engine.results import Progress, Segmentation
@@ -17,6 +19,7 @@ from napari_medseg.session.case import Case
 from napari_medseg.session.examples import Origin
 from napari_medseg.session.jobs import (
     Query,
+    check_plane_job,
     example_job,
     load_job,
     planned_provenance,
@@ -25,7 +28,7 @@ from napari_medseg.session.jobs import (
 )
 from napari_medseg.session.prediction import Prediction
 from napari_medseg.session.proposal import PlaneProposal
-from napari_medseg.session.stack import Stack, stack_on_display
+from napari_medseg.session.stack import Stack, show_plane, stack_on_display
 from napari_medseg.widgets.parts.details import Details
 from napari_medseg.widgets.parts.job_button import AnyJob, JobButton, JobGate
 from napari_medseg.widgets.parts.messages import Message
@@ -35,7 +38,7 @@ if TYPE_CHECKING:
 
 
 class ByExampleJobs(QObject):
-    """Add, predict, check, save and load.
+    """Add, check, adapt, save and load examples; predict, and find what to look at.
 
     Parameters
     ----------
@@ -67,12 +70,18 @@ class ByExampleJobs(QObject):
         self._threshold, self._message, self._dock = threshold, message, parent
         self._painted_on: Callable[[SupportExample], int] | None = None
         self._checked: tuple[SupportExample, ...] = ()
+        self._checked_stack: Stack | None = None
         self.prediction: Prediction | None = None
         gate = JobGate(self)
         self.add = JobButton("Add example", self._make_example)
         self.plane = JobButton("Predict this plane", self._make_plane, gate)
         self.volume = JobButton("Predict the volume", self._make_volume, gate)
         self.check = JobButton("Check", self._make_check, gate)
+        self.next_plane = JobButton("Next plane to check", self._make_next_plane, gate)
+        self.next_plane.set_idle(
+            "Next plane to check", "Go to the plane where the examples disagree the most"
+        )
+        self.adapt = JobButton("Adapt to my examples", self._make_adaptation, gate)
         self.save = JobButton("Save…", self._make_save)
         self.load = JobButton("Load…", self._make_load)
         self._connect()
@@ -80,7 +89,8 @@ class ByExampleJobs(QObject):
     @property
     def buttons(self) -> tuple[JobButton, ...]:
         """All its buttons."""
-        return (self.add, self.plane, self.volume, self.check, self.save, self.load)
+        examples = (self.add, self.check, self.adapt, self.save, self.load)
+        return (*examples, self.plane, self.volume, self.next_plane)
 
     @property
     def is_predicting(self) -> bool:
@@ -132,6 +142,10 @@ class ByExampleJobs(QObject):
         for example, score in zip(self._checked, progress.preview or (), strict=False):
             self._case.examples.set_score(example, score)
 
+    def _make_adaptation(self) -> AnyJob:
+        support = self._case.examples.support()
+        return adapt_job(support, self._details.options(self._threshold()))
+
     def _make_save(self) -> AnyJob | None:
         folder = self.ask_where_to_save()
         return save_job(self._case.examples.support(), folder) if folder else None
@@ -180,13 +194,40 @@ class ByExampleJobs(QObject):
             raise ValueError("All planes are examples or approved: nothing is left to predict.")
         return self._make_prediction(stack, positions, fresh=True)
 
+    def _make_next_plane(self) -> AnyJob:
+        stack = self._require_stack()
+        painted = self._case.examples.positions_in(self._case.image, stack)
+        approved = [
+            position
+            for position in range(stack.n_planes)
+            if stack.key(position) in self._case.approved
+        ]
+        options = self._details.options(self._threshold())
+        self._checked_stack = stack
+        support = self._case.examples.support()
+        return check_plane_job(self._query(stack), [*painted, *approved], support, options)
+
+    def _on_next_plane(self, found: PlaneToCheck | None) -> None:
+        image, stack = self._case.image, self._checked_stack
+        if image is None or stack is None or not stack.same_planes(self._require_stack()):
+            return
+        if found is None:
+            self._message.done("The examples agree on every plane that was looked at.")
+            return
+        show_plane(image, self._dims, stack.key(found.index))
+        self._message.hint(
+            f"Plane {found.index}: halves of the examples disagree on "
+            f"{100 * found.disagreement:.0f} % of what they find. Correct it and add it."
+        )
+
     def _make_prediction(self, stack: Stack, positions: list[int], fresh: bool) -> AnyJob:
         support = self._case.examples.support()
         options = self._details.options(self._threshold())
-        provenance = planned_provenance(options, support)
+        query = self._query(stack)
+        provenance = planned_provenance(options, support, query, positions)
         n_classes = len(support.class_names) - 1
-        self.prediction = Prediction(self._case, stack, n_classes, fresh, provenance)
-        return predict_job(self._query(stack), positions, support, options)
+        self.prediction = Prediction(self._case, stack, n_classes, fresh, provenance, support)
+        return predict_job(query, positions, support, options)
 
     def _on_step(self, progress: Progress) -> None:
         if isinstance(progress.preview, PlaneProposal) and self.prediction is not None:
@@ -217,12 +258,14 @@ class ByExampleJobs(QObject):
             self.plane: self._on_predicted,
             self.volume: self._on_predicted,
             self.check: lambda _: self._message.done("Every example was predicted by the others."),
+            self.next_plane: self._on_next_plane,
             self.save: self._on_saved,
             self.load: self._on_loaded,
         }
         for button, result in results.items():
             button.succeeded.connect(result)
             button.failed.connect(self._message.problem)
+        self.adapt.failed.connect(self._message.problem)
         for button in (self.plane, self.volume):
             button.progressed.connect(self._on_step)
             button.cancelled.connect(self._on_prediction_cancelled)

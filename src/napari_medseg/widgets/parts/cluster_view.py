@@ -52,7 +52,9 @@ class ClusterView:
             self._create(clusters)
         else:
             self.layer.data = clusters.region.slab(clusters.shown)
-        self.layer.metadata[KEY] = {"provenance": clusters.provenance.as_dict()}
+        inputs, made = clusters.inputs, clusters.provenance.as_dict()
+        made["parameters"] |= inputs.place
+        self.layer.metadata[KEY] = {"provenance": made, "made_from": inputs}
 
     def activate(self) -> None:
         """Make the clusters the layer that clicks go to."""

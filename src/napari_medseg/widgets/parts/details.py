@@ -16,6 +16,7 @@ from superqt import QCollapsible
 
 from napari_medseg.engine.options import DEFAULT_MODEL, ByExampleOptions
 from napari_medseg.widgets.parts.device_box import device_box
+from napari_medseg.widgets.parts.keys_box import KeysBox
 from napari_medseg.zoo.registry import list_models
 
 _REFINE = {"Automatic": "auto", "Always": True, "Never": False}
@@ -51,8 +52,7 @@ class Details(QCollapsible):
             "Show the network the image as dark and bright as you see it now, "
             "for examples and predictions that follow; otherwise the range is chosen automatically"
         )
-        self.shortcuts = QCheckBox("Keyboard shortcuts")
-        self.shortcuts.setChecked(True)
+        self.shortcuts = KeysBox()
         self.shortcuts.toggled.connect(self.shortcuts_toggled)
         self.addWidget(self._form())
 

@@ -15,7 +15,9 @@ from napari.qt.threading import create_worker
 from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QPushButton, QWidget
 
+from napari_medseg.engine.devices import limit_threads
 from napari_medseg.engine.results import Progress
+from napari_medseg.session.settings import settings
 from napari_medseg.widgets.parts.activity import Activity
 from napari_medseg.widgets.parts.farewell import Farewell
 
@@ -61,6 +63,8 @@ class _Run:
     def drive(self) -> Generator[Progress, None, None]:
         """Advance the job until it ends, fails or is cancelled; nothing escapes from here."""
         try:
+            # In this thread, as torch keeps the number for each of them.
+            limit_threads(settings().threads)
             while not self.cancel.is_set():
                 yield next(self.job)
         except StopIteration as end:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +15,14 @@ from napari_medseg.cli.report import fail, print_json, refuse, refusing, say
 
 if TYPE_CHECKING:
     from napari_medseg.zoo.cards import ModelCard
+
+
+class Kind(StrEnum):
+    """What models are written as."""
+
+    folder = "folder"
+    onnx = "onnx"
+
 
 models = typer.Typer(help="Models: list, info, download, import, export.", no_args_is_help=True)
 Json = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
@@ -129,14 +138,19 @@ def export(
     out: Annotated[
         Path, typer.Option("-o", "--out", help="Where to put the model's folder.", metavar="OUT")
     ],
+    to: Annotated[
+        Kind, typer.Option(help="A folder that can be imported, or an ONNX file.")
+    ] = Kind.folder,
 ) -> None:
-    """Write a model as a folder that another computer can import."""
+    """Write a model as a folder that another computer can import, or as ONNX."""
     from napari_medseg.zoo.cards import CardError
     from napari_medseg.zoo.exchange import export_model
+    from napari_medseg.zoo.onnx import export_onnx
 
+    write = export_onnx if to is Kind.onnx else export_model
     try:
-        with refusing(CardError):
-            folder = export_model(name, out)
+        with refusing(CardError, ImportError):
+            folder = write(name, out)
     except (ValueError, OSError) as error:
         fail(str(error))
     say(f"{name} -> {folder}")

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from medseg_training.in_context.recipe import Recipe
-from medseg_training.recipe_files import build_recipe, read_recipe
+from medseg_training.recipe_files import build_recipe, find_recipe, read_content, read_recipe
+from medseg_training.schema import RunConfig
 
 RECIPE = Path(__file__).resolve().parents[2] / "training/medseg_training/recipes/in_context.toml"
 
@@ -74,5 +75,36 @@ def small_recipe(task_root: Path) -> Callable[..., Recipe]:
         recipe = build_recipe(content | changes)
         assert isinstance(recipe, Recipe)
         return recipe
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def image_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Fifteen grey planes with a bright disc (class 1) and a square (class 2)."""
+    folder = tmp_path_factory.mktemp("discs")
+    _write_task(folder, pairs=15)
+    return folder
+
+
+@pytest.fixture
+def small_config(image_folder: Path) -> Callable[..., RunConfig]:
+    """A shipped recipe for a tiny net on tiny planes; changes are written "section__key"."""
+
+    def build(recipe: str = "unet", **changes: object) -> RunConfig:
+        content = read_content(find_recipe(recipe))
+        content["data"] |= {"root": str(image_folder), "size": (32, 32)}
+        content["trainer"] |= {"epochs": 3, "batch_size": 4, "log_every": 1, "precision": "float32"}
+        if content.get("net", {}).get("name") == "UNet":
+            content["net"]["options"] = {"width": 4}
+        for path, value in changes.items():
+            *sections, key = path.split("__")
+            part = content
+            for section in sections:
+                part = part.setdefault(section, {})
+            part[key] = value
+        config = build_recipe(content)
+        assert isinstance(config, RunConfig)
+        return config
 
     return build

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,11 @@ from medseg_training.distributed import Processes
 from medseg_training.gradients import chosen_precision
 from medseg_training.in_context.recipe import Recipe
 from medseg_training.losses.selfreg import SelfRegularization
-from medseg_training.methods.condseg import ConDSegStageOne, ConDSegStageTwo
+from medseg_training.methods.condseg import Appearance, ConDSegStageOne, ConDSegStageTwo
 from medseg_training.methods.in_context import build_in_context
 from medseg_training.methods.method import Plan
 from medseg_training.methods.segmentation import SegmentationMethod, SegmentationTask
-from medseg_training.methods.supervised import SelfRegularized, Supervised
+from medseg_training.methods.supervised import Supervised
 from medseg_training.optimisers import make_optimiser
 from medseg_training.run_folder import RunFolder
 from medseg_training.schedules import Schedule
@@ -113,11 +114,14 @@ def _segmentation_trainer(
     torch.manual_seed(config.seed)
     config = adopt_model(config)
     device = choose_device(config.device)
+    _choose_algorithms(config.trainer.deterministic)
     facts = nets.facts_of(config.net)
     data = read_data(config.data, facts.multiple)
     options = nets.resolved_options(config.net, data.spec, len(data.class_names))
     net = nets.build(config.net.name, options)
     fresh = [] if resumes else apply_start(net, config.start)
+    if processes.world > 1 and device.type == "cuda":
+        net = nn.SyncBatchNorm.convert_sync_batchnorm(net)  # statistics of the whole batch
     method = make_method(config, net.to(device), task_of(config, data, facts.sigmoid, processes))
     divide_rates(method, config, facts.encoder)
     optimiser = make_optimiser(config.optimiser, method.parameter_groups())
@@ -141,6 +145,14 @@ def _segmentation_trainer(
         dtype=chosen_precision(config.trainer.precision, device),
         processes=processes,
     )
+
+
+def _choose_algorithms(deterministic: bool) -> None:
+    """Let cuDNN try which of its algorithms is fastest, or take only those that repeat."""
+    torch.backends.cudnn.benchmark = not deterministic
+    if deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(deterministic, warn_only=True)
 
 
 def task_of(
@@ -170,26 +182,31 @@ def task_of(
 def make_method(config: RunConfig, net: nn.Module, task: SegmentationTask) -> SegmentationMethod:
     """Choose the way to train as the recipe says."""
     parts, loss = config.trainer.accumulate, config.loss
-    kind = loss.kind
-    if kind == "auto":
-        stages = {"ConDSeg": "condseg-stage2", "ConDSegStage1": "condseg-stage1"}
-        kind = stages.get(config.net.name, "dice-ce")  # type: ignore[assignment]
+    stages = {"ConDSeg": "condseg-stage2", "ConDSegStage1": "condseg-stage1"}
+    kind = stages.get(config.net.name, "dice-ce") if loss.kind == "auto" else loss.kind
+    method: SegmentationMethod
     if kind == "condseg-stage1":
-
-        def disturb(images: Tensor, number: int) -> Tensor:
-            seeds = [(config.seed, _VIEW, number, place) for place in range(len(images))]
-            return photometric(images, seeds, config.view)
-
-        return ConDSegStageOne(net, task, loss, disturb, parts)
-    if kind == "condseg-stage2":
-        return ConDSegStageTwo(net, task, loss, parts)
+        method = ConDSegStageOne(net, task, loss, _second_look(config), parts)
+    elif kind == "condseg-stage2":
+        method = ConDSegStageTwo(net, task, loss, parts)
+    else:
+        method = Supervised(net, task, loss, parts)
     law = config.selfreg
-    if not law.used:
-        return Supervised(net, task, loss, parts)
-    named = law.taps
-    taps = None if named is None else TapNames(named.encoder, named.decoder, named.final)
-    terms = SelfRegularization(law.consistency, law.distillation, config.seed, variant=law.variant)
-    return SelfRegularized(net, task, loss, terms, taps, parts)
+    if law.used:
+        method.regularization = SelfRegularization(
+            law.consistency, law.distillation, config.seed, variant=law.variant
+        )
+        if law.taps is not None:
+            method.taps = TapNames(law.taps.encoder, law.taps.decoder, law.taps.final)
+    return method
+
+
+def _second_look(config: RunConfig) -> Appearance:
+    def disturb(images: Tensor, number: int) -> Tensor:
+        seeds = [(config.seed, _VIEW, number, place) for place in range(len(images))]
+        return photometric(images, seeds, config.view)
+
+    return disturb
 
 
 def divide_rates(method: SegmentationMethod, config: RunConfig, encoder: tuple[str, ...]) -> None:

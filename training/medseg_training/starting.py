@@ -25,6 +25,10 @@ class StartError(ValueError):
     """Weights cannot be started from; the message says why."""
 
 
+_INPUT = ("size", "fit", "channels", "order", "scaling", "mean", "std")
+"""What of the data a model decides, unless the recipe says it."""
+
+
 def adopt_model(config: RunConfig) -> RunConfig:
     """Fill in net and input of the model that a recipe starts from, where it names no net itself.
 
@@ -42,19 +46,20 @@ def adopt_model(config: RunConfig) -> RunConfig:
         return config
     content = config.model_dump()
     name = config.start.model
+    stated = config.data.model_fields_set
     if (Path(name) / CONFIG_FILE).exists():
         source = read_config(Path(name))
         if not isinstance(source, RunConfig):
             raise StartError(f"{name} is a run of an in-context net; train it with its own recipe.")
         content["net"] = source.net.model_dump()
-        for key in ("size", "fit", "channels", "order", "scaling", "mean", "std"):
-            content["data"][key] = source.model_dump()["data"][key]
+        own = {key: source.model_dump()["data"][key] for key in _INPUT}
     else:
         card = card_of(name)
         if card.kind != "pretrained":
             raise StartError(f"The model {card.name} learns from examples; it is not fitted so.")
         content["net"] = {"name": card.net, "options": _free_options(card)}
-        content["data"] |= _input_of(card)
+        own = _input_of(card)
+    content["data"] |= {key: value for key, value in own.items() if key not in stated}
     adopted = build_recipe(content)
     assert isinstance(adopted, RunConfig)
     return adopted

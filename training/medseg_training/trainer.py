@@ -91,7 +91,7 @@ class Trainer:
         self.method.train_mode()
         saved = self._clock = time.monotonic()
         while self.step < plan.steps and not self._stopping():
-            self._one_step()
+            self.advance()
             self.step += 1
             if self.step % plan.log_every == 0 or self.step == plan.steps:
                 self._report()
@@ -175,7 +175,14 @@ class Trainer:
         self.best, self.since_best = float(state["best"]), int(state["since_best"])
         self.run.log("resumed", step=self.step)
 
-    def _one_step(self) -> None:
+    def advance(self) -> None:
+        """Change the weights once, as the present step says; its number stays.
+
+        Raises
+        ------
+        TrainingError
+            When the device has not enough memory.
+        """
         # Dropout and stochastic depth draw from here; each process draws its own.
         torch.manual_seed(seed_of(self.plan.seed, self.step, self.processes.rank))
         factor = self.schedule.factor(self.step)
@@ -185,7 +192,9 @@ class Trainer:
         try:
             self._losses.append(self._gradients(self.step))
             self._change_weights()
-        except torch.OutOfMemoryError as error:
+        except RuntimeError as error:
+            if not is_lack_of_memory(error):
+                raise
             raise TrainingError(self._lack_of_memory()) from error
         self._move_average()
 
@@ -266,6 +275,11 @@ class Trainer:
             f"trainer.batch_size={smaller} and trainer.accumulate={more * self.method.parts}"
             + (", or a smaller data.size." if smaller == self.plan.batch_size else ".")
         )
+
+
+def is_lack_of_memory(error: RuntimeError) -> bool:
+    """Say whether a GPU, or the CPU, could not give the memory asked for."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def seed_of(*numbers: int) -> int:

@@ -17,6 +17,7 @@ from napari_medseg.cli.export import export
 from napari_medseg.cli.measure import compare, measure
 from napari_medseg.cli.models import models
 from napari_medseg.cli.segment import segment
+from napari_medseg.cli.train import train
 from napari_medseg.cli.window import open_window
 
 app = typer.Typer(
@@ -31,6 +32,14 @@ app.command("cluster")(cluster)
 app.command("measure")(measure)
 app.command("compare")(compare)
 app.command("export")(export)
+app.command(
+    "train",
+    context_settings={
+        "allow_extra_args": True,
+        "ignore_unknown_options": True,
+        "help_option_names": [],
+    },
+)(train)
 app.add_typer(models, name="models")
 
 

@@ -7,6 +7,7 @@ import time
 import traceback
 from contextlib import nullcontext, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -48,6 +49,9 @@ def run(options: argparse.Namespace) -> None:
 
     config = _config(options)
     config = config.model_copy(update={"device": local_device(config.device)})
+    if options.dry_run:
+        _try_out(config)
+        return
     folder = _run_folder(options)
     there = folder.is_dir()
     try:
@@ -73,6 +77,20 @@ def _train(config: RunConfig | Recipe, folder: Path, processes: Processes, resum
             trainer.fit()
         finally:
             trainer.method.close()
+
+
+def _try_out(config: RunConfig | Recipe) -> None:
+    """Do everything once, and fit a single batch, in a folder that vanishes."""
+    from medseg_training.build import build_trainer
+    from medseg_training.dry_run import dry_run
+
+    with TemporaryDirectory(prefix="medseg-dry-run-") as folder:
+        trainer = build_trainer(config, Path(folder), echo=False)
+        try:
+            first, last = dry_run(trainer)
+        finally:
+            trainer.method.close()
+    print(f"The data and the net fit together. Fitting one batch: loss {first:.4f} to {last:.4f}.")
 
 
 def _tell(folder: Path, error: Exception) -> None:

@@ -81,7 +81,7 @@ class ConDSegStageOne(_ConDSegMethod):
         labels = drawn.labels.to(self.device, non_blocking=True).long()
         return self.normalised(images), self.normalised(second), labels
 
-    def terms(self, batch: tuple[Tensor, Tensor, Tensor]) -> dict[str, Tensor]:
+    def losses(self, batch: tuple[Tensor, Tensor, Tensor]) -> dict[str, Tensor]:
         """Give the losses of both looks and of their consistency."""
         first, second, labels = batch
         target, valid = _mask(labels)
@@ -99,7 +99,7 @@ class ConDSegStageTwo(_ConDSegMethod):
         super().__init__(net, task, loss, parts)
         self._loss = SemanticDecouplingLoss(loss.as_published)
 
-    def terms(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+    def losses(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
         """Give the losses of the mask, of foreground and background, and of their overlap."""
         x, labels = batch
         target, valid = _mask(labels)

@@ -13,8 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from medseg_training.data.batches import Batch
+from medseg_training.losses.selfreg import SelfRegularization
 from medseg_training.methods.method import Method, Validation
 from medseg_training.methods.previews import preview_png
+from napari_medseg.nets.feature_taps import TapNames, tap_features
 from napari_medseg.zoo.specs import InputSpec, OutputSpec
 
 IGNORED = 255
@@ -71,6 +73,9 @@ class SegmentationMethod(Method):
 
     Attributes
     ----------
+    regularization, taps
+        The terms of SelfReg-UNet on the net's features, and where to listen (None where the net
+        names that itself); none by default.
     groups
         What the optimiser changes: all parameters, until set to others.
     frozen
@@ -80,6 +85,8 @@ class SegmentationMethod(Method):
     def __init__(self, net: nn.Module, task: SegmentationTask, parts: int = 1) -> None:
         self.net, self.task, self.parts = net, task, parts
         self.device = next(net.parameters()).device
+        self.regularization: SelfRegularization | None = None
+        self.taps: TapNames | None = None
         self.groups: list[dict[str, Any]] = [{"params": list(net.parameters())}]
         self.frozen: tuple[str, ...] = ()
 
@@ -90,6 +97,23 @@ class SegmentationMethod(Method):
     def batch(self, step: int, part: int) -> tuple[Tensor, Tensor]:
         """Give the net's input (B, C, H, W) and the labels (B, H, W), on the device."""
         return self.prepared(self.task.train.batch(step * self.parts + part))
+
+    def start_step(self, step: int) -> None:
+        """Seed the random pairs of channels from the step, so that a resumed run draws them too."""
+        if self.regularization is not None:
+            self.regularization.reseed(step)
+
+    def terms(self, batch: Any) -> dict[str, Tensor]:
+        """Give the terms of the loss, those of self-regularisation among them."""
+        if self.regularization is None:
+            return self.losses(batch)
+        with tap_features(self.net, self.taps) as features:
+            terms = self.losses(batch)
+        return terms | self.regularization.parts(features)
+
+    @abstractmethod
+    def losses(self, batch: Any) -> dict[str, Tensor]:
+        """Give the terms of the method's own loss."""
 
     @abstractmethod
     def supervised(self, logits: Tensor, labels: Tensor) -> Tensor:

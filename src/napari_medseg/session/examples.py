@@ -15,6 +15,7 @@ from napari_medseg.session.stack import PlaneKey, Stack
 if TYPE_CHECKING:
     from napari.layers import Layer
 
+    from napari_medseg.engine.adaptation import Adaptation
     from napari_medseg.engine.support import SupportExample
 
 MOST_CLASSES = 20
@@ -51,12 +52,15 @@ class Examples:
     changed = Signal()
     """An example came or went, and all scores with it."""
     scores_changed = Signal()
+    adaptation_changed = Signal()
+    """An adaptation was kept or dropped."""
     classes_changed = Signal()
     """A class came, went, or got another name."""
 
     def __init__(self) -> None:
         self._entries: list[Entry] = []
         self._memo: dict[Any, Any] = {}
+        self._adaptation: Adaptation | None = None
         self._class_names: tuple[str, ...] = ("background", "class 1")
 
     def __len__(self) -> int:
@@ -77,7 +81,24 @@ class Examples:
         support = SupportSet(class_names=self._class_names)
         support.examples = [entry.example for entry in self._entries]
         support.memo = self._memo
+        support.adaptation = self._adaptation
         return support
+
+    @property
+    def adaptation(self) -> Adaptation | None:
+        """The nets adapted to the examples, if they were kept; perhaps to earlier examples."""
+        return self._adaptation
+
+    @property
+    def is_adaptation_stale(self) -> bool:
+        """Whether examples came or went since; predictions then do without it."""
+        kept = self._adaptation
+        return kept is not None and kept.support_sha256 != self.support().examples_hash
+
+    def keep_adaptation(self, adaptation: Adaptation | None) -> None:
+        """Use an adaptation for the predictions that follow and save it with the examples."""
+        self._adaptation = adaptation
+        self.adaptation_changed.emit()
 
     def count(self, value: int) -> int:
         """Count the examples that show a class."""
@@ -136,6 +157,8 @@ class Examples:
         if names != self._class_names:
             self._class_names = names
             self.classes_changed.emit()
+        if not self._entries:
+            self.keep_adaptation(support.adaptation)
         self._entries += [Entry(example) for example in support]
         self._forget_scores()
 

@@ -120,6 +120,12 @@ class Tour:
         truth = self.truth[plane] > 0
         return float(2 * (found & truth).sum() / max(1, found.sum() + truth.sum()))
 
+    def dice_of_all(self) -> list[float]:
+        """Give the Dice of every proposed plane on which there is something to find."""
+        proposal = self.dock.case.proposal
+        positions = [] if proposal is None else proposal.positions
+        return [self.dice(plane) for plane in positions if self.truth[plane].any()]
+
     def picture(self, path: str | Path) -> Path:
         """Take a picture of the whole window."""
         self.settle(0.5)
@@ -149,10 +155,13 @@ def main(arguments: list[str] | None = None) -> int:
         tour.add_example(plane)
     tour.go_to(middle)
     tour.press(tour.dock.jobs.volume)
-    score = tour.dice(middle)
+    scores = tour.dice_of_all()
     path = tour.picture(arguments[0]).resolve()
     tour.close()
-    print(f"Two painted planes, {n_planes - 2} predicted; Dice on the plane shown: {score:.2f}")
+    print(
+        f"Two painted planes, {n_planes - 2} predicted; Dice over the {len(scores)} that show the "
+        f"structure: mean {np.mean(scores):.2f}, lowest {min(scores):.2f}"
+    )
     print(f"Screenshot: {path}")
     return 0
 

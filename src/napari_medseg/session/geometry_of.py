@@ -38,7 +38,15 @@ def geometry_of(layer: Layer, ndim: int | None = None) -> dict[str, Any]:
             f"A layer with {ndim} axes cannot take its position from “{layer.name}”, which has "
             f"{layer.ndim}."
         )
-    kept = list(range(layer.ndim - ndim, layer.ndim))
+    return _placed(layer, list(range(layer.ndim - ndim, layer.ndim)))
+
+
+def geometry_without(layer: Layer, axis: int) -> dict[str, Any]:
+    """Give the keyword arguments that place a layer of one axis less where `layer` is."""
+    return _placed(layer, [other for other in range(layer.ndim) if other != axis])
+
+
+def _placed(layer: Layer, kept: list[int]) -> dict[str, Any]:
     square = np.ix_(kept, kept)
     return {
         "scale": layer.scale[kept],

@@ -86,7 +86,9 @@ class Region:
         return labels.reshape([spanned.get(axis, 1) for axis in range(len(self.stack.at))])
 
 
-def placed_on(image: Image, start: tuple[float, ...], step: int = 1) -> dict[str, Any]:
+def placed_on(
+    image: Image, start: tuple[float, ...], step: int | tuple[int, ...] = 1
+) -> dict[str, Any]:
     """Give the keyword arguments that place a layer on a part of an image.
 
     Parameters
@@ -95,12 +97,14 @@ def placed_on(image: Image, start: tuple[float, ...], step: int = 1) -> dict[str
         The image.
     start : tuple of float
         Index in the image at which the part starts, on every axis.
-    step : int
-        How many pixels of the image on the axes that are longer than one lie under one of the part.
+    step : int or tuple of int
+        How many pixels of the image on the axes that are longer than one lie under one of the part;
+        for every axis alike, or for each.
     """
     from napari.utils.transforms import Affine
 
     placed = geometry_of(image)
+    steps = np.asarray(step)
     own = Affine(
         scale=placed["scale"],
         rotate=placed["rotate"],
@@ -109,8 +113,8 @@ def placed_on(image: Image, start: tuple[float, ...], step: int = 1) -> dict[str
     )
     return {
         **placed,
-        "scale": np.asarray(placed["scale"]) * step,
-        "translate": np.asarray(own(np.asarray(start, float) + (step - 1) / 2)),
+        "scale": np.asarray(placed["scale"]) * steps,
+        "translate": np.asarray(own(np.asarray(start, float) + (steps - 1) / 2)),
     }
 
 

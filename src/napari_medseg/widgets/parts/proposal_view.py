@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from psygnal import Signal
 
 from napari_medseg.session.case import Case
 from napari_medseg.session.colours import class_colormap
-from napari_medseg.session.geometry_of import geometry_of
+from napari_medseg.session.region import placed_on
 from napari_medseg.session.stack import shape_of, stack_on_display
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 NAME = "proposal"
 _PIXELS_PER_CONTOUR = 320
 """A contour gets one data pixel thicker for so many pixels of the image's longer side."""
+MOST_SHOWN = 2048**2
+"""Of a larger plane only every second, third, ... pixel is shown, so that the window keeps up."""
 
 
 class ProposalView:
@@ -47,7 +50,8 @@ class ProposalView:
         self._case = case
         self._keys = keys
         self._keys_on = True
-        self._cut_at: dict[int, float] = {}
+        self._cut_at: dict[int, object] = {}
+        self._step = 1
         self._drawn: set[int] = set()
         case.proposal_changed.connect(self.update)
         viewer.dims.events.current_step.connect(self._on_moved)
@@ -76,13 +80,15 @@ class ProposalView:
         one_plane = shown.same_planes(proposal.stack) and self._viewer.dims.ndisplay == 2
         wanted = [shown.position] if one_plane else proposal.positions
         changed = False
+        shown_pixels = slice(self._step // 2, None, self._step)
         for position in wanted:
-            if self._cut_at.get(position) == proposal.threshold:
+            if self._cut_at.get(position) == proposal.version:
                 continue
             planes = proposal.planes([position])
             if position in planes:
-                layer.data[proposal.stack.index(position)] = planes[position]
-                self._cut_at[position] = proposal.threshold
+                pixels = planes[position][shown_pixels, shown_pixels]
+                layer.data[proposal.stack.index(position)] = pixels
+                self._cut_at[position] = proposal.version
                 self._drawn.add(position)
                 changed = True
         if changed:
@@ -106,16 +112,21 @@ class ProposalView:
         image, proposal = self._case.image, self._case.proposal
         assert image is not None
         assert proposal is not None
-        shape = shape_of(image)
+        shape, axes = shape_of(image), proposal.stack.axes
+        self._step = math.ceil(math.sqrt(math.prod(shape[axis] for axis in axes) / MOST_SHOWN))
+        steps = tuple(self._step if axis in axes else 1 for axis in range(len(shape)))
+        shown = tuple(
+            len(range(step // 2, length, step)) for length, step in zip(shape, steps, strict=True)
+        )
         layer = Labels(
-            np.zeros(shape, proposal.dtype),
+            np.zeros(shown, proposal.dtype),
             name=NAME,
             colormap=class_colormap(),
             opacity=1.0,
             metadata={"medseg_proposal": True},
-            **geometry_of(image),
+            **placed_on(image, (0.0,) * len(shape), steps),
         )
-        layer.contour = 1 + max(shape[axis] for axis in proposal.stack.axes) // _PIXELS_PER_CONTOUR
+        layer.contour = 1 + max(shown[axis] for axis in axes) // _PIXELS_PER_CONTOUR
         layer.editable = False
         layer.help = "Click a piece to accept it alone; Enter accepts all, Esc rejects."
         layer.mouse_drag_callbacks.append(self._on_drag)
@@ -170,11 +181,11 @@ class ProposalView:
         while event.type == "mouse_move":
             moved = True
             yield
-        proposal = self._case.proposal
-        if moved or proposal is None or event.button != 1:
+        proposal, image = self._case.proposal, self._case.image
+        if moved or proposal is None or image is None or event.button != 1:
             return
         stack = stack_on_display(layer, self._viewer.dims)
         if stack.same_planes(proposal.stack):
-            where = layer.world_to_data(event.position)
+            where = image.world_to_data(event.position)
             row, column = (round(float(where[axis])) for axis in stack.axes)
             self.clicked.emit(stack.position, row, column)

@@ -1,0 +1,114 @@
+"""What a model card says, in the few words that fit into a picker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from napari_medseg.zoo.cards import CardError, ModelCard
+from napari_medseg.zoo.registry import bundled_folder
+from napari_medseg.zoo.specs import InputSpec
+
+NOT_STATED = "not stated"
+_MOST_CLASSES = 8
+
+
+def finds(card: ModelCard) -> str:
+    """Say what a model segments."""
+    if card.kind == "in-context":
+        return "what your examples show"
+    shown = ", ".join(card.classes[:_MOST_CLASSES])
+    more = len(card.classes) - _MOST_CLASSES
+    return f"{shown}, and {more} more" if more > 0 else shown
+
+
+def works_on(card: ModelCard) -> str:
+    """Say on what kind of image."""
+    shown = ", ".join(card.modalities[:4])
+    more = len(card.modalities) - 4
+    return (f"{shown}, and {more} more" if more > 0 else shown) or NOT_STATED
+
+
+def how_good(card: ModelCard) -> str:
+    """Give what the card says of its quality: its own summary, else the Dice found there."""
+    summary = card.results.get("summary")
+    if isinstance(summary, str) and summary.strip():
+        return summary.strip()
+    found = dict(_scores(card.results))
+    means = {name: value for name, value in found.items() if "mean" in name} or found
+    if means:
+        return ", ".join(f"{name} {value:.2f}" for name, value in list(means.items())[:3])
+    return "measured, see its page" if card.results else NOT_STATED
+
+
+def input_words(card: ModelCard) -> str:
+    """Say what the net is shown: how much at once, grey or colour, which values."""
+    if card.kind == "in-context":
+        height, width = card.input.get("size", (0, 0))
+        return f"whole plane at {height} × {width}, grey" if height else NOT_STATED
+    try:
+        spec = InputSpec.of(card)
+    except CardError:
+        return NOT_STATED
+    height, width = spec.size
+    seen = "tiles of" if spec.fit == "tile" else "whole plane at"
+    colours = "colour" if spec.channels == 3 else "grey"
+    scaling = spec.scaling
+    values = f", values {scaling.low:g} to {scaling.high:g}" if scaling.kind == "window" else ""
+    return f"{seen} {height} × {width}, {colours}{values}"
+
+
+def size_words(card: ModelCard) -> str:
+    """Say how large the weights are."""
+    if not card.size_bytes:
+        return "known after the download" if card.state == "to download" else NOT_STATED
+    return in_megabytes(card.size_bytes)
+
+
+def in_megabytes(n_bytes: int) -> str:
+    """Write a number of bytes in MB."""
+    megabytes = n_bytes / 1e6
+    if megabytes < 0.1:
+        return f"{n_bytes / 1e3:.1f} kB"
+    return f"{megabytes:.1f} MB" if megabytes < 100 else f"{megabytes:.0f} MB"
+
+
+def source_words(card: ModelCard) -> str:
+    """Say where the weights came from."""
+    if card.folder is not None and card.folder.parent == bundled_folder():
+        return "comes with MedSeg"
+    if card.source.get("url"):
+        return f"published by its authors, {card.source['url']}"
+    if card.source.get("file"):
+        return f"imported from “{card.source['file']}”"
+    return "trained or imported by you"
+
+
+def state_words(card: ModelCard) -> str:
+    """Say whether it can be used now, as shortly as can be."""
+    return {"present": "", "to download": "to download", "missing": "weights missing"}[card.state]
+
+
+def page_of(card: ModelCard) -> str:
+    """Give the page that came with a model, as Markdown; empty if there is none."""
+    try:
+        return (card.weights_path.parent / "README.md").read_text(encoding="utf-8")
+    except (CardError, OSError, UnicodeDecodeError):
+        return ""
+
+
+def matches(card: ModelCard, searched: str) -> bool:
+    """Say whether every word that is searched for occurs somewhere on the card."""
+    told = (card.name, card.title, card.description, card.net, card.licence, source_words(card))
+    text = " ".join((*told, *card.classes, *card.modalities)).casefold()
+    return all(word in text for word in searched.casefold().split())
+
+
+def _scores(results: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, float]]:
+    """Walk through results of any shape and give what is a Dice, with where it stands."""
+    for key, value in results.items():
+        name = f"{path} {str(key).replace('_', ' ')}".strip()
+        if isinstance(value, Mapping):
+            yield from _scores(value, name)
+        elif isinstance(value, float) and 0 <= value <= 1 and "dice" in name.casefold():
+            yield name, value

@@ -1,0 +1,78 @@
+"""Which models are offered first, and what their cards say."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from napari.layers import Image
+
+from napari_medseg.session.card_fit import Rank, Traits, fit_of, kinds_in, ranked
+from napari_medseg.session.card_words import finds, how_good, input_words, matches
+from napari_medseg.zoo.cards import ModelCard
+
+HU = {"kind": "window", "low": -125, "high": 275}
+
+
+def card(name: str = "m", **fields) -> ModelCard:
+    usual = {"kind": "pretrained", "classes": ("liver",), "input": {"size": [64, 64]}}
+    fields = {"title": name, **usual, **fields}
+    return ModelCard(name=name, net="UNet", file="model.safetensors", sha256="0" * 64, **fields)
+
+
+def grey(name: str = "scan", low: float = 0.0, **metadata) -> Traits:
+    data = np.array([[low, low + 300.0]], np.float32)
+    return Traits.of(Image(data, name=name, metadata={"medseg": metadata}))
+
+
+COLOUR = Traits.of(Image(np.zeros((8, 8, 3), np.uint8), rgb=True, name="photo"))
+
+
+@pytest.mark.parametrize(
+    ("stated", "traits", "rank"),
+    [
+        ({"modalities": ("CT axial (abdomen)",)}, grey("CT ABDOMEN 3"), Rank.FITS),
+        ({"modalities": ("CT axial (abdomen)",)}, grey(value_unit="HU", low=-1000), Rank.FITS),
+        ({"modalities": ("CT axial",)}, grey("Cardiac MR"), Rank.UNFIT),
+        ({"modalities": ("CT axial",)}, COLOUR, Rank.UNFIT),
+        ({"modalities": ("dermoscopy RGB",)}, grey(), Rank.UNFIT),
+        ({"modalities": ("dermoscopy RGB",)}, COLOUR, Rank.MAY_FIT),
+        ({"input": {"size": [64, 64], "scaling": HU}}, grey(), Rank.UNFIT),
+        ({"input": {"size": [64, 64], "scaling": HU}}, grey(low=-1000), Rank.MAY_FIT),
+        ({"input": {}}, grey(), Rank.UNFIT),
+        ({"kind": "in-context", "classes": ()}, grey(), Rank.NEEDS_EXAMPLES),
+        ({}, grey(), Rank.MAY_FIT),
+    ],
+)
+def test_what_fits_the_image_comes_first_with_a_reason(stated, traits, rank) -> None:
+    fit = fit_of(card(**stated), traits)
+    assert fit.rank == rank
+    assert bool(fit.reason) == (rank is not Rank.MAY_FIT)
+
+
+def test_the_order_is_by_fit_then_by_what_is_here() -> None:
+    cards = [
+        card("examples", kind="in-context"),
+        card("wrong", modalities=("CT",)),
+        card("any"),
+        card("right", modalities=("cardiac MRI",)),
+    ]
+    order = [model.name for model, _ in ranked(cards, grey("Cardiac MR"))]
+    assert order == ["right", "any", "wrong", "examples"]
+
+
+def test_short_words_are_not_found_inside_others() -> None:
+    assert kinds_in(["nucleus, section, structure, system"]) == frozenset()
+    assert kinds_in(["US breast"]) == {"ultrasound"}
+
+
+def test_a_card_says_it_in_few_words() -> None:
+    many = card(classes=tuple(f"organ {n}" for n in range(10)))
+    assert finds(many).endswith("organ 7, and 2 more")
+    assert input_words(card(input={"size": [64, 96], "fit": "tile", "scaling": HU})) == (
+        "tiles of 64 × 96, grey, values -125 to 275"
+    )
+    assert how_good(card()) == "not stated"
+    assert how_good(card(results={"summary": "Dice 0.9 on 3 cases"})) == "Dice 0.9 on 3 cases"
+    assert "0.91" in how_good(card(results={"dice": {"mean": 0.91, "liver": 0.93}}))
+    assert matches(card(title="Liver on CT"), "ct LIVER")
+    assert not matches(card(title="Liver on CT"), "spleen")

@@ -29,6 +29,7 @@ from napari_medseg.session.stack import stack_on_display
 from napari_medseg.widgets.parts.class_table import ClassTable
 from napari_medseg.widgets.parts.cluster_details import ClusterDetails
 from napari_medseg.widgets.parts.cluster_view import ClusterView
+from napari_medseg.widgets.parts.copy_offer import CopyOffer
 from napari_medseg.widgets.parts.farewell import Farewell
 from napari_medseg.widgets.parts.job_button import AnyJob, JobButton, JobGate
 from napari_medseg.widgets.parts.job_progress import JobProgress
@@ -74,6 +75,7 @@ class ClusterImage(QWidget):
         self.run = JobButton("Run", self._make_run, gate)
         self.pick = JobButton("Take what was clicked", self._make_pick, gate, self)
         self.pick.hide()
+        self.copy_offer = CopyOffer(self.case)
         self.piece = QRadioButton("One connected piece")
         self.whole = QRadioButton("The whole cluster")
         self.replace = QCheckBox("Replace labels that are there")
@@ -159,9 +161,7 @@ class ClusterImage(QWidget):
             return
         mode = Mode.OVERWRITE_ALL if self.replace.isChecked() else Mode.KEEP
         job = write_pick_job(self.case, pick, mode)
-        self.writing.run(
-            job, lambda changed: self._tell(changed, pick, mode), self.message.problem
-        )
+        self.writing.run(job, lambda changed: self._tell(changed, pick, mode), self.message.problem)
 
     def _tell(self, changed: int, pick: Pick, mode: Mode) -> None:
         self.view.activate()
@@ -236,6 +236,7 @@ class ClusterImage(QWidget):
         self.piece.setChecked(True)
         become = QFormLayout()
         become.addRow("Labels", self.labels)
+        become.addRow(self.copy_offer)
         layout = QVBoxLayout(group)
         for part in (self.piece, self.whole, self.classes, self.replace):
             layout.addWidget(part)
@@ -257,6 +258,7 @@ class ClusterImage(QWidget):
         self.view.clicked.connect(self.take)
         self.view.removed.connect(self._on_layer_removed)
         self.case.image_changed.connect(self._on_image_changed)
+        self.case.labels_changed.connect(self.copy_offer.refresh)
 
     def _on_layer_removed(self) -> None:
         self.clusters, self._deleted = None, True

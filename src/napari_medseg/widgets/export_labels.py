@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,7 +34,8 @@ from napari_medseg.widgets.parts.farewell import Farewell
 from napari_medseg.widgets.parts.format_list import FormatList
 from napari_medseg.widgets.parts.job_button import AnyJob, JobButton
 from napari_medseg.widgets.parts.job_progress import JobProgress
-from napari_medseg.widgets.parts.layer_follower import is_image, is_labels_of_user
+from napari_medseg.widgets.parts.label_keeper import LabelKeeper
+from napari_medseg.widgets.parts.layer_kinds import is_image, is_labels_of_user
 from napari_medseg.widgets.parts.layer_picker import LayerPicker
 from napari_medseg.widgets.parts.messages import Message
 from napari_medseg.widgets.parts.nnunet_options import NnunetOptions
@@ -75,6 +77,7 @@ class ExportLabels(QWidget):
         self._labels: Labels | None = None
         self._image: Image | None = None
         self._written: Path | None = None
+        self._note_saved: Callable[[], None] = lambda: None
         self._farewell = Farewell(self, self._let_go)
         self._lay_out()
         self._connect()
@@ -108,6 +111,7 @@ class ExportLabels(QWidget):
         if self._labels is None:
             raise ValueError("Choose the labels to export.")
         export = self._export(self._labels)
+        self._note_saved = LabelKeeper.of(self.viewer).to_be_saved(self._labels)
         format_, target, case = self.format.format, self.target.path, self.nnunet.case
         question = question_of(format_, target, case)
         if question and not self._agreed(question):
@@ -272,6 +276,7 @@ class ExportLabels(QWidget):
 
     def _on_written(self, written: Written) -> None:
         self._written = written.path
+        self._note_saved()
         self.message.done(f"{written.path.name} {written}.")
         self.folder_button.show()
         self.nnunet.follow(self.target.path)

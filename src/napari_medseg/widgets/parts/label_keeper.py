@@ -76,6 +76,14 @@ class LabelKeeper:
             self.journal.watch_examples(examples)
         self.restore.look()
 
+    def to_be_saved(self, layer: Labels) -> Callable[[], None]:
+        """Take note of what labels hold now; call what this gives once that has been saved."""
+        journal = self.journal
+        if journal is None:
+            return lambda: None
+        changes = journal.changes(layer)
+        return lambda: journal.saved(layer, changes)
+
     def leave_examples(self, examples: Examples) -> None:
         """Take note that a dock is closed; what was written of its examples stays."""
         self._examples = [other for other in self._examples if other is not examples]

@@ -277,6 +277,11 @@ def test_the_bootstrap_draws_patients_not_cases() -> None:
     assert grouped > 4 * alone
 
 
+def test_of_few_patients_no_interval_is_given(model: ModelCard, data: Dataset) -> None:
+    comparison = _two(model, data, [0.5, 0.6], [0.6, 0.7])
+    assert "of too few patients" in comparison.verdict()
+
+
 def test_the_mean_of_classes_is_the_mean_of_their_means() -> None:
     values = np.array([[1.0, 0.0], [np.nan, 0.5], [0.5, 0.2]])
     found = summarise_values(values, ["a", "b", "c"], ["x", "y"])

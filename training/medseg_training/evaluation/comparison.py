@@ -75,6 +75,11 @@ class Comparison:
         names = self.first.card.title, self.second.card.title
         if found.n == 0 or np.isnan(found.mean):
             return "No case has a defined Dice of both models; nothing can be said."
+        if np.isnan(found.low):
+            return (
+                f"The difference in Dice is {page.signed(found.mean)} on {found.n} cases, of too "
+                "few patients to say more."
+            )
         if found.low <= 0 <= found.high:
             return (
                 f"On these {found.n} cases no difference in Dice can be told from chance: "
@@ -161,14 +166,15 @@ def _body(comparison: Comparison, title: str) -> Iterator[str]:
     yield f'<p style="font-size:18px;margin:18px 0">{escape(comparison.verdict())}</p>'
     if first.chosen.caution:
         yield page.note(first.chosen.caution)
-    yield "<h2>Difference in Dice</h2>"
     dice = comparison.differences["dice"]
     rows = [(name, dice[name].mean, dice[name].low, dice[name].high) for name in names]
     reach = 1.15 * max([0.02, *(abs(v) for row in rows for v in row[1:] if not np.isnan(v))])
-    known = [row for row in rows if not np.isnan(row[1])]
-    yield charts.intervals(
-        known, -reach, reach, f"better: {first.card.title} ←  → {second.card.title}"
-    )
+    known = [row for row in rows if not np.isnan(row[1:]).any()]
+    if known:
+        yield "<h2>Difference in Dice</h2>"
+        yield charts.intervals(
+            known, -reach, reach, f"better: {first.card.title} ←  → {second.card.title}"
+        )
     for measure in MEASURES:
         yield f"<h2>{TITLES[measure]}{_unit(first, measure)}</h2>"
         yield _table(comparison, measure, names)
@@ -197,13 +203,19 @@ def _table(comparison: Comparison, measure: str, names: Sequence[str]) -> str:
                 name,
                 *(spread(side[name], digits) for side in sides),
                 page.signed(found.mean, digits),
-                f"{page.signed(found.low, digits)} to {page.signed(found.high, digits)}",
+                _interval(found, digits),
                 f"{found.n}",
             ]
         )
     titles = comparison.first.card.title, comparison.second.card.title
     heads = ["Class", *titles, "Difference", "95 % interval", "Cases"]
     return page.table(heads, rows, total=len(names) > 1)
+
+
+def _interval(found: Summary, digits: int) -> str:
+    if np.isnan(found.low):
+        return "–"
+    return f"{page.signed(found.low, digits)} to {page.signed(found.high, digits)}"
 
 
 def _cases(comparison: Comparison) -> str:

@@ -23,8 +23,10 @@ p { margin:6px 0; } .soft { color:var(--soft); } .small { font-size:13px; }
   padding:12px 18px; min-width:150px; }
 .tile b { display:block; font-size:27px; line-height:1.2; }
 .tile span { color:var(--soft); font-size:13px; }
-table { border-collapse:collapse; width:100%; font-variant-numeric:tabular-nums; }
-th, td { text-align:right; padding:5px 10px; border-bottom:1px solid var(--line); }
+table { border-collapse:collapse; width:100%; font-size:14px;
+  font-variant-numeric:tabular-nums; }
+th, td { text-align:right; padding:5px 9px; border-bottom:1px solid var(--line); }
+td { white-space:nowrap; }
 th { color:var(--soft); font-weight:600; font-size:13px; vertical-align:bottom; }
 th:first-child, td:first-child { text-align:left; }
 tr.total td { font-weight:600; border-top:2px solid var(--line); }
@@ -109,6 +111,11 @@ def image(png: bytes, what: str) -> str:
 def number(value: float, digits: int = 3) -> str:
     """Write a figure; a dash where it is not defined."""
     return "–" if math.isnan(value) else f"{value:.{digits}f}"
+
+
+def interval(low: float, high: float) -> str:
+    """Write an interval; one dash where there is none."""
+    return "–" if math.isnan(low) else f"{number(low)} – {number(high)}"
 
 
 def signed(value: float, digits: int = 3) -> str:

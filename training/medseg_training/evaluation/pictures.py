@@ -96,7 +96,7 @@ def picture_of(
     size = max(1, round(columns * factor)), max(1, round(rows * factor))
     base = np.asarray(Image.fromarray(colours).resize(size, Image.Resampling.BICUBIC))
     wanted, found = (_overlaid(base, _enlarged(mask, size)) for mask in (reference, prediction))
-    gap = np.full((size[1], _GAP, 3), 255, np.uint8)
+    gap = np.full((size[1], _GAP, 3), 128, np.uint8)
     joined = np.concatenate([base, gap, wanted, gap, found], axis=1)
     stream = io.BytesIO()
     Image.fromarray(joined).save(stream, "PNG", optimize=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from html import escape
@@ -101,10 +102,7 @@ def _body(evaluation: Evaluation, title: str) -> Iterator[str]:
     yield page.tiles(
         [
             (page.number(head["dice"].mean), _what("mean Dice", evaluation)),
-            (
-                f"{page.number(head['dice'].low)} – {page.number(head['dice'].high)}",
-                "95 % interval of the mean",
-            ),
+            (page.interval(head["dice"].low, head["dice"].high), _interval(head["dice"])),
             (page.number(head["hd95"].mean, 1), f"mean HD95 in {unit}"),
             (f"{cases}", f"cases of {evaluation.table['patient'].nunique()} patients"),
         ]
@@ -113,6 +111,8 @@ def _body(evaluation: Evaluation, title: str) -> Iterator[str]:
         yield page.note(evaluation.chosen.caution)
     for name, reason in evaluation.failures:
         yield page.note(f"{name} could not be measured: {reason}")
+    for name in _absent(evaluation):
+        yield page.note(f"No reference shows {name}: its Dice is 0 wherever the model finds any.")
     yield "<h2>By class</h2>"
     yield _table(found, evaluation, unit)
     yield "<h2>Every case</h2>"
@@ -128,9 +128,9 @@ def _body(evaluation: Evaluation, title: str) -> Iterator[str]:
     yield page.paragraph(
         "Every case was segmented as the app does it, at its own resolution, and compared with its "
         "reference. Mean ± standard deviation are over cases; the interval holds the mean in 95 % "
-        "of 10,000 resamples of the patients. HD95 is the 95th percentile of the distances of both "
-        "surfaces together, ASSD their mean. The error of a size is a part of the reference's. "
-        + empty_rule(evaluation.options.official),
+        "of 10,000 resamples of the patients, where there are five or more. HD95 is the 95th "
+        "percentile of the distances of both surfaces together, ASSD their mean. The error of a "
+        "size is a part of the reference's. " + empty_rule(evaluation.options.official),
         "small soft",
     )
     for line in (card.licence and f"Terms of the model: {card.licence}", card.citation):
@@ -149,7 +149,7 @@ def _table(found: dict[str, dict[str, Summary]], evaluation: Evaluation, unit: s
             [
                 name,
                 spread(dice, 3),
-                f"{page.number(dice.low)} – {page.number(dice.high)}",
+                page.interval(dice.low, dice.high),
                 spread(found["iou"][name], 3),
                 spread(hd95, 2),
                 spread(found["assd"][name], 2),
@@ -213,9 +213,19 @@ def _case_table(table: pd.DataFrame) -> str:
     return page.table(heads, rows)
 
 
+def _absent(evaluation: Evaluation) -> list[str]:
+    sizes = evaluation.table.groupby("class")["reference_volume"].max()
+    return [name for name in evaluation.class_names if not sizes[name]]
+
+
 def _unit(table: pd.DataFrame) -> str:
     units = sorted(set(table["distance_unit"]))
     return " or ".join(units)
+
+
+def _interval(summary: Summary) -> str:
+    few = math.isnan(summary.low)
+    return "too few patients for an interval" if few else "95 % interval of the mean"
 
 
 def _what(measure: str, evaluation: Evaluation) -> str:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 RESAMPLES = 10_000
 SEED = 12345
 LEVEL = 0.95
+FEWEST = 5
+"""Patients below which nothing is said about how sure a mean is."""
+
 ALL = "mean of classes"
 
 
@@ -27,7 +30,8 @@ class Summary:
     mean, sd : float
         Over the cases where the measure is defined; the standard deviation is that of a sample.
     low, high : float
-        Between which the mean lies in 95 % of all resamples of the patients.
+        Between which the mean lies in 95 % of all resamples of the patients; NaN where there are
+        fewer than five.
     n : int
         Cases where it is defined.
     undefined : int
@@ -68,6 +72,8 @@ def summarise_values(
 ) -> dict[str, Summary]:
     """Sum values (cases, classes) up, NaN where undefined; see `summarise`."""
     draws = resampled_means(values, patients)
+    if len(set(patients)) < FEWEST:
+        draws = np.full_like(draws, np.nan)
     found = {}
     for column, name in enumerate(classes):
         found[name] = _summary(values[:, column], _mean(values[:, column]), draws[:, column])

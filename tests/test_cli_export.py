@@ -57,6 +57,22 @@ def test_nifti_becomes_dicom_seg_and_comes_back(work):
     )
 
 
+def test_a_dicom_seg_is_measured_and_compared(work):
+    out = work / "seg.dcm"
+    series = work / "series"
+    assert run(work / "l.nii.gz", "--like", series, "--to", "dicom-seg", "-o", out).exit_code == 0
+    for image in ([], ["--image", series]):
+        done = CliRunner().invoke(app, ["measure", str(out), *map(str, image), "--json"])
+        assert done.exit_code == 0, done.output
+        kidney, thing = json.loads(done.stdout)["rows"]
+        assert (kidney["name"], thing["name"]) == NAMES[1:]
+        assert thing["volume_ml"] == pytest.approx(32 * kidney["volume_ml"])
+    for pair in ((out, work / "l.nii.gz"), (work / "l.nii.gz", out)):
+        done = CliRunner().invoke(app, ["compare", *map(str, pair), "--json"])
+        assert done.exit_code == 0, done.output
+        assert {row["dice"] for row in json.loads(done.stdout)["rows"]} == {1.0}
+
+
 def test_labelmap_without_the_patient(work):
     choices = ("--labelmap", "--deidentify", "--to", "dicom-seg", "-o", work / "s.dcm")
     assert run(work / "l.nii.gz", "--like", work / "series", *choices).exit_code == 0

@@ -75,9 +75,7 @@ def _read(file: Path, image: ImageFile | None) -> LabelFile:
     for frame, mask, place in _in_order_of_segments(header, frames, masks, places):
         _paint(labels[place], header, frame, mask)
     name = "Segments" if image is None else f"Segments of {image.name}"
-    return LabelFile(
-        exact_labels(labels), geometry, _names(header), provenance_of(header), name
-    )
+    return LabelFile(exact_labels(labels), geometry, _names(header), provenance_of(header), name)
 
 
 def _in_order_of_segments(

@@ -12,6 +12,7 @@ import numpy as np
 
 from medseg_training.in_context.baselines import FittedUNet, mean_mask, nearest_mask
 from medseg_training.in_context.episodes import Method, Trial, mean_dice, one_pass
+from medseg_training.in_context.pixel_baseline import best_cut
 from medseg_training.in_context.tasks import ImageTask
 
 PROTOCOL = (
@@ -25,8 +26,10 @@ PROTOCOL = (
 NAMES = {
     "net": "UniverSeg, one pass",
     "app": "UniverSeg as in the app",
+    "adapt": "UniverSeg adapted to the examples",
     "mean": "mean of the examples' masks",
     "nearest": "mask of the nearest example",
+    "cut": "best threshold or k-means",
     "unet": "small U-Net fitted for {seconds:g} s",
 }
 """The methods that can be measured, as they are called in tables."""
@@ -61,8 +64,12 @@ class Report:
 
     @property
     def shared_tasks(self) -> list[str]:
-        """Tasks on which every method was measured."""
-        measured = [set(tasks) for tasks in self.dice.values()]
+        """Tasks on which every method was measured with every number of examples."""
+        sizes = {str(n) for n in self.support}
+        measured = [
+            {task for task, row in rows.items() if sizes <= row.keys()}
+            for rows in self.dice.values()
+        ]
         return sorted(set.intersection(*measured)) if measured else []
 
     def mean(self, tasks: Sequence[str] | None = None) -> dict[str, dict[str, float]]:
@@ -71,8 +78,9 @@ class Report:
         for method, rows in self.dice.items():
             chosen = [row for name, row in rows.items() if tasks is None or name in tasks]
             means[method] = {
-                str(n): round(float(np.mean([row[str(n)] for row in chosen])), 4)
+                str(n): round(float(np.mean(values)), 4)
                 for n in self.support
+                if (values := [row[str(n)] for row in chosen if str(n) in row])
             }
         return means
 
@@ -94,19 +102,22 @@ class Report:
     def add_from(self, path: Path) -> None:
         """Take over what a results file holds; figures of other weights are dropped.
 
+        It may hold figures for other numbers of examples as well; they are kept.
+
         Raises
         ------
         ReportError
             When its figures were measured in another way.
         """
         content = json.loads(path.read_text(encoding="utf-8"))
-        if content["protocol"] != self.protocol or content["support"] != list(self.support):
+        if content["protocol"] != self.protocol:
             raise ReportError(
-                f"{path} was measured with other examples or queries; give another file."
+                f"{path} was measured with other draws or queries; give another file."
             )
+        self.support = tuple(sorted({*self.support, *content["support"]}))
         self.dice = content["per_task"]
         if content["weights"] != self.weights:
-            for name in ("net", "app"):
+            for name in ("net", "app", "adapt"):
                 self.dice.pop(NAMES[name], None)
 
     def markdown(self) -> str:
@@ -129,14 +140,18 @@ class Report:
         lines = ["| method | tasks | " + " | ".join(columns) + " |"]
         lines.append("|---" * (len(columns) + 2) + "|")
         for method, values in self.mean(tasks).items():
-            cells = " | ".join(f"{values[str(n)]:.3f}" for n in self.support)
+            cells = " | ".join(
+                f"{values[str(n)]:.3f}" if str(n) in values else "" for n in self.support
+            )
             count = len(self.dice[method]) if tasks is None else len(tasks)
             lines.append(f"| {method} | {count} | {cells} |")
         return lines
 
     def _cell(self, method: str, task: str) -> str:
         row = self.dice[method].get(task)
-        return "" if row is None else " / ".join(f"{row[str(n)]:.2f}" for n in self.support)
+        if row is None:
+            return ""
+        return " / ".join(f"{row[str(n)]:.2f}" if str(n) in row else "–" for n in self.support)
 
 
 def evaluate(
@@ -144,28 +159,24 @@ def evaluate(
     tasks: Sequence[ImageTask],
     report: Report,
     *,
+    support: Sequence[int] | None = None,
     seed: int = 0,
     tell: Callable[[str], None] = print,
 ) -> Report:
     """Fill `report` with the Dice of every method on every task, telling each figure.
 
-    What `report` holds already is not measured again.
+    What `report` holds already is not measured again; with `support`, only these numbers of
+    examples are.
     """
     for task in tasks:
         for name, method in methods.items():
-            if task.name in report.dice.get(name, {}):
-                continue
-            row = {
-                str(n): round(
-                    mean_dice(
-                        task, method, n, queries=report.queries, draws=report.draws, seed=seed
-                    ),
-                    4,
-                )
-                for n in report.support
-            }
-            report.dice.setdefault(name, {})[task.name] = row
-            tell(json.dumps({"task": task.name, "method": name, "dice": row}))
+            row = report.dice.setdefault(name, {}).setdefault(task.name, {})
+            missing = [n for n in support or report.support if str(n) not in row]
+            for n in missing:
+                limits = {"queries": report.queries, "draws": report.draws, "seed": seed}
+                row[str(n)] = round(mean_dice(task, method, n, **limits), 4)
+            if missing:
+                tell(json.dumps({"task": task.name, "method": name, "dice": row}))
     return report
 
 
@@ -205,8 +216,10 @@ def method_named(name: str, model: Path, size: int, unet_seconds: float) -> tupl
     methods: dict[str, Callable[[], Method]] = {
         "net": lambda: bare_net(model, size),
         "app": lambda: app_engine(model),
+        "adapt": lambda: app_engine(model, adapt=True),
         "mean": lambda: mean_mask,
         "nearest": lambda: nearest_mask,
+        "cut": lambda: best_cut,
         "unet": lambda: FittedUNet(unet_seconds),
     }
     return NAMES[name].format(seconds=unet_seconds), methods[name]()

@@ -19,9 +19,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--methods",
         nargs="+",
-        choices=("net", "app", "mean", "nearest", "unet"),
+        choices=("net", "app", "adapt", "mean", "nearest", "cut", "unet"),
         default=["net", "mean", "nearest"],
-        help="net: one pass; app: as the app segments; the others are baselines",
+        help="net: one pass; app: as the app segments; adapt: as the app does after Adapt to my "
+        "examples; the others are baselines",
     )
     parser.add_argument("--unet-seconds", type=float, default=60.0, help="CPU time of each fit")
     parser.add_argument("--markdown", type=Path, help="write the tables here")
@@ -55,7 +56,7 @@ def run(options: argparse.Namespace) -> None:
     if options.results and options.results.exists():
         report.add_from(options.results)
     for task in tasks:  # written after every task, so that a long measurement can be broken off
-        evaluate.evaluate(methods, [task], report)
+        evaluate.evaluate(methods, [task], report, support=options.support)
         if options.results:
             text = json.dumps(report.as_results(), indent=2)
             options.results.write_text(text + "\n", encoding="utf-8")

@@ -1,0 +1,69 @@
+"""Results of measuring in-context models add up over calls, and what colours alone can tell."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from medseg_training.evaluate import Report, evaluate
+from medseg_training.in_context.episodes import Trial, dice
+from medseg_training.in_context.pixel_baseline import best_cut
+from medseg_training.in_context.tasks import ImageTask, Pair
+
+
+def pair(seed: int, colours: bool = False) -> Pair:
+    """Grey: class 1 is the darkest of three. Colours: it is the middle one by brightness."""
+    rng = np.random.default_rng(seed)
+    labels = np.zeros((32, 48), np.uint8)
+    row, column = rng.integers(4, 16, 2)
+    labels[row : row + 12, column : column + 14] = 1
+    image = np.full((32, 48), 0.9, np.float32)
+    image[:, 40:] = 0.1 if colours else 0.6
+    image[labels == 1] = 0.5 if colours else 0.3
+    channels = np.repeat(image[None], 3 if colours else 1, axis=0)
+    plane = torch.from_numpy(channels + rng.normal(0, 0.02, channels.shape).astype(np.float32))
+    return Pair(str(seed), (plane.clamp(0, 1),), labels)
+
+
+def test_the_best_of_threshold_and_clusters_is_chosen_on_the_examples() -> None:
+    for colours in (False, True):
+        trial = Trial(1, (pair(0, colours), pair(1, colours)), (pair(2, colours), pair(3, colours)))
+        found = best_cut(trial)
+        for mask, query in zip(found, trial.queries, strict=True):
+            assert mask.shape == query.labels.shape
+            assert dice(mask, trial.mask(query)) > 0.8
+
+
+def test_results_of_single_tasks_and_sizes_add_up(tmp_path: Path) -> None:
+    tasks = [
+        ImageTask(name, tuple(pair(seed) for seed in range(6)), {1: tuple(range(6))})
+        for name in ("one", "two")
+    ]
+    asked: list[int] = []
+
+    def everything(trial: Trial) -> list[np.ndarray]:
+        asked.append(len(trial.support))
+        return [np.ones(query.labels.shape, bool) for query in trial.queries]
+
+    def measured(task: ImageTask, support: tuple[int, ...]) -> Report:
+        report = Report(support, queries=2, draws=1)
+        if file.exists():
+            report.add_from(file)
+        evaluate({"all": everything}, [task], report, support=support, tell=lambda _: None)
+        file.write_text(json.dumps(report.as_results()))
+        return report
+
+    file = tmp_path / "results.json"
+    measured(tasks[0], (1, 4))
+    measured(tasks[1], (1,))
+    report = measured(tasks[0], (2,))
+    assert asked == [1, 4, 1, 2]
+    assert report.support == (1, 2, 4)
+    assert report.shared_tasks == ["one"]
+    assert set(report.mean()["all"]) == {"1", "2", "4"}
+    assert "–" in report.markdown()
+    measured(tasks[0], (1, 4))
+    assert asked == [1, 4, 1, 2], "what is known is not measured again"

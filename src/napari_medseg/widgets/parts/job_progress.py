@@ -55,10 +55,18 @@ class JobProgress(QWidget):
         self.cancel_button.setText("Cancel")
         self.bar.setRange(0, 0)
         self.words.setText(f"{title}…")
+        self._offer_cancel()
         self.show()
 
+    def _offer_cancel(self) -> None:
+        """Offer Cancel here only while the button that has become Cancel is out of sight."""
+        running = [button for button in self._buttons if button.is_running]
+        self.cancel_button.setVisible(not all(_in_sight(button) for button in running))
+
     def _advance(self, progress: Progress) -> None:
-        self.bar.setRange(0, max(progress.total, 1))
+        self._offer_cancel()
+        # Before the first step is done nobody knows how long it takes.
+        self.bar.setRange(0, max(progress.total, 1) if progress.done else 0)
         self.bar.setFormat("%v of %m" if progress.total > 1 else "%p %")
         self.bar.setValue(progress.done)
         parts = [progress.message or self.words.text()]
@@ -79,3 +87,9 @@ def duration(seconds: float) -> str:
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _in_sight(button: JobButton | Writing) -> bool:
+    return (
+        isinstance(button, QWidget) and button.isVisible() and not button.visibleRegion().isEmpty()
+    )

@@ -19,8 +19,8 @@ def card(name: str = "m", **fields) -> ModelCard:
     return ModelCard(name=name, net="UNet", file="model.safetensors", sha256="0" * 64, **fields)
 
 
-def grey(name: str = "scan", low: float = 0.0, **metadata) -> Traits:
-    data = np.array([[low, low + 300.0]], np.float32)
+def grey(name: str = "scan", low: float = 0.0, dtype=np.float32, **metadata) -> Traits:
+    data = np.array([[low, low + 200.0]]).astype(dtype)
     return Traits.of(Image(data, name=name, metadata={"medseg": metadata}))
 
 
@@ -36,7 +36,8 @@ COLOUR = Traits.of(Image(np.zeros((8, 8, 3), np.uint8), rgb=True, name="photo"))
         ({"modalities": ("CT axial",)}, COLOUR, Rank.UNFIT),
         ({"modalities": ("dermoscopy RGB",)}, grey(), Rank.UNFIT),
         ({"modalities": ("dermoscopy RGB",)}, COLOUR, Rank.MAY_FIT),
-        ({"input": {"size": [64, 64], "scaling": HU}}, grey(), Rank.UNFIT),
+        ({"input": {"size": [64, 64], "scaling": HU}}, grey(dtype=np.uint8), Rank.UNFIT),
+        ({"input": {"size": [64, 64], "scaling": HU}}, grey(), Rank.MAY_FIT),
         ({"input": {"size": [64, 64], "scaling": HU}}, grey(low=-1000), Rank.MAY_FIT),
         ({"input": {}}, grey(), Rank.UNFIT),
         ({"kind": "in-context", "classes": ()}, grey(), Rank.NEEDS_EXAMPLES),
@@ -73,6 +74,8 @@ def test_a_card_says_it_in_few_words() -> None:
     )
     assert how_good(card()) == "not stated"
     assert how_good(card(results={"summary": "Dice 0.9 on 3 cases"})) == "Dice 0.9 on 3 cases"
-    assert "0.91" in how_good(card(results={"dice": {"mean": 0.91, "liver": 0.93}}))
+    dice = {"dice": {"mean": 0.91, "liver": 0.93}, "protocol": "Mean over 9 cases. Empty ones too."}
+    assert how_good(card(results=dice)) == "Dice mean 0.91, liver 0.93 (Mean over 9 cases)"
+    assert how_good(card(results={"loss": 1.0})) == "measured, see its page"
     assert matches(card(title="Liver on CT"), "ct LIVER")
     assert not matches(card(title="Liver on CT"), "spleen")

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from napari_medseg.session.card_words import works_on
 from napari_medseg.session.history import KEY
 from napari_medseg.zoo.cards import CardError, ModelCard
@@ -76,7 +78,7 @@ class Traits:
         kinds = kinds_in([image.name, str(note.get("source", {}).get("modality", ""))])
         if note.get("value_unit") == "HU":
             kinds = frozenset({"CT"})
-        lowest = None if image.rgb else float(image.contrast_limits_range[0])
+        lowest = None if image.rgb else _lowest(image)
         return cls(bool(image.rgb), kinds, lowest)
 
 
@@ -106,6 +108,14 @@ def ranked(cards: Iterable[ModelCard], traits: Traits | None) -> list[tuple[Mode
     """
     judged = [(card, fit_of(card, traits)) for card in cards]
     return sorted(judged, key=lambda entry: (entry[1].rank, entry[0].state != "present"))
+
+
+def _lowest(image: Image) -> float | None:
+    """Give the smallest value of an image where it is known: its contrast may hide lower ones."""
+    if np.dtype(image.dtype).kind in "bu":
+        return 0.0
+    seen = float(image.contrast_limits_range[0])
+    return seen if seen < 0 else None
 
 
 def _by_kind(card: ModelCard, traits: Traits) -> Fit | None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
-
 from napari_medseg.zoo.cards import CardError, ModelCard
 from napari_medseg.zoo.registry import bundled_folder
 from napari_medseg.zoo.specs import InputSpec
@@ -30,15 +27,20 @@ def works_on(card: ModelCard) -> str:
 
 
 def how_good(card: ModelCard) -> str:
-    """Give what the card says of its quality: its own summary, else the Dice found there."""
-    summary = card.results.get("summary")
+    """Give what the card says of its quality: its own summary, else Dice and its protocol."""
+    results = card.results
+    summary = results.get("summary")
     if isinstance(summary, str) and summary.strip():
         return summary.strip()
-    found = dict(_scores(card.results))
-    means = {name: value for name, value in found.items() if "mean" in name} or found
-    if means:
-        return ", ".join(f"{name} {value:.2f}" for name, value in list(means.items())[:3])
-    return "measured, see its page" if card.results else NOT_STATED
+    dice = results.get("dice")
+    scores = {"": dice} if isinstance(dice, float) else dict(dice or {})
+    if not scores:
+        return "measured, see its page" if results else NOT_STATED
+    shown = [f"{name} {value:.2f}".strip() for name, value in scores.items()]
+    more = f", and {len(shown) - _MOST_CLASSES} more" if len(shown) > _MOST_CLASSES else ""
+    protocol = str(results.get("protocol", "")).partition(". ")[0].rstrip(".")
+    measured = f" ({protocol})" if protocol else ""
+    return f"Dice {', '.join(shown[:_MOST_CLASSES])}{more}{measured}"
 
 
 def input_words(card: ModelCard) -> str:
@@ -102,13 +104,3 @@ def matches(card: ModelCard, searched: str) -> bool:
     told = (card.name, card.title, card.description, card.net, card.licence, source_words(card))
     text = " ".join((*told, *card.classes, *card.modalities)).casefold()
     return all(word in text for word in searched.casefold().split())
-
-
-def _scores(results: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, float]]:
-    """Walk through results of any shape and give what is a Dice, with where it stands."""
-    for key, value in results.items():
-        name = f"{path} {str(key).replace('_', ' ')}".strip()
-        if isinstance(value, Mapping):
-            yield from _scores(value, name)
-        elif isinstance(value, float) and 0 <= value <= 1 and "dice" in name.casefold():
-            yield name, value

@@ -74,12 +74,13 @@ class ModelPlane(PlaneProposal):
 
     @classmethod
     def decided(cls, position: int, labels: Labels) -> ModelPlane:
-        """Take the labels of a plane that is too large to keep its probabilities."""
+        """Take the labels of a plane that is too large to keep its probabilities; no copy."""
         box = _box_around(labels > 0)
-        values = np.ascontiguousarray(labels[box])
+        values = labels[box]
         certain = np.broadcast_to(np.float32(1), values.shape)
+        everywhere = np.broadcast_to(np.True_, values.shape)
         shape = (labels.shape[0], labels.shape[1])
-        return cls(position, shape, box, values, certain, values > 0, graded=False)
+        return cls(position, shape, box, values, certain, everywhere, graded=False)
 
     def numbers(self, threshold: float | None) -> Labels:
         """Give (H, W) class numbers, as `Cut` says it; they may be the plane's own, not a copy."""
@@ -89,6 +90,13 @@ class ModelPlane(PlaneProposal):
         inside = self.chosen if threshold is None else self.confidence >= threshold
         labels[self.box] = np.where(inside, self.values, 0)
         return labels
+
+    def finds(self, threshold: float | None) -> bool:
+        """Say whether there is anything at all."""
+        if not self.graded:
+            return bool(self.values.any())
+        inside = self.chosen if threshold is None else self.confidence >= threshold
+        return bool(inside.any())
 
 
 @dataclass(frozen=True)
@@ -214,10 +222,7 @@ class ModelProposal(Proposal):
     def finds_anything(self) -> bool:
         """Whether there is anything on any plane, before cleaning up."""
         threshold = self.cut.threshold
-        return any(
-            plane.chosen.any() if threshold is None else (plane.confidence >= threshold).any()
-            for plane in self._all.values()
-        )
+        return any(plane.finds(threshold) for plane in self._all.values())
 
 
 class _Lazy(Mapping[int, Labels]):

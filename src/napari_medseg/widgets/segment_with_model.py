@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QEvent, QFileSystemWatcher
+from qtpy.QtCore import QEvent, QFileSystemWatcher, QTimer
 from qtpy.QtGui import QKeyEvent, QShowEvent
 from qtpy.QtWidgets import QLabel, QWidget
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
 PLANE_KEYS, VOLUME_KEYS = "Ctrl+Enter", "Ctrl+Shift+Enter"
+_ARRIVING_MS = 300
 RESEARCH = "Research software, not for diagnosis: check every contour."
 
 
@@ -82,7 +83,11 @@ class SegmentWithModel(QWidget):
             self.viewer, self.case, self.images, self.labels, self._classes, brush=False
         )
         self.shortcuts = Shortcuts(self.viewer, self)
-        self._watcher = QFileSystemWatcher([str(user_folder())] if user_folder().is_dir() else [])
+        self._watcher = QFileSystemWatcher(self)
+        # A model arrives under a temporary name first.
+        self._watch_timer = QTimer(self)
+        self._watch_timer.setSingleShot(True)
+        self._watch_timer.setInterval(_ARRIVING_MS)
         self._farewell = Farewell(self, self._let_go)
         lay_out(self)
         self._connect()
@@ -95,6 +100,8 @@ class SegmentWithModel(QWidget):
 
     def show_zoo(self, choose: str = "") -> None:
         """Read the cards anew, and show those that fit the image first."""
+        if user_folder().is_dir():
+            self._watcher.addPath(str(user_folder()))
         with warnings.catch_warnings(record=True) as notices:
             warnings.simplefilter("always")
             cards = list_models()
@@ -209,7 +216,8 @@ class SegmentWithModel(QWidget):
         self.runs.layers_made.connect(self._add_layers)
         self.answers.rejected.connect(self.runs.drop)
         self.options.shortcuts_toggled.connect(self._show_keys)
-        self._watcher.directoryChanged.connect(lambda _: self.show_zoo())
+        self._watcher.directoryChanged.connect(lambda _: self._watch_timer.start())
+        self._watch_timer.timeout.connect(self.show_zoo)
         for event in ("current_step", "order"):
             getattr(self.viewer.dims.events, event).connect(self.refresh)
         self.shortcuts.add(PLANE_KEYS, self.runs.plane.start)

@@ -124,7 +124,7 @@ class ModelCards(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.search = QLineEdit()
-        self.search.setPlaceholderText("Search: an organ, a kind of image, a name")
+        self.search.setPlaceholderText("Search organs, images, names")
         self.search.setClearButtonEnabled(True)
         self.empty = small_print()
         self.views: list[ModelCardView] = []

@@ -27,6 +27,7 @@ from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.images import read_image
 from napari_medseg.io.labels import read_labels, write_labels
 from napari_medseg.nets.universeg import UniverSeg
+from napari_medseg.session.settings import change_settings
 from napari_medseg.zoo import architectures
 
 from .engine.conftest import make_plane, write_model
@@ -314,3 +315,47 @@ def test_without_a_display_one_sentence_stands_for_the_window(monkeypatch):
     done = CliRunner().invoke(app, [])
     assert done.exit_code == 2
     assert "no display" in done.stderr
+
+
+def test_part_of_a_volume_is_segmented_and_cleaned_up(work):
+    options = ("--planes", "1", "--value-range=-5,300", "--largest", "--min-size", "3", "--json")
+    done = by_example(work, "scan.nii.gz", options=options)
+    assert done.exit_code == 0, done.output
+    made = json.loads(done.stdout)["results"][0]["provenance"]["parameters"]
+    assert made["post"] == {"min_size": 3, "largest": True, "fill_holes": False}
+    assert (made["planes"], made["value_range"], made["axis"]) == ([1], [-5.0, 300.0], 0)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--planes", "7"), "no plane 7"),
+        (("--planes", "1-x"), "no list of planes"),
+        (("--value-range", "5"), "not two numbers"),
+        (("--value-range", "5,1"), "lower value first"),
+    ],
+)
+def test_what_cannot_be_meant_is_a_wrong_request(work, options, words):
+    done = by_example(work, "scan.nii.gz", options=options)
+    assert done.exit_code == 2, done.output
+    assert words in done.stderr
+
+
+def test_examples_that_hardly_fit_are_told_once(work):
+    done = by_example(work, "colour.png")
+    assert done.exit_code == 0
+    assert done.stderr.count("The image has colours, the examples are grey") == 1
+    assert "brightness" not in by_example(work, "plane.png").stderr
+
+
+def test_importing_what_is_not_there_is_a_wrong_request(tmp_path):
+    done = run("models", "import", tmp_path / "missing.pt")
+    assert done.exit_code == 2
+    assert "no such file" in done.stderr
+
+
+def test_commands_run_where_the_settings_say(work, tmp_path, monkeypatch):
+    monkeypatch.setenv("NAPARI_MEDSEG_CONFIG", str(tmp_path / "config"))
+    change_settings(device="cuda:9")
+    assert by_example(work, "plane.png").exit_code == 2
+    assert by_example(work, "plane.png", options=("--device", "cpu")).exit_code == 0

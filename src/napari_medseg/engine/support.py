@@ -128,8 +128,9 @@ class SupportSet:
     ) -> SupportSet:
         """Append a copy of a painted plane; later edits of the arrays do not reach it.
 
-        Classes that have no name yet get one ("class 2"). An example without any foreground is
-        refused, also in a set of several classes: a class learns from the examples that show it.
+        The next classes that have no name yet get one ("class 2"). An example without any
+        foreground is refused, also in a set of several classes: a class learns from the examples
+        that show it.
 
         Parameters
         ----------
@@ -153,8 +154,14 @@ class SupportSet:
             If the example cannot be used; the set is then unchanged.
         """
         example = make_example(image, mask, name=name, value_range=value_range)
-        self.examples.append(example)
         missing = range(len(self.class_names), max(example.classes) + 1)
+        skipped = [index for index in missing if index not in example.classes]
+        if skipped:
+            raise SupportError(
+                f"The mask holds class {missing[-1]} but nothing is known of class {skipped[0]}: "
+                "number the classes 1, 2, 3 … without gaps, or name them all in class_names."
+            )
+        self.examples.append(example)
         self.class_names += tuple(f"class {index}" for index in missing)
         return self
 

@@ -45,9 +45,8 @@ def test_what_is_saved_is_loaded_without_loss(
     image = data.draw(npst.arrays(dtype, (*shape, *colours)))
     mask = data.draw(npst.arrays(np.uint8, shape))
     mask[0, 0] = 2
-    support = SupportSet(class_names=("background", "Läsion")).add(
-        image, mask, value_range=(-1.5, 0.1)
-    )
+    names = ("background", "Läsion", *(f"class {index}" for index in range(2, 256)))
+    support = SupportSet(class_names=names).add(image, mask, value_range=(-1.5, 0.1))
     support.save(folder)
     loaded = SupportSet.load(folder)
     assert loaded.class_names == support.class_names

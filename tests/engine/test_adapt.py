@@ -58,7 +58,7 @@ def test_what_the_net_cannot_know_is_learned_from_the_examples(ambiguous: Suppor
     assert dice(before.labels == 1, mask == 1) < 0.75
     assert dice(after.labels == 1, mask == 1) > 0.8
     made = after.provenance.parameters["adaptation"]
-    assert made["support_sha256"] == ambiguous.content_hash
+    assert made["support_sha256"] == ambiguous.examples_hash
     assert made["gain"]["after"] > made["gain"]["before"] + 0.1
     assert before.provenance.parameters["adaptation"] is None
     json.dumps(after.provenance.as_dict())

@@ -40,9 +40,9 @@ def add_example(dock: SegmentByExample, qtbot: QtBot, position: int, mask: np.nd
     press_and_wait(qtbot, dock.jobs.add)
 
 
-def better(support: SupportSet) -> Adaptation:
+def better(dock: SegmentByExample) -> Adaptation:
     """An adaptation that believes the masks of look-alikes alone."""
-    model = "any"
+    support, model = dock.case.examples.support(), dock.details.model_sha256
     shares = (Shares(0.0, alike=1.0),)
     gain = Gain(0.5, 0.75, 0.1, 2)
     return Adaptation(support.examples_hash, model, (1,), False, (), shares, gain, 0, 0)
@@ -67,7 +67,7 @@ def test_adapting_shows_the_gain_and_waits_for_keep(
     assert "brought nothing" in panel.words.text()
     assert panel.keep_button.isHidden()
 
-    offered = better(dock.case.examples.support())
+    offered = better(dock)
     dock.jobs.adapt.succeeded.emit(offered)
     assert "0.50 → 0.75" in panel.words.text()
     assert dock.case.examples.support().adaptation is None
@@ -80,6 +80,11 @@ def test_adapting_shows_the_gain_and_waits_for_keep(
     assert saved is not None
     assert saved.sha256 == offered.sha256
 
+    dock.details.model.addItem("other", None)
+    dock.details.model.setCurrentText("other")
+    assert "another model" in panel.words.text()
+    dock.details.model.setCurrentText("intensity")
+    assert panel.words.text().startswith("In use.")
     dock.case.examples.remove(0)
     assert "Not in use" in panel.words.text()
     click(qtbot, panel.discard_button)
@@ -89,7 +94,7 @@ def test_adapting_shows_the_gain_and_waits_for_keep(
 
 def test_what_is_discarded_changes_nothing(dock: SegmentByExample, qtbot: QtBot) -> None:
     add_example(dock, qtbot, 4, volume()[1][4])
-    dock.jobs.adapt.succeeded.emit(better(dock.case.examples.support()))
+    dock.jobs.adapt.succeeded.emit(better(dock))
     click(qtbot, dock.adaptation.discard_button)
     assert dock.case.examples.adaptation is None
     assert dock.adaptation.keep_button.isHidden()

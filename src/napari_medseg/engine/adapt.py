@@ -29,7 +29,7 @@ MEMBERS = 3
 ROUNDS = 5
 STEPS_PER_ROUND = 24
 PATIENCE = 2
-"""Rounds without a better Dice on the held-out examples after which the fit ends."""
+"""Rounds after which the fit ends if the nets got no better on the held-out examples."""
 
 WORTH = 0.01
 """Gain of leave-one-out Dice from which a class is predicted in another way than before."""
@@ -176,16 +176,17 @@ class _Fit:
 
     def run(self, total: int) -> Generator[Progress, None, None]:
         """Fit round by round until the held-out examples no longer gain."""
-        waited = 0
+        waited, reached = 0, 0.0
         for number in range(ROUNDS):
             yield from self._round(number, total)
             if not self.is_measured:
                 continue
             found = _choose(self.album, self.opinions)
-            waited += 1
             if found.after > self.best.after:
-                self.best, waited = found, 0
+                self.best = found
                 self._keep(number)
+            waited = 0 if found.by_nets > reached else waited + 1
+            reached = max(reached, found.by_nets)
             if waited >= PATIENCE:
                 return
         if not self.is_measured:
@@ -230,6 +231,8 @@ class _Fit:
 class _Choice:
     shares: tuple[Shares, ...]
     gain: Gain
+    by_nets: float
+    """Sum over classes of the Dice by the best mixture that the nets have a part in."""
 
     @property
     def before(self) -> float:
@@ -245,7 +248,7 @@ def _choose(album: Album, opinions: Opinions, without_nets: bool = False) -> _Ch
     tried = list(MIXTURES if len(album) >= FEW else PLAIN)
     if without_nets:
         tried = [share for share in tried if not share.needs_nets]
-    shares, before, after = [], [], []
+    shares, before, after, by_nets = [], [], [], [0.0]
     for at, value in enumerate(album.classes):
         shown = [i for i, example in enumerate(album.examples) if value in example.classes]
         if not album.known[at]:
@@ -257,14 +260,17 @@ def _choose(album: Album, opinions: Opinions, without_nets: bool = False) -> _Ch
                 for share in tried
             ]
         )
-        best = int(scores.mean(1).argmax())
-        if scores[best].mean() - scores[0].mean() <= WORTH:
+        means = scores.mean(1)
+        with_nets = [mean for mean, share in zip(means, tried, strict=True) if share.needs_nets]
+        by_nets.append(float(max(with_nets, default=0.0)))
+        best = int(means.argmax())
+        if means[best] - means[0] <= WORTH:
             best = 0
         shares.append(tried[best])
         before += scores[0].tolist()
         after += scores[best].tolist()
     gain = mean_gain(before, after) if before else Gain(0.0, 0.0, float("nan"), 0)
-    return _Choice(tuple(shares), gain)
+    return _Choice(tuple(shares), gain, sum(by_nets))
 
 
 def _reached(album: Album, opinions: Opinions, share: Shares, example: int, at: int) -> float:

@@ -27,6 +27,9 @@ from napari_medseg.engine.support import SupportError, SupportSet
 COARSE = 12
 """Planes that are looked at first, evenly spread."""
 
+NEGLIGIBLE = 0.01
+"""Part of what is found that may differ between halves that agree."""
+
 MOST_IN_A_HALF = 8
 """Examples of each half that are asked at most."""
 
@@ -163,7 +166,7 @@ class _Search:
     def worst(self) -> PlaneToCheck | None:
         """Give the plane on which most pixels differ; the lower index at a tie."""
         index = max(sorted(self.differing), key=lambda plane: self.differing[plane])
-        if not self.differing[index]:
+        if self.ratio[index] <= NEGLIGIBLE:
             return None
         return PlaneToCheck(index, self.ratio[index], len(self.differing))
 

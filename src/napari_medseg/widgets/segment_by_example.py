@@ -70,7 +70,7 @@ class SegmentByExample(QWidget):
             self.message,
             self,
         )
-        self.adaptation = AdaptPanel(self.case.examples, self.jobs.adapt)
+        self.adaptation = AdaptPanel(self.case.examples, self.jobs.adapt, self.details)
         self.approved = ApprovedPlane(self.case, self.jobs.stack)
         self.view = ProposalView(
             self.viewer,

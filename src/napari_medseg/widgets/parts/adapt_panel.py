@@ -6,6 +6,7 @@ from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_medseg.engine.adaptation import Adaptation, in_words
 from napari_medseg.session.examples import Examples
+from napari_medseg.widgets.parts.details import Details
 from napari_medseg.widgets.parts.job_button import JobButton
 from napari_medseg.widgets.parts.messages import small_print
 
@@ -24,13 +25,19 @@ class AdaptPanel(QWidget):
         Who keeps the adaptation.
     button : JobButton
         Starts the job that gives an `Adaptation`.
+    details : Details
+        Where the model is chosen, to which an adaptation belongs.
     """
 
     def __init__(
-        self, examples: Examples, button: JobButton, parent: QWidget | None = None
+        self,
+        examples: Examples,
+        button: JobButton,
+        details: Details,
+        parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
-        self._examples = examples
+        self._examples, self._details = examples, details
         self.offered: Adaptation | None = None
         self._brought_nothing = ""
         self.button = button
@@ -56,6 +63,7 @@ class AdaptPanel(QWidget):
         self.discard_button.clicked.connect(self.discard)
         examples.changed.connect(self._drop_offer)
         examples.adaptation_changed.connect(self.refresh)
+        details.model.currentIndexChanged.connect(self._drop_offer)
         self.refresh()
 
     def keep(self) -> None:
@@ -77,6 +85,8 @@ class AdaptPanel(QWidget):
             text = in_words(self.offered)
         elif kept is not None and self._examples.is_adaptation_stale:
             text = "⚠ Not in use: the examples have changed since. Adapt again."
+        elif kept is not None and kept.model_sha256 != self._details.model_sha256:
+            text = "⚠ Not in use: it was made for another model. Adapt again."
         elif kept is not None:
             text = f"In use. {in_words(kept)}" if kept.gain else "In use; its gain is not known."
         else:
@@ -95,7 +105,7 @@ class AdaptPanel(QWidget):
             self._brought_nothing = in_words(adaptation)
         self.refresh()
 
-    def _drop_offer(self) -> None:
+    def _drop_offer(self, _: object = None) -> None:
         self.offered = None
         self._brought_nothing = ""
         self.refresh()

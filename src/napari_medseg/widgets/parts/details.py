@@ -82,6 +82,12 @@ class Details(QCollapsible):
         """Whether any in-context model is installed."""
         return self.model.count() > 0
 
+    @property
+    def model_sha256(self) -> str:
+        """Hash of the chosen model's weights; empty where no model is installed."""
+        card = self.model.currentData()
+        return "" if card is None else str(card.sha256)
+
     def options(self, threshold: float) -> ByExampleOptions:
         """Give what is chosen now.
 

@@ -20,7 +20,10 @@ from napari_medseg.engine.passes import Averaging, Predictor
 from napari_medseg.engine.refine import Zoom
 
 FEWEST_EXAMPLES = 3
-"""With fewer examples leave-one-out is a coin toss, and the defaults are taken."""
+"""With fewer examples leave-one-out is a coin toss, and what is left open is grey and looked at
+once. With a single example a crop lost as often as it won (mean Dice on 15 open tasks 0.28 with and
+0.30 without, from 0.15 less to 0.24 more), and learned colours won on stained tissue (0.31) what
+they lost on skin (0.30)."""
 
 HELD_OUT = 6
 OTHERS = 8
@@ -81,8 +84,7 @@ def choose_way(
     if len(colours) * len(looks) == 1:
         return Way(colours[0], looks[0])
     if len(examples) < FEWEST_EXAMPLES:
-        # Learned colours and a crop mostly gain; tiles must have proved that they do.
-        return Way(colours[-1], looks[-1] and (examples.zoom == "crop" or looks[0]))
+        return Way(colours[0], looks[0])
     chosen: dict[tuple[bool, bool], float] = {}
     scores: dict[str, float] = {}
     for colour in colours:

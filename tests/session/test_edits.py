@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from napari.layers import Labels
 
+from napari_medseg.session.editable_copy import copy_job
 from napari_medseg.session.edits import (
     Mode,
-    copy_job,
     is_being_written,
     merged,
     why_not_writable,

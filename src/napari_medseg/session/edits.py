@@ -201,23 +201,6 @@ def is_being_written(layer: Labels) -> bool:
     return layer in _being_written
 
 
-def copy_job(layer: Labels) -> Generator[Progress, None, NDArray[np.integer]]:
-    """Copy labels that cannot be edited into an array that can; returns the array.
-
-    Labels at several resolutions are copied at the finest one.
-    """
-    data = layer.data[0] if layer.multiscale else layer.data
-    copy = np.empty(data.shape, data.dtype)
-    if copy.ndim < 3:
-        yield Progress(0, 1, "Copying the labels")
-        copy[...] = np.asarray(data)
-        return copy
-    for index in range(len(copy)):
-        yield Progress(index, len(copy), "Copying the labels")
-        copy[index] = np.asarray(data[index])
-    return copy
-
-
 _Change = tuple[tuple[NDArray[np.intp], ...], NDArray[np.integer]]
 
 

@@ -6,7 +6,9 @@ the manual's screenshots are taken by the same steps.
 
 from __future__ import annotations
 
+import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +16,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from qtpy.QtWidgets import QApplication
+
+from napari_medseg.session.journal_store import FOLDER_VARIABLE
 
 if TYPE_CHECKING:
     from napari.layers import Labels
@@ -43,6 +47,9 @@ class Tour:
     ) -> None:
         import napari
 
+        # What is painted here is nobody's work, and must not be offered to anybody.
+        self._unsaved = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        os.environ.setdefault(FOLDER_VARIABLE, self._unsaved.name)
         self.viewer: Viewer = napari.Viewer()
         self.viewer.theme = theme
         self.viewer.window.resize(*size)

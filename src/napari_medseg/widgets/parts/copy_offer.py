@@ -9,7 +9,8 @@ from napari.layers import Labels
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QWidget
 
 from napari_medseg.session.case import Case
-from napari_medseg.session.edits import copy_job, why_not_writable
+from napari_medseg.session.editable_copy import copy_job
+from napari_medseg.session.edits import why_not_writable
 from napari_medseg.session.geometry_of import geometry_of
 from napari_medseg.widgets.parts.job_button import AnyJob, JobButton
 

@@ -145,7 +145,8 @@ class Restore:
             for entry in store.unsaved()
             if entry.path not in self._put_off
         )
-        return [offer for offer in found if offer is not None]
+        offers = [offer for offer in found if offer is not None]
+        return sorted(offers, key=lambda offer: offer.labels is None)
 
     def _offer(self, entry: Unsaved, layers: list[Layer], folders: list[str]) -> Offer | None:
         try:

@@ -75,7 +75,7 @@ def sentence_of(offer: Offer, count: int = 1) -> str:
         if offer.file is not None:
             of = f"“{offer.file.name}”, which is not open"
         said = f"Labels of {of} were not saved when the program ended ({when}): {offer.amount}."
-    return said + (f" There are {count - 1} more." if count > 1 else "")
+    return said + (f" ({count - 1} more after this.)" if count > 1 else "")
 
 
 def _moment(seconds: float) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import pytest
+from napari.utils.colormaps import DirectLabelColormap
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QGuiApplication
 
@@ -128,6 +129,25 @@ def test_sorting_a_column_keeps_rows_and_places_together(
     assert table.model().index(0, 1).data() == "tumour"
     table.clicked.emit(table.model().index(0, 1))
     assert layer.selected_label == 2
+
+
+def test_the_colours_of_the_comparison_follow_the_canvas(
+    dock: MeasureAndCompare, viewer: Viewer, layer: Labels, qtbot: QtBot
+) -> None:
+    viewer.add_labels(1 - np.minimum(truth(), 1), name="mine", **PLACE)
+    tab = dock.compare
+    tab._choose(prediction=dock.viewer.layers["mine"], reference=dock.viewer.layers["truth"])
+    press_and_wait(qtbot, tab.run)
+    assert "#d55e00" in tab.legend.text()
+    other = DirectLabelColormap(
+        color_dict={None: "transparent", 0: "transparent", 1: "#102030", 2: "#405060", 3: "red"}
+    )
+    tab.picture.colormap = other
+    assert "#102030" in tab.legend.text()
+    layer.colormap = other
+    model = tab.table.model()
+    shown = model.data(model.index(0, 0), Qt.ItemDataRole.DecorationRole)
+    assert shown.name() == "#102030"
 
 
 def test_comparing_gives_the_scores_and_a_picture(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QCheckBox, QFormLayout, QLabel, QVBoxLayout, QWidget
@@ -49,6 +50,7 @@ class CompareTab(QWidget):
         self.prediction: Labels | None = None
         self.reference: Labels | None = None
         self.picture: Labels | None = None
+        self._coloured: Labels | None = None
         self.predictions = LayerPicker(viewer.layers, is_labels_of_user, "No labels yet")
         self.references = LayerPicker(viewer.layers, is_labels_of_user, "No labels yet")
         self.run = JobButton("Compare", self._make_run)
@@ -78,6 +80,7 @@ class CompareTab(QWidget):
         self.references.disconnect_layers()
         self.run.cancel()
         self._remove_picture()
+        self._follow_colours(None)
 
     def _make_run(self) -> AnyJob:
         prediction, reference = self.prediction, self.reference
@@ -93,6 +96,8 @@ class CompareTab(QWidget):
         layer = compared.reference.layer
         unit = compared.reference.units
         self.table.show_table(compared.table, lambda label: hex_colour(layer, label), unit)
+        self._follow_colours(layer)
+        self.legend.setText(_legend())
         self.actions.refresh()
         self._remove_picture()
         if self.with_picture.isChecked() and layer in self._viewer.layers:
@@ -100,6 +105,22 @@ class CompareTab(QWidget):
         mean = compared.table["dice"].mean()
         score = "There is nothing to compare" if mean != mean else f"Mean Dice {mean:.3f}"
         self._message.done(f"{score}; HD95 and ASSD are in {unit}.")
+
+    def _follow_colours(self, layer: Labels | None) -> None:
+        """Show the classes in the table in the colours that a layer has on the canvas."""
+        if self._coloured is not None:
+            self._coloured.events.colormap.disconnect(self._on_colours)
+        self._coloured = layer
+        if layer is not None:
+            layer.events.colormap.connect(self._on_colours)
+
+    def _on_colours(self, event: Any = None) -> None:
+        self.table.viewport().update()
+
+    def _on_picture_colours(self, event: Any = None) -> None:
+        if self.picture is not None:
+            shown = [hex_colour(self.picture, value) for value in (1, 2, 3)]
+            self.legend.setText(_legend(shown))
 
     def _show_picture(self, compared: Compared) -> None:
         from napari.layers import Labels
@@ -119,6 +140,7 @@ class CompareTab(QWidget):
         )
         layer.editable = False
         self.picture = layer
+        layer.events.colormap.connect(self._on_picture_colours)
         self._viewer.add_layer(layer)
 
     def _remove_picture(self) -> None:
@@ -178,9 +200,9 @@ class CompareTab(QWidget):
             getattr(self._viewer.layers.events, event).connect(self._on_layers)
 
 
-def _legend() -> str:
+def _legend(colours: Sequence[str] = COLOURS) -> str:
     meanings = ("only in the prediction", "only in the reference", "another class")
-    marks = zip(COLOURS, meanings, strict=True)
+    marks = zip(colours, meanings, strict=True)
     # A line breaks between the marks, not inside of what one says.
     return " &nbsp; ".join(
         f'<span style="color:{colour}">■</span>&nbsp;' + text.replace(" ", "&nbsp;")

@@ -1,7 +1,8 @@
 """Programs that paint into watched labels until they are killed: run by `test_journal`.
 
-Arguments: a folder, and how many seconds after its first stroke each program is killed. The one with number n keeps
-its journal in the folder n, and writes a checksum of the labels after every stroke to n.txt.
+Arguments: a folder, and how many seconds after its first stroke each program is killed. The one
+with number n keeps its journal in the folder n, and writes a checksum of the labels after every
+stroke to n.txt.
 """
 
 from __future__ import annotations

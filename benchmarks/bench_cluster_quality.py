@@ -39,6 +39,10 @@ WAYS: dict[str, dict[str, str | int]] = {
     "k-means, 2, focused": {"method": "kmeans", "focus": "dark"},
     "S3-Net, focused": {"method": "s3net", "focus": "dark"},
     "S3-Net improved, focused": {"method": "s3net-improved", "focus": "dark"},
+    "Otsu, lesion": {"method": "otsu", "focus": "lesion"},
+    "k-means, 2, lesion": {"method": "kmeans", "focus": "lesion"},
+    "S3-Net, lesion": {"method": "s3net", "focus": "lesion"},
+    "S3-Net improved, lesion": {"method": "s3net-improved", "focus": "lesion"},
 }
 BASELINES = ("k-means, 2", "k-means, 2, focused")
 RESAMPLES = 10_000

@@ -10,7 +10,9 @@ iteration is printed.
 Where the time goes: the gradient of dilated depthwise kernels is put together from 3 × 3 ones, the
 only size oneDNN vectorises; a dilated convolution is a plain one of interleaved sub-images;
 sampling is a gather, and its gradient one of the samples sorted by pixel; terms without a
-gradient are left out. With the sampling frozen, which is the default, its positions are found once.
+gradient are left out; 1 × 1 convolutions take an image's rows as images. With the sampling frozen
+its positions are found once; with the depthwise kernels frozen too, which is the default, their
+gradient is not computed.
 
 Run with ``python benchmarks/bench_s3net.py``.
 """
@@ -32,7 +34,11 @@ from napari_medseg.engine.cluster_losses import spatial_inconsistency
 from napari_medseg.engine.s3net_fit import FitSettings, fit
 from napari_medseg.nets.s3net import S3Net
 
-TARGETS = {"as published, all trained": 3.0, "default, sampling frozen": 5.0}
+MODES = {
+    "as published, all trained": (3.0, {"freeze_sampling": False, "freeze_kernels": False}),
+    "sampling frozen": (None, {"freeze_sampling": True, "freeze_kernels": False}),
+    "default, sampling and kernels frozen": (5.0, {}),
+}
 
 
 def image_of(size: int) -> Tensor:
@@ -94,9 +100,9 @@ def textbook_fit(net: S3Net, image: Tensor) -> Callable[[], np.ndarray]:
     return iteration
 
 
-def candidate_fit(net: S3Net, image: Tensor, frozen: bool) -> Callable[[], np.ndarray]:
+def candidate_fit(net: S3Net, image: Tensor, frozen: dict[str, bool]) -> Callable[[], np.ndarray]:
     """Give one iteration of the package's own loop."""
-    job = fit(net, image, FitSettings(iterations=10_000, enough=1, freeze_sampling=frozen))
+    job = fit(net, image, FitSettings(iterations=10_000, enough=1, **frozen))
     return lambda: next(job).labels
 
 
@@ -105,10 +111,11 @@ def fresh(size: int) -> S3Net:
     return S3Net(size=(size, size)).train()
 
 
-def compare(title: str, target: float, image: Tensor, chosen: argparse.Namespace) -> None:
+def compare(title: str, image: Tensor, chosen: argparse.Namespace) -> None:
+    target, frozen = MODES[title]
     labels: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
     textbook = textbook_fit(fresh(chosen.size), image)
-    candidate = candidate_fit(fresh(chosen.size), image, frozen="frozen" in title)
+    candidate = candidate_fit(fresh(chosen.size), image, frozen)
     comparison = timing.alternate(
         lambda: labels[0].append(textbook()),
         lambda: labels[1].append(candidate()),
@@ -125,10 +132,12 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--clock", choices=("cpu", "wall"), default="cpu")
+    parser.add_argument("--only", help="those whose name has this in it")
     chosen = parser.parse_args()
     image = image_of(chosen.size)
-    for title, target in TARGETS.items():
-        compare(title, target, image, chosen)
+    for title in MODES:
+        if chosen.only is None or chosen.only in title:
+            compare(title, image, chosen)
 
 
 if __name__ == "__main__":

@@ -186,3 +186,23 @@ def test_refuses_options_that_cannot_be_used(options, message):
 def test_refuses_arrays_that_are_no_image(shape):
     with pytest.raises(ValueError, match="shape"):
         cluster(np.zeros(shape), "kmeans")
+
+
+@pytest.mark.parametrize("method", ["kmeans", "otsu"])
+def test_a_lesion_is_told_from_reddened_skin_and_may_touch_the_edge(method):
+    """Redness changes green, not blue; melanin takes blue away."""
+    skin = np.full((40, 60, 3), (230, 180, 160), np.uint8)
+    skin[:, 45:] = (200, 90, 150)
+    inside = np.zeros((40, 60), bool)
+    inside[0:22, 18:36] = True
+    skin[inside] = (190, 130, 60)
+    labels = cluster(skin, method, focus="lesion").labels
+    found = labels == np.bincount(labels[inside]).argmax()
+    assert 2 * (found & inside).sum() / (found.sum() + inside.sum()) > 0.9
+
+
+def test_the_improved_variant_keeps_the_shape_of_the_image():
+    image, _ = lesion(40, 80)
+    options = ClusterOptions("s3net-improved", size=64, iterations=1)
+    steps = METHODS["s3net-improved"](options).steps(image.astype(np.float32) / 255)
+    assert next(steps).labels.shape == (32, 64)

@@ -39,6 +39,7 @@ def test_follows_the_published_program_step_by_step(golden, shared, name):
         meta["w_at"],
         iterations=4,
         freeze_sampling=False,
+        freeze_kernels=False,
     )
     image = torch.from_numpy(values["in_image"])
     job = fit(net, image, settings)
@@ -105,7 +106,7 @@ def test_the_input_is_prepared_as_published(golden, shared):
         pytest.skip("the published example image is not there")
     with Image.open(file) as image:
         plane = np.asarray(image.convert("RGB"), np.float32) / 255
-    found = published_input(plane, 48).numpy()
+    found = published_input(plane, (48, 48)).numpy()
     assert np.abs(found - golden("s3_preprocess")["out_x"]).max() <= 1.01 / 255
 
 

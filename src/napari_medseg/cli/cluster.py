@@ -39,10 +39,14 @@ class LookFor(StrEnum):
     none = "none"
     dark = "dark"
     bright = "bright"
+    lesion = "lesion"
 
 
 Seed = Annotated[int, typer.Option(min=0, help="Of everything drawn at random.")]
-Focus = Annotated[LookFor, typer.Option(help="Look for something dark or bright inside the image.")]
+Focus = Annotated[
+    LookFor,
+    typer.Option(help="Look for something dark or bright inside the image, or a lesion on skin."),
+]
 Clusters = Annotated[int, typer.Option(min=2, max=64, help="Clusters of k-means.")]
 Enough = Annotated[
     int,
@@ -59,7 +63,9 @@ Size = Annotated[
 Sampling = Annotated[
     bool,
     typer.Option(
-        "--train-sampling", help="Train S3-Net's sampling too, as published.", rich_help_panel=_FINE
+        "--train-sampling",
+        help="Train S3-Net's sampling and kernels too, as published.",
+        rich_help_panel=_FINE,
     ),
 ]
 StopAfter = Annotated[

@@ -33,10 +33,10 @@ class ClusterOptions:
         term of its later description. ``"kmeans"``, ``"otsu"``: by the pixels' values alone.
     seed : int
         Of everything drawn at random; the same seed gives the same labels on the same computer.
-    focus : {"none", "dark", "bright"}
+    focus : {"none", "dark", "bright", "lesion"}
         Whether something dark or bright inside the image is looked for: then its middle
         is emphasised, colour is left out, and pieces that touch its edge become clusters of
-        their own.
+        their own. A lesion is something dark on skin, seen in blue light; it may touch the edge.
     clusters : int
         Clusters of k-means.
     enough : int
@@ -46,8 +46,8 @@ class ClusterOptions:
     size : int
         S3-Net works at this many pixels squared.
     train_sampling : bool
-        Train the offsets and masks of S3-Net's deformable convolution too, as published: half as
-        slow again, for the same label map but for one pixel in a thousand.
+        Train everything in S3-Net, as published: also the offsets and masks of its deformable
+        convolution and its depthwise kernels, which hardly move. Slower by half.
     stop_after : int
         Give each plane the clusters that it has after so many iterations, unfinished, as pressing
         Cancel does; 0 for not at all.
@@ -282,7 +282,7 @@ def _presented(
 ) -> NDArray[np.uint8]:
     """Give the clusters their numbers and bring them to the plane's resolution."""
     labels = step.labels
-    if step.last and focus != "none":
+    if step.last and focus in ("dark", "bright"):
         labels = set_edge_apart(labels)
     grey = GREY(plane)
     numbered = numbered_by_brightness(labels, resize(grey, (labels.shape[0], labels.shape[1])))

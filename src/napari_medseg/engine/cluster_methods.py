@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from napari_medseg.engine.cluster import ClusterOptions
 
 _CHANNELS = 64
+_NARROWEST = 32
 _NOISE = 1 / 64
 """Blur of a focused k-means or Otsu, as a share of the longer side."""
 
@@ -91,16 +92,22 @@ class SelfFitted:
 
         options = self._options
         device = choose_device(options.device)
-        image = published_input(emphasise_middle(plane, options.focus), options.size)
+        seen = emphasise_middle(plane, options.focus)
+        if options.focus == "lesion":
+            seen = _blurred(seen)
+        improved = options.method == "s3net-improved"
+        size = _kept_aspect(plane, options.size) if improved else (options.size, options.size)
+        image = published_input(seen, size)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(options.seed)
-            net = S3Net(3, _CHANNELS, 2, (options.size, options.size)).to(device)
+            net = S3Net(3, _CHANNELS, 2, size).to(device)
             localiser = LocalisationNet(_CHANNELS).to(device)
         settings = replace(
-            IMPROVED if options.method == "s3net-improved" else PUBLISHED,
+            IMPROVED if improved else PUBLISHED,
             iterations=options.iterations,
             enough=options.enough,
             freeze_sampling=not options.train_sampling,
+            freeze_kernels=not options.train_sampling,
         )
         iterations = fit(net, image.to(device), settings, localiser)
         while True:
@@ -112,19 +119,19 @@ class SelfFitted:
             yield StepLabels(step.labels, step.iteration + 1)
 
 
-def published_input(plane: NDArray[np.float32], size: int) -> Tensor:
-    """Prepare a plane as the published program does: blue first, 8 bit, stretched to a square.
+def published_input(plane: NDArray[np.float32], size: tuple[int, int]) -> Tensor:
+    """Prepare a plane as the published program does: blue first, 8 bit, stretched to a size.
 
     Parameters
     ----------
     plane : ndarray of float32, shape (H, W) or (H, W, 3)
         Values of [0, 1] and beyond, red first.
-    size : int
-        Height and width that the net works at.
+    size : tuple of int
+        Height and width that the net works at; square in the published program.
 
     Returns
     -------
-    Tensor of float32, shape (1, 3, size, size)
+    Tensor of float32, shape (1, 3, H, W)
         Resized bicubically and rounded to 1/255, values in [0, 1] as far as those of `plane` are.
     """
     import torch
@@ -133,7 +140,7 @@ def published_input(plane: NDArray[np.float32], size: int) -> Tensor:
     colours = np.repeat(plane[..., None], 3, -1) if plane.ndim == 2 else plane[..., ::-1]
     tensor = torch.from_numpy(np.ascontiguousarray(colours)).permute(2, 0, 1)[None]
     low, high = min(0.0, float(plane.min())), max(1.0, float(plane.max()))
-    small = F.interpolate(tensor, (size, size), mode="bicubic")
+    small = F.interpolate(tensor, size, mode="bicubic")
     return (small.clamp(low, high) * 255).round() / 255
 
 
@@ -144,6 +151,13 @@ METHODS: dict[str, Callable[[ClusterOptions], Method]] = {
     "otsu": PixelValues,
 }
 """All methods by name."""
+
+
+def _kept_aspect(plane: NDArray[np.float32], longer: int) -> tuple[int, int]:
+    """Give the size in the plane's own shape, but never too narrow for the localisation net."""
+    height, width = plane.shape[:2]
+    scale = longer / max(height, width)
+    return max(_NARROWEST, round(height * scale)), max(_NARROWEST, round(width * scale))
 
 
 def _blurred(plane: NDArray[np.float32]) -> NDArray[np.float32]:

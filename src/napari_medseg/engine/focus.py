@@ -14,15 +14,17 @@ from scipy import ndimage
 
 from napari_medseg.engine.colour import GREY
 
-Focus = Literal["none", "dark", "bright"]
-FOCUSES: tuple[Focus, ...] = ("none", "dark", "bright")
+Focus = Literal["none", "dark", "bright", "lesion"]
+FOCUSES: tuple[Focus, ...] = ("none", "dark", "bright", "lesion")
 
 _GAIN = 1.5
 """How much the middle of an edge changes, in standard deviations of the image's brightness."""
+_LESION_GAIN = 1.0
+_BLUE = 2
 
 
 def emphasise_middle(
-    plane: NDArray[np.float32], focus: Focus, gain: float = _GAIN
+    plane: NDArray[np.float32], focus: Focus, gain: float | None = None
 ) -> NDArray[np.float32]:
     """Make the surroundings brighter, to look for something dark, or darker, for something bright.
 
@@ -34,11 +36,13 @@ def emphasise_middle(
     Parameters
     ----------
     plane : ndarray of float32, shape (H, W) or (H, W, C)
-        The image.
-    focus : {"none", "dark", "bright"}
-        What is looked for; ``"none"`` changes nothing.
-    gain : float
-        Standard deviations added in the middle of each edge; twice as many in the corners.
+        The image, red first.
+    focus : {"none", "dark", "bright", "lesion"}
+        What is looked for; ``"none"`` changes nothing. A lesion is something dark in blue light,
+        which melanin absorbs and the redness of skin does not.
+    gain : float, optional
+        Standard deviations added in the middle of each edge; twice as many in the corners. By
+        default 1.5, and 1 for a lesion.
 
     Returns
     -------
@@ -48,10 +52,13 @@ def emphasise_middle(
     """
     if focus == "none":
         return plane
-    brightness = GREY(plane)
+    lesion = focus == "lesion"
+    brightness = plane[..., _BLUE] if lesion and plane.ndim == 3 else GREY(plane)
+    if gain is None:
+        gain = _LESION_GAIN if lesion else _GAIN
     rows, cols = (np.linspace(-1, 1, length, dtype=np.float32) for length in plane.shape[:2])
     distance = rows[:, None] ** 2 + cols**2
-    change = (gain if focus == "dark" else -gain) * brightness.std() * distance
+    change = (-gain if focus == "bright" else gain) * brightness.std() * distance
     return (brightness + change).astype(np.float32)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import torch
@@ -41,28 +42,34 @@ class DepthwiseConv2d(nn.Conv2d):
         """Convolve `x` (B, C, H, W); the shape stays."""
         if x.device.type != "cpu" or torch.compiler.is_compiling():
             return super().forward(x)
-        step = self.dilation[0]
-        y = _Depthwise.apply(_to_phases(x, step), self.weight, self.bias)
-        return _from_phases(y, step, x.shape)
+        y: Tensor = _Depthwise.apply(x, self.weight, self.bias, self.dilation[0])
+        return y
 
 
 class _Depthwise(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        ctx.save_for_backward(x, weight)
-        return F.conv2d(x, weight, bias, padding=weight.shape[-1] // 2, groups=x.shape[1])
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, step: int) -> Tensor:
+        phases = _to_phases(x, step)
+        ctx.save_for_backward(phases, weight)
+        ctx.step, ctx.shape = step, x.shape
+        y = F.conv2d(phases, weight, bias, padding=weight.shape[-1] // 2, groups=x.shape[1])
+        return _from_phases(y, step, x.shape)
 
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
-        grad = upstream[0].contiguous(memory_format=torch.channels_last)
-        needs_x, needs_weight, needs_bias = ctx.needs_input_grad
+        grad = _to_phases(upstream[0], ctx.step)
+        needs_x, needs_weight, needs_bias, _ = ctx.needs_input_grad
+        of_x = None
+        if needs_x:
+            turned = weight.flip(2, 3)
+            of_x = F.conv2d(grad, turned, padding=weight.shape[-1] // 2, groups=x.shape[1])
+            of_x = _from_phases(of_x, ctx.step, ctx.shape)
         return (
-            F.conv2d(grad, weight.flip(2, 3), padding=weight.shape[-1] // 2, groups=x.shape[1])
-            if needs_x
-            else None,
+            of_x,
             _weight_gradient(x, grad, weight) if needs_weight else None,
-            grad.sum((0, 2, 3)) if needs_bias else None,
+            upstream[0].sum((0, 2, 3)) if needs_bias else None,
+            None,
         )
 
 
@@ -112,15 +119,24 @@ def _to_phases(x: Tensor, step: int) -> Tensor:
     """Sort the pixels into ``step ** 2`` sub-images, each every `step`-th row and column."""
     if step == 1:
         return x.contiguous(memory_format=torch.channels_last)
-    height, width = x.shape[2:]
-    x = F.pad(x, (0, -width % step, 0, -height % step))
-    x = x.permute(0, 2, 3, 1).unflatten(2, (-1, step)).unflatten(1, (-1, step))
-    return x.permute(0, 2, 4, 1, 3, 5).flatten(0, 2).permute(0, 3, 1, 2)
+    batch, channels, height, width = x.shape
+    out = x.new_empty(batch, step, step, -(-height // step), -(-width // step), channels)
+    for i, j in product(range(step), repeat=2):
+        part = x[:, :, i::step, j::step].permute(0, 2, 3, 1)
+        out[:, i, j, : part.shape[1], : part.shape[2]] = part
+        out[:, i, j, part.shape[1] :] = 0
+        out[:, i, j, :, part.shape[2] :] = 0
+    return out.flatten(0, 2).permute(0, 3, 1, 2)
 
 
 def _from_phases(y: Tensor, step: int, shape: torch.Size) -> Tensor:
     """Put sub-images back into images of `shape`."""
     if step == 1:
         return y
-    y = y.permute(0, 2, 3, 1).unflatten(0, (-1, step, step)).permute(0, 3, 1, 4, 2, 5)
-    return y.flatten(3, 4).flatten(1, 2)[:, : shape[2], : shape[3]].permute(0, 3, 1, 2)
+    batch, channels, height, width = shape
+    out = y.new_empty(batch, height, width, channels)
+    phases = y.permute(0, 2, 3, 1).unflatten(0, (batch, step, step))
+    for i, j in product(range(step), repeat=2):
+        part = out[:, i::step, j::step]
+        part.copy_(phases[:, i, j, : part.shape[1], : part.shape[2]])
+    return out.permute(0, 3, 1, 2)

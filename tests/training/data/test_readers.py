@@ -158,9 +158,14 @@ def test_equal_names_in_two_parts_stay_two_cases(tmp_path: Path) -> None:
     assert all(name.startswith("test_") for name in dataset.test)
 
 
-def test_classes_and_spacing_come_from_the_description(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "labels", [small.CLASSES, {"1": "disc", "2": "square"}], ids=["by name", "by value"]
+)
+def test_classes_and_spacing_come_from_the_description(
+    labels: dict[str, object], tmp_path: Path
+) -> None:
     small.folders(tmp_path)
-    content = {"name": "Discs", "labels": small.CLASSES, "spacing": [0.5, 0.25]}
+    content = {"name": "Discs", "labels": labels, "spacing": [0.5, 0.25]}
     (tmp_path / "dataset.json").write_text(json.dumps(content))
     dataset = read_dataset(tmp_path)
     assert dataset.class_names == ("background", "disc", "square")

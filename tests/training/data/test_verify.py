@@ -119,7 +119,7 @@ def test_names_in_a_split_without_an_image_are_told(tmp_path: Path) -> None:
     content = {"train": names[:3], "val": [*names[3:5], "gone"]}
     (tmp_path / "split.json").write_text(json.dumps(content))
     found = problems(tmp_path)
-    assert "names 1 cases of which there is no image: gone" in found[0].sentence
+    assert "names 1 case without an image: gone" in found[0].sentence
     assert f"{names[5]} is in no list of the split" in found[1].sentence
 
 
@@ -136,4 +136,4 @@ def test_the_command_lists_problems_and_says_by_its_exit_how_it_went(
     assert main(["verify-data", str(tmp_path)]) == 2
     said = capsys.readouterr()
     assert f"error: {name}: {name}.png cannot be read" in said.out
-    assert "1 errors and 0 warnings" in said.err
+    assert "1 error and 0 warnings" in said.err

@@ -46,12 +46,16 @@ def run(options: argparse.Namespace) -> None:
     count = Counter(problem.severity for problem in problems)
     if count["error"]:
         raise DatasetError(
-            f"{count['error']} errors and {count['warning']} warnings: mend the errors before "
-            "training."
+            f"{_counted(count['error'], 'error')} and {_counted(count['warning'], 'warning')}: "
+            "mend the errors before training."
         )
     folds = folds_of(dataset)
     for number, fold in enumerate(folds):
         print(f"fold {number}: {len(fold.train)} to train on, {len(fold.val)} to validate on")
     if options.folds:
         write_folds(options.folds, folds)
-    print(f"No errors, {count['warning']} warnings.")
+    print(f"No errors, {_counted(count['warning'], 'warning')}.")
+
+
+def _counted(n: int, word: str) -> str:
+    return f"{n} {word}" if n == 1 else f"{n} {word}s"

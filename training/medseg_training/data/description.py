@@ -89,7 +89,7 @@ def read_any_json(file: Path) -> Any:
 
 
 def classes_by_value(labels: Mapping[str, Any]) -> dict[int, str]:
-    """Turn nnU-Net's ``labels`` {name: value} round.
+    """Turn nnU-Net's ``labels`` {name: value} round; those of the Decathlon are that already.
 
     Raises
     ------
@@ -97,6 +97,8 @@ def classes_by_value(labels: Mapping[str, Any]) -> dict[int, str]:
         Where a class is a region of several values, or pixels are to be ignored: neither can be
         trained on here.
     """
+    if labels and all(k.isdecimal() and isinstance(v, str) for k, v in labels.items()):
+        return {0: "background"} | {int(value): name for value, name in labels.items()}
     classes: dict[int, str] = {}
     for name, value in labels.items():
         if not isinstance(value, int):

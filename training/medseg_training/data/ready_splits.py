@@ -94,7 +94,7 @@ def _known(splits: ReadySplits, names: set[str]) -> ReadySplits:
         findings.append(
             Problem(
                 "",
-                f"The split names {len(missing)} cases of which there is no image: "
+                f"The split names {len(missing)} case{'s' * (len(missing) > 1)} without an image: "
                 f"{', '.join(missing[:5])}{' ...' if len(missing) > 5 else ''}.",
             )
         )

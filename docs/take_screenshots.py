@@ -36,13 +36,16 @@ def heart() -> None:
 
 
 def skin() -> None:
-    """Segment colour photographs, in the light theme."""
+    """Segment colour photographs, in the light theme, and adapt to them."""
     tour = Tour("skin_lesions", theme="light")
     for plane in (3, 1, 6):
         tour.add_example(plane)
     tour.go_to(4)
     tour.press(tour.dock.jobs.plane)
     tour.picture(IMAGES / "by-example-6-photo.png")
+    tour.dock.reject()
+    tour.press(tour.dock.jobs.adapt)
+    tour.picture(IMAGES / "by-example-7-adapted.png")
     tour.close()
 
 

@@ -28,7 +28,7 @@ from napari_medseg.engine.support import SupportSet
 MEMBERS = 3
 ROUNDS = 5
 STEPS_PER_ROUND = 24
-PATIENCE = 2
+PATIENCE = 3
 """Rounds after which the fit ends if the nets got no better on the held-out examples."""
 
 WORTH = 0.01
@@ -232,7 +232,7 @@ class _Choice:
     shares: tuple[Shares, ...]
     gain: Gain
     by_nets: float
-    """Sum over classes of the Dice by the best mixture that the nets have a part in."""
+    """Sum over classes of the Dice that the nets reach alone, to see whether they still learn."""
 
     @property
     def before(self) -> float:
@@ -261,8 +261,8 @@ def _choose(album: Album, opinions: Opinions, without_nets: bool = False) -> _Ch
             ]
         )
         means = scores.mean(1)
-        with_nets = [mean for mean, share in zip(means, tried, strict=True) if share.needs_nets]
-        by_nets.append(float(max(with_nets, default=0.0)))
+        alone = [mean for mean, share in zip(means, tried, strict=True) if share.is_nets_alone]
+        by_nets.append(float(max(alone, default=0.0)))
         best = int(means.argmax())
         if means[best] - means[0] <= WORTH:
             best = 0

@@ -41,6 +41,11 @@ class Shares:
         """Whether the fitted nets have a say."""
         return self.fitted + self.unaided > 0
 
+    @property
+    def is_nets_alone(self) -> bool:
+        """Whether nobody else has a say."""
+        return self.needs_nets and self.in_context + self.alike == 0
+
     def mix(self, opinions: Opinions) -> NDArray[np.float32]:
         """Give the weighted mean of the opinions."""
         mean: NDArray[np.float32] = (

@@ -102,6 +102,8 @@ def _arguments(step: Step) -> dict[str, Any]:
     decided = step.decided
     chosen = {name: decided[name] for name in _OPTIONS[step.method] if name in decided}
     chosen["device"] = step.parameters.get("device", "auto")
+    if step.parameters.get("adaptation"):
+        chosen["adapt"] = True
     if step.parameters.get("tile"):
         chosen["tile"] = step.parameters["tile"][0]
     if step.is_cleaned:

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from medseg_training.data.augment import AugmentOptions
+from medseg_training.data.augment_options import AugmentOptions
 from medseg_training.data.batches import Batch, PlaneBatches
 from medseg_training.data.planes import Plane
 from napari_medseg.nets.unet import UNet

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from medseg_training.data.augment import AugmentOptions
+from medseg_training.data.augment_options import AugmentOptions
 
 Positive = Annotated[float, Field(gt=0)]
 

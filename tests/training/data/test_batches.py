@@ -9,7 +9,8 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from medseg_training.data.augment import AugmentOptions, augment
+from medseg_training.data.augment import augment
+from medseg_training.data.augment_options import AugmentOptions
 from medseg_training.data.batches import PlaneBatches
 from medseg_training.data.dataset import read_dataset
 from medseg_training.data.photometric import photometric

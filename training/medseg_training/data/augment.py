@@ -8,33 +8,14 @@ that resumed and distributed trainings see what one process in one go would have
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from pydantic import Field, model_validator
 from torch import Tensor
 
-from medseg_training.data.geometric import GeometricOptions, geometric
-from medseg_training.data.photometric import PhotometricOptions, photometric
-from medseg_training.data.presets import preset
+from medseg_training.data.augment_options import AugmentOptions
+from medseg_training.data.geometric import geometric
+from medseg_training.data.photometric import photometric
 
 _GEOMETRY, _LOOKS = 0, 1
-
-
-class AugmentOptions(GeometricOptions, PhotometricOptions):
-    """Everything that is changed at random; without options nothing is.
-
-    `preset` names a published or proven set of values (`medseg_training.data.presets`), of which
-    single ones can be changed beside it.
-    """
-
-    preset: str = Field(default="none", description="A set of values to begin with.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _take_preset(cls, given: Any) -> Any:
-        if not isinstance(given, dict):
-            return given
-        return preset(given.get("preset", "none")) | given
 
 
 def augment(

@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from medseg_training.data.augment import AugmentOptions, augment
+from medseg_training.data.augment import augment
+from medseg_training.data.augment_options import AugmentOptions
 from medseg_training.data.dataset import DatasetError
 from medseg_training.data.planes import Plane
 

@@ -3,60 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
 from torch import Tensor
 
-Chance = Annotated[float, Field(ge=0, le=1)]
-
-
-class GeometricOptions(BaseModel):
-    """Changes of place; each has the chance with which it happens to an image.
-
-    Lengths are parts of the image's side, angles degrees.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    flip_horizontal: Annotated[Chance, Field(description="Chance: mirror left and right.")] = 0.0
-    flip_vertical: Annotated[Chance, Field(description="Chance: mirror top and bottom.")] = 0.0
-    quarter_turns: Annotated[
-        Chance, Field(description="Chance: turn by a multiple of 90 degrees, then mirror one axis.")
-    ] = 0.0
-    rotate: Annotated[Chance, Field(description="Chance: turn by any angle.")] = 0.0
-    rotate_degrees: Annotated[
-        float, Field(ge=0, le=180, description="Largest angle, either way.")
-    ] = 15.0
-    rotate_whole_degrees: bool = Field(default=False, description="Only whole degrees.")
-    rotate_unless_turned: bool = Field(
-        default=False, description="Spare images that got a quarter turn."
-    )
-    scale: Annotated[Chance, Field(description="Chance: zoom in or out.")] = 0.0
-    scale_range: tuple[PositiveFloat, PositiveFloat] = Field(
-        default=(0.8, 1.25), description="Smallest and largest zoom."
-    )
-    shift: Annotated[Chance, Field(description="Chance: move.")] = 0.0
-    shift_by: Annotated[
-        float, Field(ge=0, le=0.5, description="Furthest, as a part of the side.")
-    ] = 0.1
-    elastic: Annotated[Chance, Field(description="Chance: bend smoothly.")] = 0.0
-    elastic_by: Annotated[
-        float, Field(ge=0, le=0.2, description="Largest displacement, as a part of the side.")
-    ] = 0.03
-    elastic_nodes: Annotated[
-        int, Field(ge=4, le=32, description="Points along a side that are moved.")
-    ] = 5
-    interpolation: Literal["bilinear", "nearest"] = Field(
-        default="bilinear", description="Of the image; masks are always nearest."
-    )
-    outside: Literal["zeros", "border", "reflection"] = Field(
-        default="reflection", description="What comes in from beyond the edge."
-    )
+from medseg_training.data.augment_options import GeometricOptions
 
 
 def geometric(

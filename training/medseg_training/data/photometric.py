@@ -3,71 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 from torch import Tensor
 
-from medseg_training.data.geometric import Chance
+from medseg_training.data.augment_options import PhotometricOptions
 
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in every image library
 _WIDEST = 7
-
-
-class PhotometricOptions(BaseModel):
-    """Changes of looks in the order in which they happen, each with its chance for an image.
-
-    Brightness, contrast and saturation are multiplied by 1 plus or minus up to their value, hue is
-    turned by up to its part of the circle; these four happen together, with the chance `jitter`.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    jitter: Annotated[
-        Chance, Field(description="Chance: change brightness, contrast, saturation and hue.")
-    ] = 0.0
-    brightness: Annotated[
-        float, Field(ge=0, le=1, description="Factor 1 plus or minus up to this.")
-    ] = 0.0
-    contrast: Annotated[
-        float, Field(ge=0, le=1, description="Factor 1 plus or minus up to this.")
-    ] = 0.0
-    saturation: Annotated[
-        float, Field(ge=0, le=1, description="Factor 1 plus or minus up to this.")
-    ] = 0.0
-    hue: Annotated[
-        float, Field(ge=0, le=0.5, description="Largest turn, as a part of the circle.")
-    ] = 0.0
-    greyscale: Annotated[Chance, Field(description="Chance: take the colours away.")] = 0.0
-    gamma: Annotated[Chance, Field(description="Chance: brighten or darken the middle tones.")] = (
-        0.0
-    )
-    gamma_range: tuple[PositiveFloat, PositiveFloat] = Field(
-        default=(0.7, 1.5), description="Smallest and largest exponent."
-    )
-    blur: Annotated[Chance, Field(description="Chance: blur.")] = 0.0
-    blur_sigma: tuple[PositiveFloat, PositiveFloat] = Field(
-        default=(0.5, 1.0), description="Smallest and largest, in pixels."
-    )
-    blur_along: Literal["both", "vertical"] = Field(
-        default="both", description="Both axes, or the columns alone as ConDSeg's code has it."
-    )
-    noise: Annotated[Chance, Field(description="Chance: add noise.")] = 0.0
-    noise_sd: Annotated[
-        float, Field(ge=0, le=1, description="Largest standard deviation; the image is 0 to 1.")
-    ] = 0.05
-    holes: Annotated[
-        Chance, Field(description="Chance: black out rectangles, in the image alone.")
-    ] = 0.0
-    hole_count: tuple[PositiveInt, PositiveInt] = Field(
-        default=(1, 10), description="Fewest and most."
-    )
-    hole_side: tuple[float, float] = Field(
-        default=(0.03, 0.125), description="Smallest and largest, as a part of the side."
-    )
 
 
 def photometric(

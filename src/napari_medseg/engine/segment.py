@@ -30,7 +30,7 @@ from napari_medseg.zoo.specs import InputSpec
 
 Steps = Generator[Progress, None, None]
 
-__all__ = ["SegmentOptions", "segment", "segment_job"]
+__all__ = ["SegmentOptions", "runner_for", "segment", "segment_job"]
 
 
 def segment_job(
@@ -43,6 +43,7 @@ def segment_job(
     value_range: ValueRange | None = None,
     previews: bool = False,
     stop: threading.Event | None = None,
+    runner: NetRunner | None = None,
 ) -> Job:
     """Segment an image or a volume with a pretrained model, yielding progress.
 
@@ -66,6 +67,9 @@ def segment_job(
         Whether planes are shown as they are finished, although probabilities are not kept.
     stop : threading.Event, optional
         Set by another thread to end the job in the middle of a step, with `Stopped`.
+    runner : NetRunner, optional
+        Of `runner_for` the same options, kept from the image before, so that the weights are read
+        only once; `stop` is then the one that it was made with.
 
     Yields
     ------
@@ -90,7 +94,7 @@ def segment_job(
     spec = InputSpec.of(card)
     volume = input_planes(image, spec, axis=axis, rgb=rgb, value_range=value_range)
     order = volume.checked_order(planes)
-    runner = NetRunner(card, _settings(options), stop)
+    runner = runner or NetRunner(card, _settings(options), stop)
     canvas = Canvas(volume, runner.output, options.threshold, options.keep_probabilities, previews)
     run = _Run(volume, runner, canvas, order)
     yield from run.tiled() if spec.fit == "tile" else run.resized()
@@ -101,6 +105,17 @@ def segment_job(
     parameters = options.as_dict() | found
     made = made_from(volume, order, "segment", card.name, parameters, card.sha256)
     return canvas.segmentation(("background", *card.classes), options.post, made)
+
+
+def runner_for(options: SegmentOptions) -> NetRunner:
+    """Load the model of some options, to segment many images with it; see `segment_job`.
+
+    Raises
+    ------
+    ValueError
+        With one sentence, where the model or an option cannot be used.
+    """
+    return NetRunner(check_options(options), _settings(options))
 
 
 def segment(

@@ -300,8 +300,11 @@ def test_the_commands_print_and_write(
     model: ModelCard, data: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder, root, out = str(model.folder), str(data.root), str(tmp_path / "out")
-    assert main(["evaluate", folder, root, "--json", "--out", out]) == 0
+    results = tmp_path / "results.json"
+    given = ["evaluate", folder, root, "--json", "--out", out, "--results", str(results)]
+    assert main(given) == 0
     printed = json.loads(capsys.readouterr().out)
+    assert "held-out test cases" in json.loads(results.read_text(encoding="utf-8"))["protocol"]
     assert printed["dice"]["bright"]["n"] == 6
     assert (tmp_path / "out" / "report.html").is_file()
     assert main(["compare-models", folder, folder, root, "--out", out]) == 0

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from napari_medseg.engine.results import Progress
+from napari_medseg.io.atomic import atomic_write
 
 if TYPE_CHECKING:
-    from medseg_training.evaluation.scoring import EvaluationOptions
+    from medseg_training.evaluation.scoring import Evaluation, EvaluationOptions
+    from medseg_training.evaluation.statistics import Summary
 
 Result = TypeVar("Result")
 
@@ -22,6 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", help="a model of the zoo, or a model or run folder")
     add_data(parser)
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    parser.add_argument(
+        "--results", type=Path, help="write the figures here (JSON), for the card: export --results"
+    )
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
@@ -57,33 +62,48 @@ def run(options: argparse.Namespace) -> None:
     """
     from medseg_training.data.dataset import read_dataset
     from medseg_training.evaluation.matching import choose_cases, find_model
-    from medseg_training.evaluation.report import summaries, write_evaluation
+    from medseg_training.evaluation.report import results_for_card, write_evaluation
     from medseg_training.evaluation.scoring import evaluate_job
 
     card = find_model(options.model)
     dataset = read_dataset(options.data, options.kind)
     chosen = choose_cases(dataset, options.split, options.fold, options.splits)
     evaluation = followed(evaluate_job(card, dataset, chosen, options_of(options)))
+    _print(evaluation, as_json=options.json)
+    if options.results:
+        text = json.dumps(results_for_card(evaluation), indent=2, ensure_ascii=False) + "\n"
+        atomic_write(options.results, lambda file: file.write_text(text, encoding="utf-8"))
+    for name, reason in evaluation.failures:
+        print(f"not measured: {name}: {reason}", file=sys.stderr)
+    if options.out:
+        for path in write_evaluation(options.out, evaluation):
+            print(f"wrote {path}", file=sys.stderr)
+
+
+def as_json_values(summary: Summary) -> dict[str, float | None]:
+    """Give a summary as values JSON can hold; what is not defined is null."""
+    return {key: None if value != value else value for key, value in vars(summary).items()}
+
+
+def _print(evaluation: Evaluation, *, as_json: bool) -> None:
+    from medseg_training.evaluation.report import summaries
+
+    card, chosen = evaluation.card, evaluation.chosen
     found = summaries(evaluation)
-    if options.json:
+    if as_json:
         content = {
-            measure: {name: vars(summary) for name, summary in by_class.items()}
+            measure: {name: as_json_values(summary) for name, summary in by_class.items()}
             for measure, by_class in found.items()
         }
         print(json.dumps({"model": card.name, "cases": chosen.title, **content}, indent=2))
     else:
-        print(f"{card.title} on {chosen.title} of {dataset.name}")
+        print(f"{card.title} on {chosen.title} of {evaluation.dataset}")
         for name in found["dice"]:
             dice, hd95 = found["dice"][name], found["hd95"][name]
             print(
                 f"  {name:24s} Dice {dice.mean:.4f} ± {dice.sd:.4f} (95 % {dice.low:.4f} to "
                 f"{dice.high:.4f})  HD95 {hd95.mean:.2f}  n {dice.n}, undefined {dice.undefined}"
             )
-    for name, reason in evaluation.failures:
-        print(f"not measured: {name}: {reason}", file=sys.stderr)
-    if options.out:
-        for path in write_evaluation(options.out, evaluation):
-            print(f"wrote {path}", file=sys.stderr)
 
 
 def options_of(options: argparse.Namespace) -> EvaluationOptions:

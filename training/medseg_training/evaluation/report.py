@@ -89,10 +89,25 @@ def headline(found: dict[str, dict[str, Summary]], classes: Sequence[str]) -> di
 
 
 def _body(evaluation: Evaluation, title: str) -> Iterator[str]:
-    card, found = evaluation.card, summaries(evaluation)
-    head = headline(found, evaluation.class_names)
-    cases = evaluation.table["case"].nunique()
-    unit = _unit(evaluation.table)
+    found, classes = summaries(evaluation), evaluation.class_names
+    yield from _head(evaluation, title, headline(found, classes))
+    yield "<h2>By class</h2>"
+    yield _table(found, evaluation, _unit(evaluation.table))
+    yield "<h2>Every case</h2>"
+    wide = by_case(evaluation.table, "dice", classes)
+    rows = [(name, wide[name].to_numpy(float)) for name in classes]
+    yield charts.strips(rows, 0.0, 1.0, "Dice: dots are cases, boxes quartiles with the median")
+    yield from _gallery("Worst cases", evaluation.worst, classes)
+    yield from _gallery("Best cases", evaluation.best, classes)
+    yield "<details class=cases><summary>The figures of every case</summary>"
+    yield _case_table(evaluation.table)
+    yield "</details>"
+    yield from _foot(evaluation)
+
+
+def _head(evaluation: Evaluation, title: str, head: dict[str, Summary]) -> Iterator[str]:
+    """Give the title, the figures that matter most, and what must not be overlooked."""
+    card, table = evaluation.card, evaluation.table
     yield f"<h1>{escape(title)}</h1>"
     yield page.paragraph(
         f"Model {card.name}, version {card.version}, weights {card.sha256[:12]} · "
@@ -103,8 +118,8 @@ def _body(evaluation: Evaluation, title: str) -> Iterator[str]:
         [
             (page.number(head["dice"].mean), _what("mean Dice", evaluation)),
             (page.interval(head["dice"].low, head["dice"].high), _interval(head["dice"])),
-            (page.number(head["hd95"].mean, 1), f"mean HD95 in {unit}"),
-            (f"{cases}", f"cases of {evaluation.table['patient'].nunique()} patients"),
+            (page.number(head["hd95"].mean, 1), f"mean HD95 in {_unit(table)}"),
+            (f"{table['case'].nunique()}", f"cases of {table['patient'].nunique()} patients"),
         ]
     )
     if evaluation.chosen.caution:
@@ -113,17 +128,10 @@ def _body(evaluation: Evaluation, title: str) -> Iterator[str]:
         yield page.note(f"{name} could not be measured: {reason}")
     for name in _absent(evaluation):
         yield page.note(f"No reference shows {name}: its Dice is 0 wherever the model finds any.")
-    yield "<h2>By class</h2>"
-    yield _table(found, evaluation, unit)
-    yield "<h2>Every case</h2>"
-    wide = by_case(evaluation.table, "dice", evaluation.class_names)
-    rows = [(name, wide[name].to_numpy(float)) for name in evaluation.class_names]
-    yield charts.strips(rows, 0.0, 1.0, "Dice: dots are cases, boxes quartiles with the median")
-    yield from _gallery("Worst cases", evaluation.worst, evaluation.class_names)
-    yield from _gallery("Best cases", evaluation.best, evaluation.class_names)
-    yield "<details class=cases><summary>The figures of every case</summary>"
-    yield _case_table(evaluation.table)
-    yield "</details>"
+
+
+def _foot(evaluation: Evaluation) -> Iterator[str]:
+    """Say how it was measured, and under which terms the model may be used."""
     yield "<h2>How it was measured</h2>"
     yield page.paragraph(
         "Every case was segmented as the app does it, at its own resolution, and compared with its "
@@ -133,6 +141,7 @@ def _body(evaluation: Evaluation, title: str) -> Iterator[str]:
         "size is a part of the reference's. " + empty_rule(evaluation.options.official),
         "small soft",
     )
+    card = evaluation.card
     for line in (card.licence and f"Terms of the model: {card.licence}", card.citation):
         if line:
             yield page.paragraph(line, "small soft")

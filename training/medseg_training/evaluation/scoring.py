@@ -16,8 +16,9 @@ from medseg_training.data.files import LoadedCase, load_case
 from medseg_training.evaluation.matching import Chosen, ClassMatch, EvaluationError, match_classes
 from medseg_training.evaluation.pictures import CasePicture, Gallery, picture_of
 from napari_medseg.engine.compare import compare
+from napari_medseg.engine.net_runner import NetRunner
 from napari_medseg.engine.results import Progress, finished
-from napari_medseg.engine.segment import SegmentOptions, segment_job
+from napari_medseg.engine.segment import SegmentOptions, runner_for, segment_job
 from napari_medseg.io.errors import ReadError
 from napari_medseg.zoo.cards import ModelCard
 
@@ -136,34 +137,35 @@ def evaluate_job(
 
     options = options or EvaluationOptions()
     match = match_classes(card, dataset, options.classes, merge=options.merge)
+    asked = SegmentOptions(
+        card, device=options.device, flips=options.flips, keep_probabilities=False
+    )
+    runner, total = runner_for(asked), len(chosen.names)
     gallery = Gallery(options.pictures)
     rows: list[dict[str, Any]] = []
     failures: list[tuple[str, str]] = []
     for done, name in enumerate(chosen.names):
-        yield Progress(done, len(chosen.names), f"Measuring {name}")
+        yield Progress(done, total, f"Measuring {name}")
         try:
             case = load_case(dataset, dataset.case(name))
-            found = yield from _segmented(card, case, options, done, len(chosen.names))
+            found = yield from _segmented(case, asked, runner, done, total)
         except (ReadError, DatasetError) as error:
             failures.append((name, str(error)))
             continue
-        prediction, reference = match.of_model[found], match.of_data[_labels(case)]
-        scored = _rows(case, prediction, reference, match, options.official)
-        patient = dataset.case(name).patient
-        rows += [{"case": name, "patient": patient, **row} for row in scored]
+        pair = match.of_model[found], match.of_data[_labels(case)]
+        scored = _rows(case, dataset.case(name).patient, *pair, match, options.official)
+        rows += scored
         dice = _mean([row["dice"] for row in scored])
-        gallery.offer(name, dice, partial(picture_of, case, prediction, reference))
-    yield Progress(len(chosen.names), len(chosen.names), "Done")
+        gallery.offer(name, dice, partial(picture_of, case, *pair))
+    yield Progress(total, total, "Done")
     if not rows:
-        reasons = "; ".join(reason for _, reason in failures[:3])
-        raise EvaluationError(f"No case could be measured: {reasons}")
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
+        raise EvaluationError(f"No case could be measured: {'; '.join(r for _, r in failures[:3])}")
     return Evaluation(
         card,
         dataset.name,
         chosen,
         match.names[1:],
-        table,
+        pd.DataFrame(rows, columns=list(COLUMNS)),
         options,
         gallery.worst(),
         gallery.best(),
@@ -182,14 +184,11 @@ def volume_of(pixels: int, spacing: Sequence[float], units: str) -> tuple[float,
 
 
 def _segmented(
-    card: ModelCard, case: LoadedCase, options: EvaluationOptions, done: int, total: int
+    case: LoadedCase, asked: SegmentOptions, runner: NetRunner, done: int, total: int
 ) -> Generator[Progress, None, NDArray[np.unsignedinteger]]:
     """Segment a case; a progress for each plane or tile, so that Cancel works within a case."""
     image, rgb = case.as_given
-    asked = SegmentOptions(
-        card, device=options.device, flips=options.flips, keep_probabilities=False
-    )
-    job = segment_job(image, asked, rgb=rgb)
+    job = segment_job(image, asked, rgb=rgb, runner=runner)
     while True:
         try:
             step = next(job)
@@ -207,6 +206,7 @@ def _labels(case: LoadedCase) -> NDArray[np.uint8]:
 
 def _rows(
     case: LoadedCase,
+    patient: str,
     prediction: NDArray[np.uint8],
     reference: NDArray[np.uint8],
     match: ClassMatch,
@@ -220,6 +220,8 @@ def _rows(
         wanted, _ = volume_of(int(row["reference_pixels"]), spacing, units)
         rows.append(
             {
+                "case": case.name,
+                "patient": patient,
                 "class": row["name"],
                 **{measure: float(row[measure]) for measure in MEASURES},
                 "distance_unit": _distance_unit(units, official),

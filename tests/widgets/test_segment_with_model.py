@@ -228,7 +228,7 @@ def test_cancel_keeps_what_is_done_as_a_proposal(
     dock.viewer.dims.set_current_step(0, 3)
     click(qtbot, dock.runs.volume)
     qtbot.waitUntil(lambda: dock.case.proposal is not None, timeout=120_000)
-    assert "wait, cancel, or accept this plane" in dock.answers.panel.accept_button.toolTip()
+    assert "wait, or cancel" in dock.answers.panel.accept_button.toolTip()
     with qtbot.waitSignal(dock.runs.volume.ended, timeout=30_000):
         click(qtbot, dock.runs.volume)
         cancelled.set()

@@ -41,7 +41,8 @@ class CardDraft:
     @property
     def verdict(self) -> str:
         """Say whether every entry of the file has its place in the net."""
-        report, size = self.found.report, ", ".join(map(str, self.found.net_options.values()))
+        report, options = self.found.report, self.found.net_options
+        size = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in options.items())
         net = f"{self.found.net} ({size})" if size else self.found.net
         if report.fits:
             return f"✓ All {report.fitting:,} entries of the file fit {net}."

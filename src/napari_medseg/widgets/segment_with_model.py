@@ -144,6 +144,8 @@ class SegmentWithModel(QWidget):
         card = self.cards.chosen
         self.zoo.show_model(card)
         self.options.show_model(card)
+        if self.message.kind == "hint" and self.case.proposal is None:
+            self._tell_first_step()
         self.refresh()
 
     def _on_image(self) -> None:

@@ -62,7 +62,7 @@ class ModelAnswers(QWidget):
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
-        self._case, self._stack = case, stack
+        self._viewer, self._case, self._stack = viewer, case, stack
         self._message, self._writing = message, writing
         self._card: ModelCard | None = None
         self._running = False
@@ -170,6 +170,10 @@ class ModelAnswers(QWidget):
             adopt_classes(self._case, proposal.class_names, proposal.values)
 
     def _tell(self, changed: int) -> None:
+        layer = self.view.layer
+        if layer is not None:
+            # New labels have become the active layer, but the next click and key are for the rest.
+            self._viewer.layers.selection.active = layer
         if changed:
             text = f"{changed:,} pixels written into your labels. Ctrl+Z takes it back."
             self._message.done(text)
@@ -200,7 +204,11 @@ class ModelAnswers(QWidget):
         self.setVisible(proposal is not None)
 
     def _why_not_yet(self) -> str:
-        return "Cleaning up: wait a moment." if self.cleaner.is_behind else ""
+        if not self.cleaner.is_behind:
+            return ""
+        if self._running:
+            return "It is cleaned up when all planes are there: wait, or cancel."
+        return "Cleaning up: wait a moment."
 
     def _on_proposal(self) -> None:
         self.cleaner.refresh()
@@ -214,6 +222,7 @@ class ModelAnswers(QWidget):
             if values != proposal.values:
                 proposal.set_values(values)
                 self._case.proposal_changed.emit()
+        self.refresh()
 
     def _on_threshold(self, _: float) -> None:
         self.live.leave_automatic()

@@ -194,6 +194,19 @@ class TrainerOptions(Part):
     """Write curves for TensorBoard, too."""
 
 
+class CardOptions(Part):
+    """What the model's card will say beside what the training itself knows."""
+
+    modalities: tuple[str, ...] = ()
+    """Kinds of images, such as "X-ray" or "dermoscopy"."""
+    description: str = ""
+    """What the model is for."""
+    not_for: str = ""
+    """What it must not be used for, after the sentence that every card has."""
+    licence: str = ""
+    """Terms of the weights, as the data's licences allow."""
+
+
 class RunConfig(Part):
     """Everything that decides a segmentation training."""
 
@@ -216,6 +229,7 @@ class RunConfig(Part):
     schedule: ScheduleOptions = ScheduleOptions()
     start: StartOptions = StartOptions()
     trainer: TrainerOptions = TrainerOptions()
+    card: CardOptions = CardOptions()
 
     @model_validator(mode="after")
     def _some_net(self) -> RunConfig:

@@ -17,7 +17,7 @@ from medseg_training.export.files import ExportError, read_json
 from medseg_training.run_folder import FACTS_FILE, METRICS_FILE
 from medseg_training.schema import DataOptions, RunConfig
 from napari_medseg.io.atomic import atomic_folder
-from napari_medseg.zoo.architectures import NETS
+from napari_medseg.zoo.architectures import known_nets
 from napari_medseg.zoo.cards import CARD_FILE, ModelCard
 from napari_medseg.zoo.checkpoints import check_classes
 from napari_medseg.zoo.published import RESEARCH_ONLY
@@ -43,7 +43,7 @@ def export_segmentation(
     The card's input description is the one that the training prepared its images after.
     """
     facts = read_json(run / FACTS_FILE)
-    if facts["net"] not in NETS:
+    if facts["net"] not in known_nets():
         raise ExportError(
             f"The app knows no net {facts['net']!r}, so it could not run this model; its weights "
             f"are in {run / 'checkpoints' / checkpoints.BEST}."
@@ -51,6 +51,7 @@ def export_segmentation(
     weights, step = checkpoints.load_trained(run / "checkpoints")
     content = to_safetensors({key: _stored(value, half) for key, value in weights.items()})
     sigmoid = nets.facts_of(config.net).sigmoid
+    stated = _stated(config) | fields
     card = ModelCard(
         name=name or _plain_name(run.resolve().name),
         title=title or config.title or f"{facts['net']} trained on {facts['dataset']}",
@@ -63,11 +64,9 @@ def export_segmentation(
         classes=tuple(facts["classes"]),
         input=input_entry(config.data, facts),
         output={"activation": "sigmoid" if sigmoid else "softmax"},
-        not_for=fields.pop("not_for", RESEARCH_ONLY),
-        citation=fields.pop("citation", config.citation),
         training=_training(config, facts, step, note),
         results=dict(results or _validation(run, config)),
-        **fields,
+        **stated,
     )
     check_classes(card)
     if not all(bool(torch.isfinite(v).all()) for v in weights.values() if v.is_floating_point()):
@@ -137,6 +136,18 @@ def _written(card: ModelCard, content: bytes, folder: Path) -> ModelCard:
         may_replace=lambda target: (target / CARD_FILE).exists(),
     )
     return replace(card, folder=path)
+
+
+def _stated(config: RunConfig) -> dict[str, Any]:
+    """Give what the recipe says for the card."""
+    card = config.card
+    return {
+        "citation": config.citation,
+        "modalities": card.modalities,
+        "description": card.description,
+        "not_for": f"{RESEARCH_ONLY} {card.not_for}".strip(),
+        "licence": card.licence,
+    }
 
 
 def _stored(value: torch.Tensor, half: bool) -> torch.Tensor:

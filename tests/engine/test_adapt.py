@@ -96,10 +96,16 @@ def test_the_same_seed_gives_the_same_nets(ambiguous: SupportSet) -> None:
 
 def test_a_single_example_is_adapted_to_without_a_gain_being_claimed() -> None:
     support = SupportSet().add(*ring_plane(0))
+    image = ring_plane(9)[0]
+    asked = segment_by_example(image, support, **{**vars(FINDS), "adapt": True})
+    assert asked.provenance.parameters["adaptation"] is None, "only a person can judge it"
     adaptation = finished(adapt_job(support, FINDS))
     assert adaptation.gain is None
     assert len(adaptation.members) == 1
     assert "cannot be measured" in in_words(adaptation)
+    support.adaptation = adaptation
+    kept = segment_by_example(image, support, **vars(FINDS))
+    assert kept.provenance.parameters["adaptation"]["gain"] is None
 
 
 def test_classes_and_colours(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -173,8 +173,8 @@ def in_words(adaptation: Adaptation) -> str:
     gain = adaptation.gain
     if gain is None:
         return (
-            "Adapted. With a single example the gain cannot be measured: "
-            "look at a prediction before you keep it."
+            "Adapted. With a single example the gain cannot be measured, and it may harm: "
+            "keep it, predict a plane, and discard it if that is worse."
         )
     if not adaptation.is_worth_it:
         return (

@@ -89,7 +89,8 @@ def adapter_for(
 
     An adaptation that the support set carries is used if it belongs to these very examples and
     this model; with ``options.adapt is True`` one is made where there is none, and kept for the
-    next call.
+    next call. From a single example none is made, as nobody could say whether it helps: only a
+    person who has looked at it can keep one.
 
     Parameters
     ----------
@@ -104,10 +105,9 @@ def adapter_for(
         return None
     adaptation = support.adaptation
     if adaptation is None or not belongs_to(adaptation, support, prepared):
-        if options.adapt != "kept":
-            adaptation = yield from _made_now(support, options, prepared, total)
-        else:
+        if options.adapt == "kept" or len(support) == 1:
             return None
+        adaptation = yield from _made_now(support, options, prepared, total)
     if not adaptation.is_worth_it:
         return None
     key = ("adapter", adaptation.sha256, str(prepared.predictor.device))

@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 
 from medseg_training.schema import NetOptions
-from napari_medseg.zoo.architectures import NETS, build_net
+from napari_medseg.zoo.architectures import build_net, known_nets
 from napari_medseg.zoo.specs import InputSpec
 
 
@@ -89,12 +89,12 @@ def build(name: str, options: Mapping[str, Any]) -> nn.Module:
     NetError
         When there is no such net, or it does not take these options.
     """
-    if name in NETS:
+    if name in known_nets():
         return build_net(name, options)
     module, separator, member = name.partition(":")
     if not separator:
         raise NetError(
-            f"There is no net {name!r} (net.name): choose one of {', '.join(FACTS)}, or name a "
+            f"There is no net {name!r} (net.name): choose one of {_choice()}, or name a "
             "class of an installed package as module:Class."
         )
     try:
@@ -116,3 +116,8 @@ def divided(
     for name, parameter in net.named_parameters():
         (inside if encoder and name.startswith(encoder) else outside).append(parameter)
     return inside, outside
+
+
+def _choice() -> str:
+    """Give the nets that segment by themselves; an in-context net has recipes of its own."""
+    return ", ".join(name for name in known_nets() if name != "UniverSeg")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import stat
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -33,19 +37,37 @@ class StopRequest:
         self._asked = False
         self._file.unlink(missing_ok=True)
 
-    def listen(self) -> None:
+    @contextmanager
+    def listening(self) -> Iterator[None]:
         """Listen for SIGTERM, SIGINT and the line "stop" on standard input, where it is a pipe."""
 
         def ask(_signal: int, _frame: FrameType | None) -> None:
             self._asked = True
 
-        signal.signal(signal.SIGTERM, ask)
-        signal.signal(signal.SIGINT, ask)
-        if sys.stdin is not None and not sys.stdin.closed and not sys.stdin.isatty():
-            threading.Thread(target=self._read_input, daemon=True).start()
+        before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+        source = _pipe()
+        if source is not None:
+            threading.Thread(target=self._read, args=(source,), daemon=True).start()
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
-    def _read_input(self) -> None:
-        for line in sys.stdin:
-            if line.strip() == "stop":
+    def _read(self, source: int) -> None:
+        # Below Python's buffers, whose locks a thread that waits would hold when the program ends.
+        text = b""
+        while chunk := os.read(source, 1024):
+            text += chunk
+            if b"stop" in text.splitlines():
                 self._asked = True
                 return
+
+
+def _pipe() -> int | None:
+    """Give standard input where it is a pipe; a terminal or nothing at all is not listened to."""
+    try:
+        number = sys.stdin.fileno()
+        return number if stat.S_ISFIFO(os.fstat(number).st_mode) else None
+    except (AttributeError, OSError, ValueError):
+        return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
+from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
 from napari_medseg.zoo.cards import CardError
@@ -20,6 +21,15 @@ NETS: dict[str, str] = {
 }
 """Module that holds each net, under a class of the same name."""
 
+ENTRY_POINTS = "napari_medseg.nets"
+"""Group of entry points by which installed packages add nets of their own, each under its name."""
+
+
+def known_nets() -> tuple[str, ...]:
+    """Give the names of all nets: those of this package, then those of others."""
+    others = {point.name for point in entry_points(group=ENTRY_POINTS)} - NETS.keys()
+    return (*NETS, *sorted(others))
+
 
 def build_net(net: str, options: Mapping[str, Any] | None = None) -> nn.Module:
     """Build a net with fresh weights.
@@ -27,7 +37,7 @@ def build_net(net: str, options: Mapping[str, Any] | None = None) -> nn.Module:
     Parameters
     ----------
     net : str
-        A key of `NETS`.
+        One of `known_nets`.
     options : mapping, optional
         Arguments of its constructor, as the card gives them.
 
@@ -36,10 +46,21 @@ def build_net(net: str, options: Mapping[str, Any] | None = None) -> nn.Module:
     CardError
         If the net is unknown, or does not take these options.
     """
-    if net not in NETS:
-        raise CardError(f"This version knows no net named {net!r}; it knows {', '.join(NETS)}.")
-    constructor = getattr(import_module(NETS[net]), net)
+    if net not in known_nets():
+        raise CardError(
+            f"This version knows no net named {net!r}; it knows {', '.join(known_nets())}."
+        )
     try:
-        return constructor(**dict(options or {}))
+        return _constructor(net)(**dict(options or {}))
     except (TypeError, ValueError) as error:
         raise CardError(f"The net {net} cannot be built as its card says: {error}.") from error
+
+
+def _constructor(net: str) -> Any:
+    if net in NETS:
+        return getattr(import_module(NETS[net]), net)
+    (point,) = entry_points(group=ENTRY_POINTS, name=net)
+    try:
+        return point.load()
+    except (ImportError, AttributeError) as error:
+        raise CardError(f"The net {net} of another package cannot be imported: {error}.") from error

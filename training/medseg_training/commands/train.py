@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from medseg_training.in_context.recipe import Recipe
     from medseg_training.schema import RunConfig
 
-DESCRIPTION = "Values are changed by section.key=value, written as in TOML."
+DESCRIPTION = (
+    "Values are changed by section.key=value, written as in TOML. Behind torchrun write "
+    "--run-folder instead of --run, which torchrun takes for one of its own."
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("recipe", nargs="?", help="a TOML recipe, or the name of one (see recipes)")
     parser.add_argument("changes", nargs="*", metavar="section.key=value", help="changed values")
     where = parser.add_mutually_exclusive_group()
-    where.add_argument("--run", type=Path, help="run folder; default runs/RECIPE-TIME")
+    where.add_argument(
+        "--run", "--run-folder", type=Path, help="run folder; default runs/RECIPE-TIME"
+    )
     where.add_argument("--resume", type=Path, metavar="RUN", help="go on with this run folder")
     parser.add_argument(
         "--init-from", metavar="MODEL", help="begin with these weights (start.model)"
@@ -45,6 +50,7 @@ def run(options: argparse.Namespace) -> None:
         When the training failed; the last checkpoint is untouched.
     """
     from medseg_training.distributed import joined, local_device
+    from medseg_training.run_lock import LOCK_FILE
     from napari_medseg.engine.devices import choose_device
 
     config = _config(options)
@@ -60,6 +66,10 @@ def run(options: argparse.Namespace) -> None:
     except Exception as error:
         if there or (folder / "events.jsonl").exists():
             _tell(folder, error)
+        else:  # nothing was begun, so nothing is left behind
+            with suppress(OSError):
+                (folder / LOCK_FILE).unlink(missing_ok=True)
+                folder.rmdir()
         raise
 
 
@@ -73,8 +83,8 @@ def _train(config: RunConfig | Recipe, folder: Path, processes: Processes, resum
             if resumes:
                 trainer.resume()
             trainer.stop.forget()
-            trainer.stop.listen()
-            trainer.fit()
+            with trainer.stop.listening():
+                trainer.fit()
         finally:
             trainer.method.close()
 

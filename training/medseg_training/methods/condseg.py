@@ -20,6 +20,7 @@ from medseg_training.methods.segmentation import (
     IGNORED,
     SegmentationMethod,
     SegmentationTask,
+    full_precision,
 )
 from medseg_training.schema import LossOptions
 
@@ -44,8 +45,8 @@ class _ConDSegMethod(SegmentationMethod):
 
     def supervised(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Give Dice and binary cross-entropy of the mask."""
-        probabilities = logits.float().sigmoid()
-        target, valid = _mask(labels)
+        probabilities = full_precision(logits).sigmoid()
+        target, valid = _mask(labels, probabilities)
         return dice_bce(probabilities * valid, target, double_sigmoid=self.as_published)
 
 
@@ -84,10 +85,10 @@ class ConDSegStageOne(_ConDSegMethod):
     def losses(self, batch: tuple[Tensor, Tensor, Tensor]) -> dict[str, Tensor]:
         """Give the losses of both looks and of their consistency."""
         first, second, labels = batch
-        target, valid = _mask(labels)
-        looks = [self.net(x).float() * valid for x in (first, second)]
+        looks = [full_precision(self.net(x)) for x in (first, second)]
+        target, valid = _mask(labels, looks[0])
         with torch.autocast(self.device.type, enabled=False):
-            return self._loss.parts(looks[0], looks[1], target)
+            return self._loss.parts(looks[0] * valid, looks[1] * valid, target)
 
 
 class ConDSegStageTwo(_ConDSegMethod):
@@ -102,14 +103,14 @@ class ConDSegStageTwo(_ConDSegMethod):
     def losses(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
         """Give the losses of the mask, of foreground and background, and of their overlap."""
         x, labels = batch
-        target, valid = _mask(labels)
-        maps = tuple(p.float() * valid for p in self.net(x))
+        mask, fg, bg, uc = (full_precision(p) for p in self.net(x))
+        target, valid = _mask(labels, mask)
+        maps = mask * valid, fg * valid, bg * valid, uc * valid
         with torch.autocast(self.device.type, enabled=False):
             # The background follows from the augmented target: the two never disagree.
             return self._loss.parts(maps, target, (1 - target) * valid)
 
 
-def _mask(labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Give the mask (B, 1, H, W) and where it counts, both 0 or 1 in float32."""
-    valid = (labels != IGNORED)[:, None].float()
-    return (labels == 1)[:, None].float(), valid
+def _mask(labels: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Give the mask (B, 1, H, W) and where it counts, both 0 or 1."""
+    return (labels == 1)[:, None].to(like.dtype), (labels != IGNORED)[:, None].to(like.dtype)

@@ -128,7 +128,7 @@ class SegmentationMethod(Method):
         picture = b""
         for batch in self.task.held_out:
             x, labels = self.prepared(batch)
-            logits = logits_of(net, x).float()
+            logits = full_precision(logits_of(net, x))
             losses.append((float(self.supervised(logits, labels)), len(x)))
             found = labels_of(logits, self.task.output)
             tally.add(batch.names, found, labels)
@@ -181,6 +181,11 @@ def logits_of(net: nn.Module, x: Tensor) -> Tensor:
     """Give the logits (B, K, H, W); nets with helpers for training give the mask alone."""
     logits: Tensor = getattr(net, "mask_logits", net)(x)
     return logits
+
+
+def full_precision(x: Tensor) -> Tensor:
+    """Give half precision as float32, in which losses are formed; others as they are."""
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
 def labels_of(logits: Tensor, output: OutputSpec) -> Tensor:

@@ -10,6 +10,7 @@ from medseg_training.methods.segmentation import (
     IGNORED,
     SegmentationMethod,
     SegmentationTask,
+    full_precision,
     logits_of,
 )
 from medseg_training.schema import LossOptions
@@ -36,7 +37,7 @@ class Supervised(SegmentationMethod):
     def supervised(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Give Dice and cross-entropy, weighed."""
         return dice_cross_entropy(
-            logits.float(),
+            full_precision(logits),
             labels,
             dice=self.loss.dice,
             cross_entropy=self.loss.cross_entropy,
@@ -49,5 +50,5 @@ class Supervised(SegmentationMethod):
         logits = logits_of(self.net, x)
         terms = {"segmentation": self.supervised(logits, labels)}
         if self.loss.boundary:
-            terms["boundary"] = self.loss.boundary * self._boundary(logits.float())
+            terms["boundary"] = self.loss.boundary * self._boundary(full_precision(logits))
         return terms

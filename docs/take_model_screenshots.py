@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-# napari's notices would cover the picture; neither choice must reach the user's own settings.
+# napari's notices would cover the picture; none of this must reach the user's own settings.
 os.environ["NAPARI_CONFIG"] = str(Path(tempfile.mkdtemp()) / "settings.yaml")
 os.environ["NAPARI_MEDSEG_MODELS"] = str(Path(tempfile.mkdtemp()) / "models")
 os.environ["NAPARI_MEDSEG_JOURNAL"] = str(Path(tempfile.mkdtemp()) / "unsaved")

@@ -34,7 +34,7 @@ def click(qtbot: QtBot, button: QAbstractButton) -> None:
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
 
 
-def press_and_wait(qtbot: QtBot, button: QAbstractButton, timeout: int = 60_000) -> None:
+def press_and_wait(qtbot: QtBot, button: QAbstractButton, timeout: int = 180_000) -> None:
     """Press a button that starts a job, and wait until the job is over."""
     with qtbot.waitSignal(button.ended, timeout=timeout):
         click(qtbot, button)

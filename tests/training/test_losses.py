@@ -9,7 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from medseg_training.losses import dice_bce_loss, soft_dice_loss
+from medseg_training.losses import (
+    BoundaryRefinement,
+    dice_bce_loss,
+    dice_cross_entropy,
+    soft_dice_loss,
+)
 
 
 def test_perfect_and_opposite_masks() -> None:
@@ -34,3 +39,44 @@ def test_soft_dice_and_its_gradient_equal_the_reference(shared: Path) -> None:
     assert float(loss.detach()) == pytest.approx(facts["cases"][0]["soft_dice_loss"], abs=1e-9)
     assert logits.grad is not None
     assert np.abs(logits.grad.numpy() - golden["f64_c0.grad"]).max() < 1e-9
+
+
+def test_dice_and_cross_entropy_are_monais() -> None:
+    pytest.importorskip("monai")
+    from medseg_training.losses import DiceCELoss
+
+    logits = torch.randn(3, 4, 9, 7, generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(3 * 9 * 7).view(3, 9, 7) % 4
+    theirs = DiceCELoss(
+        to_onehot_y=True,
+        softmax=True,
+        squared_pred=True,
+        batch=True,
+        smooth_nr=1e-5,
+        smooth_dr=1e-5,
+        lambda_dice=0.6,
+        lambda_ce=0.4,
+    )
+    assert dice_cross_entropy(logits, labels).item() == pytest.approx(
+        theirs(logits, labels[:, None]).item(), rel=1e-5
+    )
+
+
+def test_ignored_pixels_neither_teach_nor_count() -> None:
+    logits = torch.randn(2, 3, 6, 6, generator=torch.Generator().manual_seed(1))
+    labels = torch.arange(2 * 6 * 6).view(2, 6, 6) % 3
+    labels[:, :, 4:] = 255
+    kept = dice_cross_entropy(logits[..., :4], labels[..., :4])
+    assert dice_cross_entropy(logits, labels).item() == pytest.approx(kept.item(), rel=1e-5)
+    logits.requires_grad_()
+    dice_cross_entropy(logits, labels).backward()
+    assert logits.grad is not None
+    assert logits.grad[..., 4:].abs().sum() == 0
+
+
+def test_the_boundary_term_dislikes_what_is_thin(shared: Path) -> None:
+    wanted = np.load(shared / "golden" / "s3x_boundary_reading.npz")
+    logits = torch.from_numpy(wanted["in_logits"])
+    logits = logits if logits.dim() == 4 else logits[None]
+    found = BoundaryRefinement(alpha=1.0)(logits)
+    assert found.item() == pytest.approx(float(wanted["out_alpha1"]), rel=1e-4)

@@ -110,3 +110,72 @@ def test_the_published_nets_are_regularised_as_published(
 def test_features_that_were_never_filled_are_refused():
     with pytest.raises(ValueError, match="run the net inside tap_features"):
         SelfRegularization()(Features())
+
+
+def features_like_unets(height=24, width=40, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+
+    def maps(channels, factor):
+        shape = (2, channels, height // factor, width // factor)
+        return [torch.rand(shape, generator=generator).requires_grad_()]
+
+    encoder = [maps(16, 2), maps(32, 4), maps(64, 8)]
+    return Features(encoder, [maps(32, 4), maps(16, 2)], maps(8, 1)[0])
+
+
+def test_the_corrected_variant_is_the_same_at_every_step_also_for_rectangles():
+    features = features_like_unets()
+    loss = SelfRegularization(1.0, 1.0, seed=0, variant="corrected")
+    first = loss(features)
+    loss.reseed(99)
+    assert torch.equal(loss(features), first)
+    assert not torch.equal(SelfRegularization(1.0, 1.0, seed=0)(features), first)
+    first.backward()
+    assert all(stage[0].grad.abs().sum() > 0 for stage in features.encoder + features.decoder)
+    assert features.final.grad is None
+
+
+def test_the_corrected_variant_pairs_evenly_spaced_channels():
+    features = features_like_unets()
+    loss = SelfRegularization(1.0, 0.0, variant="corrected")
+    pairs = [(stage[0], features.final) for stage in features.decoder + features.encoder]
+    each = [
+        semantic_consistency(
+            maps, final, (list(range(0, maps.shape[1], maps.shape[1] // 8)), list(range(8)))
+        )
+        for maps, final in pairs
+    ]
+    assert loss.parts(features)["consistency"].item() == approx(sum(each).item() / 5, rel=1e-5)
+
+
+def test_the_two_terms_have_weights_of_their_own():
+    features = features_like_unets()
+    whole = SelfRegularization(1.0, 1.0, variant="corrected").parts(features)
+    parts = SelfRegularization(0.5, 0.0, variant="corrected").parts(features)
+    assert parts["consistency"].item() == approx(0.5 * whole["consistency"].item())
+    assert parts["distillation"].item() == 0 < whole["distillation"].item()
+
+
+def test_steps_draw_the_same_pairs_again_when_they_are_repeated():
+    features = features_like_unets()
+    loss = SelfRegularization(seed=3)
+    values = []
+    for step in (4, 5, 4):
+        loss.reseed(step)
+        values.append(loss(features).item())
+    assert values[0] == values[2] != values[1]
+
+
+def test_tokens_of_a_square_grid_are_taken_as_maps():
+    maps = features_like_unets(16, 16)
+    tokens = [[stage[0].flatten(2).transpose(1, 2)] for stage in maps.encoder]
+    loss = SelfRegularization(variant="corrected")
+    as_tokens = loss(Features(tokens, maps.decoder, maps.final))
+    assert as_tokens.item() == approx(loss(maps).item(), rel=1e-5)
+    with pytest.raises(ValueError, match="tap other modules"):
+        loss(Features([[torch.rand(1, 15, 8)]], [], maps.final))
+
+
+def test_the_gradient_of_the_distillation_is_that_of_its_definition():
+    features = torch.rand(2, 5, 3, 4, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(internal_distillation, features)

@@ -82,7 +82,9 @@ class _PairDistance(torch.autograd.Function):
         difference = features.index_select(1, first).sub_(features.index_select(1, second))
         ctx.save_for_backward(difference, first, second)
         ctx.shape = features.shape
-        return difference.float().square().mean()
+        # Squares of half precision overflow; wider numbers stay as they are.
+        wide = torch.promote_types(difference.dtype, torch.float32)
+        return difference.to(wide).square().mean()
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:

@@ -1,0 +1,97 @@
+"""Every recipe that ships can be used, and wrong ones are refused with the reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from medseg_training.in_context.recipe import Recipe
+from medseg_training.recipe_files import (
+    RecipeError,
+    build_recipe,
+    find_recipe,
+    read_config,
+    read_recipe,
+    recipe_names,
+)
+from medseg_training.schedules import Schedule
+from medseg_training.schema import RunConfig, ScheduleOptions
+
+NAMED = {"finetune": ["start.model=lungs"]}
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_a_shipped_recipe_is_valid_and_says_where_its_values_come_from(name: str) -> None:
+    path = find_recipe(name)
+    assert isinstance(read_recipe(path, NAMED.get(name, ())), RunConfig | Recipe)
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert lines[0].startswith("# ")
+    assert any(line.startswith("# Sources:") for line in lines)
+
+
+def test_values_are_changed_as_they_are_written_in_toml() -> None:
+    changes = ["data.root=/some where/Übung", "data.size=[64, 96]", "trainer.ema=0.9"]
+    config = read_recipe(find_recipe("unet"), changes)
+    assert isinstance(config, RunConfig)
+    assert config.data.root == "/some where/Übung"
+    assert config.data.size == (64, 96)
+    assert config.trainer.ema == 0.9
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ("trainer.epochs=0", "trainer.epochs: Input should be greater than 0"),
+        ("trainer.epoch=1", "trainer.epoch: Extra inputs are not permitted"),
+        ("net.name=", "name a net"),
+        ("kind=other", "none of segmentation, in-context"),
+        ("seed.a=1", "seed is no table"),
+        ("epochs", "section.key=value"),
+    ],
+)
+def test_wrong_values_are_refused_with_the_reason(change: str, sentence: str) -> None:
+    with pytest.raises(RecipeError, match=sentence):
+        read_recipe(find_recipe("unet"), [change])
+
+
+def test_files_that_are_none_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "bad.toml").write_text("a = [")
+    for path, sentence in (
+        (tmp_path / "bad.toml", "no valid TOML"),
+        (tmp_path / "none.toml", "cannot be read"),
+    ):
+        with pytest.raises(RecipeError, match=sentence):
+            read_recipe(path)
+    with pytest.raises(RecipeError, match="is this a run folder"):
+        read_config(tmp_path)
+
+
+def test_every_value_of_the_schema_has_a_sentence_or_speaks_for_itself() -> None:
+    schema = RunConfig.model_json_schema()
+    for part in ("DataOptions", "NetOptions", "SelfRegOptions", "StartOptions"):
+        fields = schema["$defs"][part]["properties"]
+        silent = [name for name, field in fields.items() if "description" not in field]
+        assert set(silent) <= {"scaling", "taps"}
+
+
+def test_a_start_has_one_source() -> None:
+    content = {"data": {"root": "a"}, "start": {"model": "a", "backbone": "b"}}
+    with pytest.raises(RecipeError, match="not from both"):
+        build_recipe(content)
+
+
+def test_the_schedules_of_the_papers() -> None:
+    poly = Schedule(ScheduleOptions(kind="poly"), 100)
+    assert [poly.factor(step) for step in (0, 50)] == pytest.approx([1.0, 0.5**0.9])
+    cosine = Schedule(ScheduleOptions(kind="cosine", warm_up=4), 100)
+    assert cosine.factor(0) == pytest.approx(0.25, abs=1e-3)
+    assert cosine.factor(50) == pytest.approx(0.5)
+    plateau = Schedule(ScheduleOptions(kind="plateau", patience=2), 100)
+    for loss in (1.0, 0.5, 0.6, 0.6, 0.6):
+        assert plateau.factor(0) == 1.0
+        plateau.observe(loss)
+    assert plateau.factor(0) == pytest.approx(0.1)
+    again = Schedule(ScheduleOptions(kind="plateau", patience=2), 100)
+    again.load_state_dict(plateau.state_dict())
+    assert again.factor(7) == pytest.approx(0.1)

@@ -1,0 +1,197 @@
+"""A training as a process: killed, stopped in three ways, locked, and shared by two."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from medseg_training import checkpoints
+from medseg_training.__main__ import main
+from medseg_training.run_lock import locked
+
+Process = subprocess.Popen[bytes]
+Launch = Callable[..., Process]
+
+SMALL = ("net.options={width=4}", "data.size=[32,32]", "trainer.batch_size=4")
+SMALL_SWIN = (
+    "net.options={channels=32, depths=[1,1,1,1], drop_path=0.0}",
+    "data.size=[32,32]",
+    "trainer.epochs=2",
+    "trainer.log_every=1",
+)
+
+
+def events(run: Path) -> list[dict[str, Any]]:
+    if not (run / "events.jsonl").exists():
+        return []
+    text = (run / "events.jsonl").read_text()
+    return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+
+
+def wait_for(run: Path, event: str, process: Process, count: int = 1) -> None:
+    for _ in range(4000):
+        if sum(e["event"] == event for e in events(run)) >= count:
+            return
+        assert process.poll() is None, "the run ended by itself"
+        time.sleep(0.05)
+    raise AssertionError(f"no {event} event")
+
+
+@pytest.fixture
+def launch() -> Iterator[Launch]:
+    started: list[Process] = []
+
+    def start(*words: str, processes: int = 1) -> Process:
+        program = ["-m", "medseg_training"]
+        if processes > 1:
+            many = f"--nproc-per-node={processes}"
+            program = ["-m", "torch.distributed.run", "--standalone", many, *program]
+        process = subprocess.Popen(
+            [sys.executable, *program, *words],
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+        assert process.stdin is not None
+        process.stdin.close()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_run_killed_anywhere_ends_as_if_it_had_not_been(
+    launch: Launch, image_folder: Path, tmp_path: Path
+) -> None:
+    words = ["train", "unet_selfreg", f"data.root={image_folder}", *SMALL]
+    words += ["trainer.epochs=4", "trainer.ema=0.9", "trainer.checkpoint_minutes=1e-6"]
+    whole = launch(*words, "--run", str(tmp_path / "whole"))
+    run = tmp_path / "killed"
+    process = launch(*words, "--run", str(run))
+    chance = random.Random(7)
+    for kill in range(2):
+        wait_for(run, "checkpoint", process, count=3 * (kill + 1))
+        time.sleep(chance.uniform(0, 0.1))
+        process.kill()
+        process.wait()
+        process = launch("train", "--resume", str(run))
+    assert [process.wait(), whole.wait()] == [0, 0]
+    ends = [checkpoints.load(tmp_path / name / "checkpoints") for name in ("whole", "killed")]
+    assert ends[0]["step"] == ends[1]["step"]
+    for part in ("net", "average"):
+        assert all(torch.equal(ends[0][part][key], ends[1][part][key]) for key in ends[0][part])
+    best = [
+        (tmp_path / n / "checkpoints" / checkpoints.BEST).read_bytes() for n in ("whole", "killed")
+    ]
+    assert best[0] == best[1]
+
+
+@pytest.mark.slow
+def test_sigterm_and_a_line_on_its_input_end_it_with_a_checkpoint(
+    launch: Launch, image_folder: Path, tmp_path: Path
+) -> None:
+    words = ["train", "unet", f"data.root={image_folder}", *SMALL, "trainer.epochs=100000"]
+    runs = [tmp_path / "signal", tmp_path / "input"]
+    signalled, told = (launch(*words, "--run", str(run)) for run in runs)
+    for run, process in zip(runs, (signalled, told), strict=True):
+        wait_for(run, "train", process)
+    signalled.send_signal(signal.SIGTERM)
+    assert told.stdin is not None
+    told.stdin.write(b"stop\n")
+    told.stdin.flush()
+    for run, process in zip(runs, (signalled, told), strict=True):
+        assert process.wait(60) == 0
+        assert events(run)[-1]["event"] == "stopped"
+        assert checkpoints.load(run / "checkpoints")["step"] == events(run)[-1]["step"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_two_processes_make_the_steps_of_one(
+    launch: Launch, image_folder: Path, tmp_path: Path
+) -> None:
+    words = ["train", "swin_unet", f"data.root={image_folder}", *SMALL_SWIN]
+    shared = launch(
+        *words, "trainer.batch_size=2", "--run-folder", str(tmp_path / "two"), processes=2
+    )
+    assert main([*words, "trainer.batch_size=4", "--run", str(tmp_path / "one")]) == 0
+    assert shared.wait(300) == 0
+    one, two = (checkpoints.load(tmp_path / name / "checkpoints")["net"] for name in ("one", "two"))
+    for key, value in one.items():
+        torch.testing.assert_close(two[key], value, rtol=1e-4, atol=1e-5)
+    losses = [
+        [e["loss"] for e in events(tmp_path / name) if e["event"] == "train"]
+        for name in ("one", "two")
+    ]
+    assert len(losses[0]) == 6
+    assert losses[1] == pytest.approx(losses[0], rel=0.2), "each process logs its own part"
+
+
+def test_the_command_says_in_one_sentence_what_is_wrong(
+    image_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    data = f"data.root={image_folder}"
+    assert main(["train", "no-such-recipe"]) == 2
+    assert main(["train", "unet", "trainer.epoch=3"]) == 2
+    assert main(["train"]) == 2
+    assert main(["train", "unet", f"data.root={tmp_path / 'nothing'}", "--run", str(run)]) == 2
+    assert main(["train", "finetune", data]) == 2
+    assert main(["train", "unet", data, "device=cuda:77", "--run", str(run)]) == 2
+    with locked(tmp_path / "busy"):
+        busy = ["train", "unet", data, *SMALL, "--run", str(tmp_path / "busy")]
+        assert main(busy) == 2
+    said = capsys.readouterr().err.splitlines()
+    expected = (
+        "There is no recipe 'no-such-recipe'",
+        "Recipe value trainer.epoch",
+        "Name a recipe",
+        "is no folder",
+        "start.model",
+        "no usable device",
+        "Another process is training",
+    )
+    assert len(said) == len(expected)
+    for line, part in zip(said, expected, strict=True):
+        assert part in line
+    assert not run.exists()
+    assert json.loads((tmp_path / "busy" / "events.jsonl").read_text())["event"] == "error"
+
+
+def test_a_run_is_not_begun_twice_but_gone_on_with(
+    image_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    words = ["train", "unet", f"data.root={image_folder}", *SMALL, "trainer.epochs=1"]
+    assert main([*words, "--dry-run"]) == 0
+    assert "Fitting one batch: loss" in capsys.readouterr().out
+    run.mkdir()
+    assert main([*words, "--run", str(run)]) == 0
+    (run / "STOP").touch()
+    assert main([*words, "--run", str(run)]) == 2
+    assert "--resume" in capsys.readouterr().err
+    assert main(["train", "--resume", str(run)]) == 0
+    assert not (run / "STOP").exists()
+    assert main(["export", str(run), "--to", str(tmp_path / "model"), "--name", "discs"]) == 0
+    assert main(["recipes"]) == 0
+    assert main(["recipes", "unet"]) == 0
+    said = capsys.readouterr().out
+    assert "discs:" in said
+    assert "condseg_stage2" in said
+    assert "[optimiser]" in said

@@ -15,7 +15,7 @@ from napari_medseg.cli import app
 from napari_medseg.engine.compare import compare
 from napari_medseg.engine.measure import measure
 from napari_medseg.io.geometry import Geometry
-from napari_medseg.io.labels import write_labels
+from napari_medseg.io.labels import read_labels, write_labels
 
 SPACING = (2.0, 0.5, 0.5)
 NAMES = ("background", "kidney", "tumour")
@@ -95,3 +95,23 @@ def test_wrong_requests_start_nothing(volume, tmp_path):
     assert run("measure", volume, "--csv", volume).exit_code == 2
     assert run("compare", volume, volume, "--csv", tmp_path / "no" / "folder.csv").exit_code == 2
     assert volume.read_bytes() == before
+
+
+def test_objects_that_touch_are_numbered_and_written_with_the_geometry(tmp_path):
+    rows, columns = np.indices((40, 60))
+    blobs = [np.hypot(rows - 20, columns - column) < 11 for column in (20, 38)]
+    source = write_labels(
+        tmp_path / "nuclei.ome.tif", np.uint8(blobs[0] | blobs[1]), Geometry((0.5, 0.5), units="um")
+    )
+    result = run("objects", source, "-o", tmp_path / "objects.ome.tif", "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["objects"] == 2
+    found = read_labels(tmp_path / "objects.ome.tif")
+    assert found.geometry.spacing == (0.5, 0.5)
+    assert sorted(np.unique(found.labels)) == [0, 1, 2]
+
+
+def test_objects_never_overwrite_what_they_were_made_from(volume):
+    result = run("objects", volume, "-o", volume)
+    assert result.exit_code == 2
+    assert "another name" in result.stderr

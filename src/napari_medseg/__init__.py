@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from napari_medseg.engine.cluster import cluster
     from napari_medseg.engine.compare import compare
     from napari_medseg.engine.measure import measure
+    from napari_medseg.engine.objects import split_objects
     from napari_medseg.engine.pick import pick_cluster
     from napari_medseg.engine.postprocess import PostProcess
     from napari_medseg.engine.results import Progress, Provenance, Segmentation
@@ -47,6 +48,7 @@ _HOME = {
     "read_image": "io.images",
     "segment": "engine.segment",
     "segment_by_example": "engine.by_example",
+    "split_objects": "engine.objects",
 }
 
 __all__ = [
@@ -66,6 +68,7 @@ __all__ = [
     "read_image",
     "segment",
     "segment_by_example",
+    "split_objects",
 ]
 
 try:

@@ -63,6 +63,19 @@ def test_the_table_is_what_the_python_call_gives(dock: MeasureAndCompare, qtbot:
     assert row == ["1", "kidney", "0.6"]
 
 
+def test_objects_get_numbers_and_rows_of_their_own(
+    dock: MeasureAndCompare, layer: Labels, viewer: Viewer, qtbot: QtBot
+) -> None:
+    press_and_wait(qtbot, dock.measure.number)
+    objects = dock.measure.chosen
+    assert objects.name == "truth, objects"
+    assert not layer.visible
+    np.testing.assert_array_equal(objects.data > 0, truth() > 0)
+    np.testing.assert_array_equal(objects.scale, SPACING)
+    press_and_wait(qtbot, dock.measure.run)
+    assert dock.measure.table.table["label"].tolist() == [1, 2]
+
+
 def test_a_row_leads_to_its_place_and_selects_its_label(
     dock: MeasureAndCompare, layer: Labels, qtbot: QtBot
 ) -> None:

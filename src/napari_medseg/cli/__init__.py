@@ -16,6 +16,7 @@ from napari_medseg.cli.cluster import cluster
 from napari_medseg.cli.export import export
 from napari_medseg.cli.measure import compare, measure
 from napari_medseg.cli.models import models
+from napari_medseg.cli.objects import objects
 from napari_medseg.cli.segment import segment
 from napari_medseg.cli.train import train
 from napari_medseg.cli.window import open_window
@@ -31,6 +32,7 @@ app.command("by-example")(by_example)
 app.command("cluster")(cluster)
 app.command("measure")(measure)
 app.command("compare")(compare)
+app.command("objects")(objects)
 app.command("export")(export)
 app.command(
     "train",

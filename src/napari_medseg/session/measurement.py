@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from napari_medseg.engine.classes import class_boxes
 from napari_medseg.engine.compare import compare_job, differences
 from napari_medseg.engine.measure import measure_job
+from napari_medseg.engine.objects import split_objects_job
 from napari_medseg.engine.results import Progress
 from napari_medseg.io.placement import geometry_of_labels, world_matrix
 from napari_medseg.session.history import KEY
@@ -101,6 +102,35 @@ class Measured:
     subject: Subject
     table: pd.DataFrame
     places: tuple[Place | None, ...]
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """The objects of a layer, each with a number of its own, on the layer's grid."""
+
+    layer: Labels
+    objects: NDArray[np.uint32]
+
+
+def objects_job(layer: Labels) -> Generator[Progress, None, Numbered]:
+    """Give each object of a labels layer a number, from a snapshot of it.
+
+    Raises
+    ------
+    ValueError
+        With one sentence, where the layer is no plane and no volume.
+    """
+    if len(shape_of(layer)) not in (2, 3):
+        raise ValueError("Objects are numbered in a plane or a volume; this layer has more axes.")
+    labels, spacing = np.array(full_resolution(layer)), _spacing_of(layer)[0]
+    return _numbering(layer, labels, spacing)
+
+
+def _numbering(
+    layer: Labels, labels: NDArray[np.integer], spacing: tuple[float, ...]
+) -> Generator[Progress, None, Numbered]:
+    objects = yield from split_objects_job(labels, spacing)
+    return Numbered(layer, objects)
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ class MeasureAndCompare(QWidget):
         outer.setContentsMargins(2, 8, 4, 4)
         for part in (self.tabs, self.progress, self.message):
             outer.addWidget(part)
+        self.progress.follow(self.measure.number)
         for tab in (self.measure, self.compare):
             for button in (tab.run, tab.actions.save):
                 self.progress.follow(button)

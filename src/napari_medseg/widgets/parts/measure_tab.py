@@ -8,15 +8,18 @@ import numpy as np
 from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_medseg.session.colours import hex_colour
+from napari_medseg.session.geometry_of import geometry_of
 from napari_medseg.session.measurement import (
     Measured,
+    Numbered,
     Place,
     Subject,
     measure_layer_job,
+    objects_job,
     why_not_together,
 )
 from napari_medseg.session.stack import Stack, shape_of, show_plane, stack_on_display
-from napari_medseg.widgets.parts.job_button import AnyJob, JobButton
+from napari_medseg.widgets.parts.job_button import AnyJob, JobButton, JobGate
 from napari_medseg.widgets.parts.layer_follower import is_image, is_labels_of_user
 from napari_medseg.widgets.parts.layer_picker import LayerPicker
 from napari_medseg.widgets.parts.messages import Message
@@ -57,7 +60,9 @@ class MeasureTab(QWidget):
         self.scope.addItem("Each class as a whole", False)
         self.scope.addItem("Each class on each plane", True)
         self.scope.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self.run = JobButton("Measure", self._make_run)
+        gate = JobGate(self)
+        self.run = JobButton("Measure", self._make_run, gate)
+        self.number = JobButton("Number the objects", self._make_number, gate)
         self.table = ResultTable()
         self.table.setToolTip("Click a row to go there")
         self.actions = TableActions(self.table, "measurements.csv", message)
@@ -80,6 +85,7 @@ class MeasureTab(QWidget):
         self.labels.disconnect_layers()
         self.images.disconnect_layers()
         self.run.cancel()
+        self.number.cancel()
 
     # -- measuring ------------------------------------------------------------------------------
 
@@ -107,6 +113,24 @@ class MeasureTab(QWidget):
         count = len(measured.table)
         rows = "1 row" if count == 1 else f"{count} rows"
         self._message.done(f"{rows}, in {units or measured.subject.units}.")
+
+    def _make_number(self) -> AnyJob:
+        if self.chosen is None:
+            raise ValueError("There are no labels: paint some, or open a label map.")
+        return objects_job(self.chosen)
+
+    def _on_numbered(self, numbered: Numbered) -> None:
+        layer = numbered.layer
+        if layer not in self._viewer.layers:
+            return
+        count = int(numbered.objects.max(initial=0))
+        place = geometry_of(layer)
+        objects = self._viewer.add_labels(numbered.objects, name=f"{layer.name}, objects", **place)
+        layer.visible = False
+        self._choose(objects)
+        self._message.done(
+            f"{count:,} objects, also where they touch. Measure gives a row for each."
+        )
 
     # -- the table and the canvas ---------------------------------------------------------------
 
@@ -190,6 +214,8 @@ class MeasureTab(QWidget):
         missing = "" if self.chosen is not None else "There are no labels to measure yet."
         self.run.set_idle("Measure", "Measure the labels in the units of their layer")
         self.run.set_missing(missing)
+        self.number.set_idle("Number the objects", "Make a layer in which each object is a label")
+        self.number.set_missing(missing)
         flat = self.chosen is None or self.chosen.ndim < 3
         self.scope.setEnabled(not flat)
         self.scope.setToolTip("The labels are a single plane." if flat else "What a row stands for")
@@ -215,6 +241,7 @@ class MeasureTab(QWidget):
         form.addRow(self.scope)
         column.addLayout(form)
         column.addWidget(self.run)
+        column.addWidget(self.number)
         column.addWidget(self.table, 1)
         column.addWidget(self.actions)
 
@@ -222,8 +249,10 @@ class MeasureTab(QWidget):
         self.labels.picked.connect(self._choose)
         self.images.picked.connect(self._choose_image)
         self.run.succeeded.connect(self._on_measured)
-        self.run.failed.connect(self._message.problem)
-        self.run.cancelled.connect(lambda: self._message.hint("Cancelled: nothing has changed."))
+        self.number.succeeded.connect(self._on_numbered)
+        for button in (self.run, self.number):
+            button.failed.connect(self._message.problem)
+            button.cancelled.connect(lambda: self._message.hint("Cancelled: nothing has changed."))
         self.table.chosen.connect(self.go_to)
         for event in ("inserted", "removed"):
             getattr(self._viewer.layers.events, event).connect(self._on_layers)

@@ -1,0 +1,52 @@
+"""``napari-medseg objects``: number the objects of a label map, also where they touch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from napari_medseg.cli.report import (
+    check_files,
+    fail,
+    print_json,
+    refuse,
+    run_job,
+    say,
+    sentence_of,
+)
+
+
+def objects(
+    labels: Annotated[Path, typer.Argument(help="A label map: PNG, TIFF, NIfTI or DICOM-SEG.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The file to write: .ome.tif, .nii.gz or .png.")
+    ],
+    diameter: Annotated[
+        float | None,
+        typer.Option(help="Of a typical object, in the unit of the file; estimated by default."),
+    ] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print the count as JSON.")] = False,
+) -> None:
+    """Give each object a number of its own; objects that touch are split at their necks."""
+    from napari_medseg.engine.objects import split_objects_job
+    from napari_medseg.io.labels import read_labels, write_labels
+
+    check_files(labels)
+    if output.resolve() == labels.resolve():
+        refuse(f"The result would overwrite {labels}; give it another name.")
+    if diameter is not None and diameter <= 0:
+        refuse(f"The diameter of an object must be above 0; got {diameter:g}.")
+    try:
+        found = read_labels(labels)
+        job = split_objects_job(found.labels, found.geometry.spacing, diameter=diameter)
+        numbered = run_job(job, labels.name)
+        made = {"method": "objects", "parameters": {"diameter": diameter}}
+        path = write_labels(output, numbered, found.geometry, made)
+    except (ValueError, OSError, MemoryError) as error:
+        fail(sentence_of(error))
+    count = int(numbered.max(initial=0))
+    if json_:
+        print_json({"labels": str(labels), "objects": count, "output": str(path)})
+    say(f"{count:,} objects: {path}")

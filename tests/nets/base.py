@@ -76,6 +76,8 @@ class NetContract:
     half_tolerance: float = 0.05
     """Mean difference to float32 allowed in half precision, relative to the mean magnitude."""
     exportable: bool = True
+    sees_images: bool = True
+    """Whether it is a whole net; a part leaves it to the net around it to check images."""
 
     def build(self) -> nn.Module:
         """Give a small net, fast to run."""
@@ -122,6 +124,33 @@ class NetContract:
             with pytest.raises(ValueError, match=rf"{height}|{width}") as refusal:
                 net(*self.inputs(1, height, width))
             assert "\n" not in str(refusal.value)
+
+    def test_refuses_an_image_that_is_too_small_in_one_clear_sentence(self, net):
+        if not self.sees_images:
+            pytest.skip("a part of nets that check their images")
+        with pytest.raises(ValueError) as refusal:
+            net(*self.inputs(1, 1, 1))
+        assert "\n" not in str(refusal.value)
+
+    def test_refuses_an_image_of_other_channels_in_one_clear_sentence(self, net):
+        if not self.sees_images:
+            pytest.skip("a part of nets that check their images")
+        image, *others = self.inputs(1, *self.sizes[0])
+        wrong = torch.cat([image, image[:, :1]], 1)
+        with pytest.raises(ValueError, match=rf"\b{wrong.shape[1]}\b") as refusal:
+            net(wrong, *others)
+        assert "\n" not in str(refusal.value)
+
+    def test_a_pixel_without_a_value_is_not_hidden_and_spoils_no_other_image(self, net):
+        image, *others = self.inputs(2, *self.sizes[0])
+        broken = image.clone()
+        broken[0, :, 3, 5] = torch.nan
+        with torch.no_grad():
+            whole = tensors_of(net(image, *others))
+            found = tensors_of(net(broken, *others))
+        assert any(output[0].isnan().any() for output in found)
+        for before, after in zip(whole, found, strict=True):
+            torch.testing.assert_close(after[1], before[1], rtol=1e-3, atol=1e-4)
 
     def test_has_the_published_keys_and_shapes_and_loads_them_strictly(self, request):
         if self.official_keys is None:

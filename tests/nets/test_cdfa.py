@@ -14,6 +14,7 @@ from .base import NetContract, seeded
 
 
 class TestContrastDrivenFeatureAggregation(NetContract):
+    sees_images = False
     sizes = ((6, 8), (5, 7), (1, 1), (1, 9), (2, 1))
 
     def build(self) -> nn.Module:

@@ -15,6 +15,7 @@ from .base import NetContract, seeded
 
 
 class TestPyramidVisionTransformer(NetContract):
+    sees_images = False
     sizes = ((32, 64), (64, 96))
 
     def build(self) -> nn.Module:

@@ -12,6 +12,7 @@ from .base import NetContract, seeded
 
 
 class TestResNet(NetContract):
+    sees_images = False
     sizes = ((64, 48), (33, 47))
 
     def build(self) -> nn.Module:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from napari_medseg.engine.cluster import cluster
+from napari_medseg.engine.focus import FOCUSES
 from napari_medseg.session.history import accepted
 from napari_medseg.widgets.cluster_image import ClusterImage
 
@@ -221,3 +222,11 @@ def test_only_what_counts_for_a_method_can_be_set(dock: ClusterImage) -> None:
     assert details.options().method == "s3net-improved"
     choose(dock, "otsu")
     assert not details.seed.isEnabled()
+
+
+def test_everything_that_can_be_looked_for_is_in_the_list_and_explained(dock: ClusterImage) -> None:
+    focus = dock.details.focus
+    assert {focus.itemData(index) for index in range(focus.count())} == set(FOCUSES)
+    focus.setCurrentText("A lesion on skin")
+    assert dock.details.options().focus == "lesion"
+    assert "blue light" in focus.toolTip()

@@ -23,9 +23,14 @@ _METHODS = {
 }
 _FOCUS = {
     "Anything": ("none", "Splits the whole image."),
+    "A lesion on skin": (
+        "lesion",
+        "Something dark in blue light, which melanin takes away and redness does not; it may "
+        "touch the edge of the image.",
+    ),
     "Something dark inside": (
         "dark",
-        "Such as a lesion on skin, or a lung; what touches the edge of the image is set apart.",
+        "Such as the lungs on an X-ray; what touches the edge of the image is set apart.",
     ),
     "Something bright inside": (
         "bright",

@@ -93,6 +93,7 @@ def test_options_reach_the_engine(work: Path, model: str) -> None:
         (("-m", "universeg-open"), "needs examples"),
         (("-m", "mine", "--tile", 50), "multiple of 16"),
         (("-m", "mine", "--device", "cuda"), "no usable device"),
+        (("-m", "mine", "--runtime", "onnx", "--bfloat16"), "onnx"),
     ],
 )
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a computer without a GPU")

@@ -251,6 +251,15 @@ def test_what_is_only_in_memory_is_named() -> None:
     assert missing_from(Step("cluster"), Files(image=Path("a.png"))) == []
 
 
+def test_what_computed_a_net_is_part_of_the_command_unless_it_is_torch() -> None:
+    known = {"device": "cpu", "precision": "float32", "axis": 0, "planes": None}
+    by_onnx = Step("segment", "m", parameters=known | {"runtime": "onnx"})
+    assert "--runtime onnx" in command_of(by_onnx, Files())
+    assert "runtime='onnx'" in python_of(by_onnx, Files())
+    by_torch = Step("segment", "m", parameters=known | {"runtime": "torch"})
+    assert "runtime" not in command_of(by_torch, Files()) + python_of(by_torch, Files())
+
+
 def test_an_export_carries_the_history_and_it_is_read_again(tmp_path: Path) -> None:
     made = clustered("kmeans", tmp_path / "inputs")
     labels = Labels(np.squeeze(made.labels[1]), metadata={})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -32,6 +33,23 @@ Faster = Annotated[
 ]
 
 
+class Runtime(StrEnum):
+    """What computes the net."""
+
+    torch = "torch"
+    onnx = "onnx"
+
+
+With = Annotated[
+    Runtime,
+    typer.Option(
+        "--runtime",
+        help="What computes the net: torch, or ONNX Runtime on the CPU.",
+        rich_help_panel="Fine points",
+    ),
+]
+
+
 def segment(
     context: typer.Context,
     inputs: shared.Images,
@@ -50,6 +68,7 @@ def segment(
     min_size: shared.MinSize = 0,
     flips: shared.Flips = False,
     bfloat16: Faster = False,
+    runtime: With = Runtime.torch,
     values: shared.Values = None,
     to: shared.To = None,
     scheduler: shared.Scheduler = None,
@@ -70,6 +89,7 @@ def segment(
             flips=flips,
             keep_probabilities=probabilities,
             post=PostProcess(min_size, largest, fill_holes),
+            runtime=runtime.value,
         )
         view = View(axis, shared.parsed_planes(planes), shared.parsed_range(value_range))
         numbers = _numbers(values, chosen)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_medseg.engine.devices import choose_device, choose_precision
 from napari_medseg.engine.memory import SHARE, available_memory
+from napari_medseg.engine.runtimes import Runtime
 from napari_medseg.zoo.cards import ModelCard
 from napari_medseg.zoo.specs import InputSpec, OutputSpec
 from napari_medseg.zoo.weights import load_net
@@ -18,6 +19,8 @@ from napari_medseg.zoo.weights import load_net
 if TYPE_CHECKING:
     import torch
     from torch import nn
+
+    from napari_medseg.engine.onnx_net import OnnxNet
 
 LARGEST_BATCH = 32
 SMALLEST_TILE = 64
@@ -45,6 +48,8 @@ class RunnerSettings:
         Side of the tiles, instead of the card's.
     batch : int, optional
         Patches at once; by default as many as fit, one on the CPU.
+    runtime : {"torch", "onnx"}
+        What computes the net; ONNX Runtime does so on the CPU, in float32.
     """
 
     device: str = "auto"
@@ -52,6 +57,7 @@ class RunnerSettings:
     flips: bool = False
     tile: int | None = None
     batch: int | None = None
+    runtime: Runtime = "torch"
 
 
 class NetRunner:
@@ -87,15 +93,18 @@ class NetRunner:
         )
         if settings.batch is not None and settings.batch < 1:
             raise ValueError(f"A batch holds at least one patch; got {settings.batch}.")
-        self.device = choose_device(settings.device)
-        self.dtype = choose_precision(settings.precision, self.device)
-        self.net = _prepared(load_net(card)).to(self.device)
+        onnx = settings.runtime == "onnx"
+        self.device = choose_device("cpu" if onnx else settings.device)
+        self.dtype = choose_precision("float32" if onnx else settings.precision, self.device)
+        self.net = _net(card, settings.runtime, self.device)
         self.mirrors: list[tuple[int, ...]] = (
             [(), (-1,), (-2,), (-2, -1)] if settings.flips else [()]
         )
         self.notice = ""
         """What the user should know about how it runs, such as a move to the CPU."""
         self.batch = self._fitted_batch(settings.batch)
+        if onnx:
+            cast("OnnxNet", self.net).prepare(self.tile)
         if stop is not None:
             _make_stoppable(self.net, stop)
 
@@ -206,6 +215,14 @@ class NetRunner:
             return None
         rows, columns = (side // 2 // multiple * multiple for side in self.tile)
         return (rows, columns) if min(rows, columns) >= max(SMALLEST_TILE, multiple) else None
+
+
+def _net(card: ModelCard, runtime: Runtime, device: torch.device) -> nn.Module:
+    if runtime == "torch":
+        return _prepared(load_net(card)).to(device)
+    from napari_medseg.engine.onnx_net import OnnxNet
+
+    return OnnxNet(load_net(card), card)
 
 
 def _prepared(net: nn.Module) -> nn.Module:

@@ -241,7 +241,12 @@ class _Run:
 
 def _settings(options: SegmentOptions) -> RunnerSettings:
     return RunnerSettings(
-        options.device, options.precision, options.flips, options.tile, options.batch
+        options.device,
+        options.precision,
+        options.flips,
+        options.tile,
+        options.batch,
+        options.runtime,
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from napari_medseg.engine.devices import choose_device, choose_precision
 from napari_medseg.engine.postprocess import PostProcess
+from napari_medseg.engine.runtimes import Runtime, check_runtime
 from napari_medseg.zoo.cards import ModelCard
 from napari_medseg.zoo.registry import get_card
 from napari_medseg.zoo.specs import InputSpec, OutputSpec
@@ -37,6 +38,9 @@ class SegmentOptions:
         Whether the result holds the probabilities, not only the labels.
     post : PostProcess
         How the label map is cleaned up; by default not at all.
+    runtime : {"torch", "onnx"}
+        What computes the net. ``"onnx"`` is ONNX Runtime, on the CPU in float32; its logits are
+        torch's within a thousandth of the largest, which is checked when the model is converted.
     """
 
     model: str | ModelCard
@@ -48,6 +52,7 @@ class SegmentOptions:
     batch: int | None = None
     keep_probabilities: bool = True
     post: PostProcess = field(default_factory=PostProcess)
+    runtime: Runtime = "torch"
 
     def as_dict(self) -> dict[str, Any]:
         """Give the options as values JSON can hold, without the model."""
@@ -77,6 +82,7 @@ def check_options(options: SegmentOptions) -> ModelCard:
     if options.threshold is not None and not 0.0 <= options.threshold <= 1.0:
         raise ValueError(f"The threshold must lie between 0 and 1; got {options.threshold:g}.")
     choose_precision(options.precision, choose_device(options.device))
+    check_runtime(options.runtime, options.device, options.precision)
     return card
 
 

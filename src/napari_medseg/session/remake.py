@@ -16,7 +16,7 @@ IMAGE, EXAMPLES, RESULTS = "IMAGE", "EXAMPLES", "results"
 _ENGINE = {"by-example": "segment_by_example", "segment": "segment", "cluster": "cluster"}
 _OPTIONS = {
     "by-example": ("threshold", "refine", "colour", "ensemble", "flips", "seed"),
-    "segment": ("threshold", "flips", "precision"),
+    "segment": ("threshold", "flips", "precision", "runtime"),
     "cluster": (
         "seed",
         "focus",
@@ -28,7 +28,14 @@ _OPTIONS = {
         "stop_after",
     ),
 }
-_USUAL = {"flips": False, "ensemble": 1, "focus": "none", "train_sampling": False, "stop_after": 0}
+_USUAL = {
+    "flips": False,
+    "ensemble": 1,
+    "focus": "none",
+    "train_sampling": False,
+    "stop_after": 0,
+    "runtime": "torch",
+}
 """What holds wherever nothing is said, in the command as in Python."""
 _ONLY_S3NET = ("seed", "enough", "iterations", "size", "train_sampling", "stop_after")
 _REFINE = {"auto": "auto", True: "always", False: "never"}

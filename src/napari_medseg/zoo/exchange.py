@@ -10,6 +10,7 @@ from pathlib import Path
 from napari_medseg.io.atomic import atomic_folder
 from napari_medseg.zoo.cards import CARD_FILE, CardError, ModelCard
 from napari_medseg.zoo.checkpoints import WEIGHTS_FILE, install
+from napari_medseg.zoo.onnx_cache import cached_folder
 from napari_medseg.zoo.registry import bundled_names, get_card
 from napari_medseg.zoo.weights import load_net, read_verified
 
@@ -78,6 +79,8 @@ def import_model(folder: str | os.PathLike[str], *, name: str | None = None) -> 
 def remove_model(name: str) -> Path:
     """Remove a model of the user's, weights and all; give the folder that is no more.
 
+    What was converted to ONNX of these weights goes with it.
+
     Raises
     ------
     CardError
@@ -91,6 +94,7 @@ def remove_model(name: str) -> Path:
     if card.folder is None:
         raise CardError(f"The model {name!r} is not on this computer, so there is nothing to do.")
     shutil.rmtree(card.folder)
+    shutil.rmtree(cached_folder(card), ignore_errors=True)
     return card.folder
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_medseg.io.atomic import atomic_write
-from napari_medseg.zoo.cards import CardError
+from napari_medseg.zoo.cards import CardError, ModelCard
 from napari_medseg.zoo.registry import get_card
 from napari_medseg.zoo.specs import InputSpec
 from napari_medseg.zoo.weights import load_net
@@ -63,38 +63,61 @@ def export_onnx(name: str, folder: str | os.PathLike[str]) -> Path:
             f"The model {name!r} works from examples; only pretrained ones become ONNX."
         )
     spec = InputSpec.of(card)
-    _require("onnx", "onnxscript")
+    if not is_installed("onnx", "onnxscript"):
+        raise ImportError("Exporting to ONNX needs: pip install 'napari-medseg[onnx]'.")
+    return write_onnx(load_net(card), card, spec.size, Path(folder) / f"{card.name}.onnx")
+
+
+def write_onnx(net: nn.Module, card: ModelCard, size: tuple[int, int], path: Path) -> Path:
+    """Write a net as an ONNX file for images of one size; see `export_onnx`.
+
+    Parameters
+    ----------
+    net : torch.nn.Module
+        Of the card, with its weights, on the CPU.
+    card : ModelCard
+        Goes into the file's metadata.
+    size : tuple of int
+        Height and width.
+    path : Path
+        The file; its folder is made where it is missing.
+
+    Raises
+    ------
+    SaveError
+        If the file cannot be written, or gives other logits than torch.
+    """
     import torch
 
-    net = load_net(card).eval()
+    whole = logits_of(net)
     generator = torch.Generator().manual_seed(0)
-    image = torch.rand(2, spec.channels, *spec.size, generator=generator)
-    program = _exported(net, image)
+    # A caller may be in inference mode, whose tensors cannot be traced.
+    with torch.inference_mode(False), torch.no_grad():
+        image = torch.rand(2, InputSpec.of(card).channels, *size, generator=generator)
+        program = _exported(whole, image)
+        wanted = whole(image).numpy()
     program.model.metadata_props[CARD] = card.to_json()
-    with torch.inference_mode():
-        wanted = _logits(net)(image).numpy()
-    parent = Path(folder)
-    parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     return atomic_write(
-        parent / f"{card.name}.onnx",
+        path,
         lambda file: program.save(file),
         lambda file: _check(file, image.numpy(), wanted),
     )
 
 
-def _require(*packages: str) -> None:
+def is_installed(*packages: str) -> bool:
+    """Say whether all of these packages can be imported."""
     from importlib.util import find_spec
 
-    if any(find_spec(package) is None for package in packages):
-        raise ImportError("Exporting to ONNX needs: pip install 'napari-medseg[onnx]'.")
+    return all(find_spec(package) is not None for package in packages)
 
 
-def _exported(net: nn.Module, image: Tensor) -> Any:
+def _exported(whole: nn.Module, image: Tensor) -> Any:
     import torch
 
-    with _quiet(), torch.no_grad():
+    with _quiet():
         return torch.onnx.export(
-            _logits(net),
+            whole,
             (image,),
             dynamo=True,
             verbose=False,
@@ -104,8 +127,8 @@ def _exported(net: nn.Module, image: Tensor) -> Any:
         )
 
 
-def _logits(net: nn.Module) -> nn.Module:
-    """Give a net whose only output are the logits."""
+def logits_of(net: nn.Module) -> nn.Module:
+    """Give a net, for evaluation, whose only output are the logits (B, K, H, W)."""
     from torch import nn
 
     class Logits(nn.Module):

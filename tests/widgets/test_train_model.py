@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from qtpy.QtGui import QGuiApplication
+from qtpy.QtGui import QDesktopServices, QGuiApplication
 
 from napari_medseg.session import training_run
 from napari_medseg.widgets.train_model import TrainModel
@@ -49,10 +49,10 @@ def dock(viewer, qtbot, tmp_path, monkeypatch) -> TrainModel:
 
 def make_small(dock: TrainModel, epochs: int) -> None:
     """Choose the plainest recipe and values with which a step takes no time."""
-    names = [dock.recipes.itemData(row).name for row in range(dock.recipes.count())]
-    dock.recipes.setCurrentIndex(names.index("unet"))
-    dock.recipes.activated.emit(dock.recipes.currentIndex())
-    editors = dock.form.editors
+    names = [dock.plan.recipes.itemData(row).name for row in range(dock.plan.recipes.count())]
+    dock.plan.recipes.setCurrentIndex(names.index("unet"))
+    dock.plan.recipes.activated.emit(dock.plan.recipes.currentIndex())
+    editors = dock.plan.form.editors
     editors["trainer.epochs"].widget.setValue(epochs)
     editors["trainer.batch_size"].widget.setValue(4)
     for key, text in {
@@ -70,12 +70,12 @@ def look(dock: TrainModel, qtbot, folder: Path) -> None:
 
 
 def test_a_folder_is_looked_into_before_anything_runs(dock, qtbot, discs):
-    assert not dock.start_button.isEnabled()
-    assert dock.start_button.toolTip() == "Choose the data first."
+    assert not dock.plan.start_button.isEnabled()
+    assert dock.plan.start_button.toolTip() == "Choose the data first."
     look(dock, qtbot, discs)
     assert dock.source.summary.text().startswith("Discs: 10 cases of 10 patients, 1 class: ")
     assert "8 to train on, 2 to validate on." in dock.source.summary.text()
-    assert dock.start_button.isEnabled()
+    assert dock.plan.start_button.isEnabled()
 
 
 def test_what_is_wrong_with_the_data_is_listed_and_stops_the_start(dock, qtbot, discs):
@@ -83,8 +83,8 @@ def test_what_is_wrong_with_the_data_is_listed_and_stops_the_start(dock, qtbot, 
     look(dock, qtbot, discs)
     listed = [dock.source.problems.item(i).text() for i in range(dock.source.problems.count())]
     assert any(text.startswith("✗ p3: ") for text in listed), listed
-    assert not dock.start_button.isEnabled()
-    assert "errors" in dock.start_button.toolTip()
+    assert not dock.plan.start_button.isEnabled()
+    assert "errors" in dock.plan.start_button.toolTip()
 
 
 def test_a_folder_that_is_no_data_set_is_refused_with_a_sentence(dock, qtbot, tmp_path):
@@ -96,9 +96,9 @@ def test_a_folder_that_is_no_data_set_is_refused_with_a_sentence(dock, qtbot, tm
 def test_the_command_names_only_what_differs_and_can_be_copied(dock, qtbot, discs):
     look(dock, qtbot, discs)
     make_small(dock, 3)
-    dock.name.setText("mine")
-    dock.name.textEdited.emit("mine")
-    click(qtbot, dock.copy_button)
+    dock.plan.name.setText("mine")
+    dock.plan.name.textEdited.emit("mine")
+    click(qtbot, dock.plan.copy_button)
     words = QGuiApplication.clipboard().text().split()
     assert words[:3] == ["napari-medseg", "train", "unet"]
     assert f"data.root={discs}" in words
@@ -109,10 +109,10 @@ def test_the_command_names_only_what_differs_and_can_be_copied(dock, qtbot, disc
 
 def test_a_value_that_cannot_be_used_is_named(dock, qtbot, discs):
     look(dock, qtbot, discs)
-    dock.form.editors["optimiser.rate"].widget.setText("-1")
-    dock.form.editors["optimiser.rate"].widget.editingFinished.emit()
-    assert not dock.start_button.isEnabled()
-    assert dock.start_button.toolTip().startswith("Optimiser › Rate: ")
+    dock.plan.form.editors["optimiser.rate"].widget.setText("-1")
+    dock.plan.form.editors["optimiser.rate"].widget.editingFinished.emit()
+    assert not dock.plan.start_button.isEnabled()
+    assert dock.plan.start_button.toolTip().startswith("Optimiser › Rate: ")
 
 
 def test_what_is_open_becomes_a_data_set(dock, qtbot, viewer):
@@ -131,10 +131,12 @@ def test_what_is_open_becomes_a_data_set(dock, qtbot, viewer):
 
 
 @pytest.mark.slow
-def test_from_data_to_a_model_with_a_stop_and_a_resume_between(dock, qtbot, viewer, discs):
+def test_from_data_to_a_model_with_a_stop_and_a_resume_between(
+    dock, qtbot, viewer, discs, monkeypatch
+):
     look(dock, qtbot, discs)
     make_small(dock, 400)
-    click(qtbot, dock.start_button)
+    click(qtbot, dock.plan.start_button)
     view = dock.view
     qtbot.waitUntil(lambda: len(view.run.losses) > 0, timeout=120_000)
     run = view.run.run
@@ -158,6 +160,13 @@ def test_from_data_to_a_model_with_a_stop_and_a_resume_between(dock, qtbot, view
     qtbot.waitUntil(later.view.add_button.isEnabled)
     assert later.view.run.step > step
     assert later.view.run.scores
+
+    opened = []
+    monkeypatch.setattr(QDesktopServices, "openUrl", lambda url: opened.append(url.toLocalFile()))
+    with qtbot.waitSignal(later.report.ended, timeout=60_000):
+        click(qtbot, later.view.report_button)
+    assert later.message.text().startswith("✓ Mean Dice ")
+    assert Path(opened[0]).read_text("utf-8").lstrip().lower().startswith("<!doctype html")
 
     with qtbot.waitSignal(later.add.ended, timeout=60_000):
         click(qtbot, later.view.add_button)

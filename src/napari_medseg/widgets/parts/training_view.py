@@ -52,6 +52,7 @@ class TrainingView(QGroupBox):
     """The run on display came to an end; with its phase."""
     resume_asked = Signal()
     add_asked = Signal()
+    report_asked = Signal()
 
     def __init__(self, folder: Path, parent: QWidget | None = None) -> None:
         super().__init__("Runs", parent)
@@ -69,6 +70,10 @@ class TrainingView(QGroupBox):
         self.stop_button = _button("Stop", "Finish the step, save, and end; it can be resumed")
         self.resume_button = _button("Resume", "Go on from the last checkpoint")
         self.add_button = _button("Add to my models", "Make the best weights a model of the docks")
+        self.report_button = _button(
+            "How good is it?",
+            "Measure it on its validation cases, beside the model it began with, if any",
+        )
         self.folder_button = _button("Open folder", "Log, checkpoints and the checked values")
         self._phase = ""
         self._timer = QTimer(self)
@@ -79,6 +84,7 @@ class TrainingView(QGroupBox):
         self.stop_button.clicked.connect(self._stop)
         self.resume_button.clicked.connect(self.resume_asked)
         self.add_button.clicked.connect(self.add_asked)
+        self.report_button.clicked.connect(self.report_asked)
         self.list_runs()
 
     @property
@@ -185,9 +191,10 @@ class TrainingView(QGroupBox):
             column.addWidget(part)
         buttons = QGridLayout()
         for number, button in enumerate(
-            (self.stop_button, self.resume_button, self.add_button, self.folder_button)
+            (self.stop_button, self.resume_button, self.report_button, self.add_button)
         ):
             buttons.addWidget(button, number // 2, number % 2)
+        buttons.addWidget(self.folder_button, 2, 0, 1, 2)
         column.addLayout(buttons)
 
 

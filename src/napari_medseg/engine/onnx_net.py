@@ -58,12 +58,15 @@ class OnnxNet(nn.Module):
         size = (int(image.shape[-2]), int(image.shape[-1]))
         self.prepare(size)
         try:
-            (logits,) = self._sessions[size].run(["logits"], {"image": image.numpy()})
+            found = [
+                self._sessions[size].run(["logits"], {"image": one.numpy()})[0]
+                for one in image.split(1)
+            ]
         except Exception as error:  # ONNX Runtime's own errors have no common class.
             if "allocat" in str(error):
                 raise MemoryError("The device has not enough memory.") from error
             raise
-        return torch.from_numpy(logits)
+        return torch.cat([torch.from_numpy(logits) for logits in found])
 
 
 def _session(content: bytes) -> Any:

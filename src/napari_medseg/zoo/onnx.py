@@ -68,7 +68,9 @@ def export_onnx(name: str, folder: str | os.PathLike[str]) -> Path:
     return write_onnx(load_net(card), card, spec.size, Path(folder) / f"{card.name}.onnx")
 
 
-def write_onnx(net: nn.Module, card: ModelCard, size: tuple[int, int], path: Path) -> Path:
+def write_onnx(
+    net: nn.Module, card: ModelCard, size: tuple[int, int], path: Path, *, single: bool = False
+) -> Path:
     """Write a net as an ONNX file for images of one size; see `export_onnx`.
 
     Parameters
@@ -81,6 +83,9 @@ def write_onnx(net: nn.Module, card: ModelCard, size: tuple[int, int], path: Pat
         Height and width.
     path : Path
         The file; its folder is made where it is missing.
+    single : bool
+        Whether it takes one image at a time, which every net can be converted for. Else it takes
+        any number, unless torch's exporter fixes it, as it does for SwinUNet, at 2.
 
     Raises
     ------
@@ -93,8 +98,10 @@ def write_onnx(net: nn.Module, card: ModelCard, size: tuple[int, int], path: Pat
     generator = torch.Generator().manual_seed(0)
     # A caller may be in inference mode, whose tensors cannot be traced.
     with torch.inference_mode(False), torch.no_grad():
-        image = torch.rand(2, InputSpec.of(card).channels, *size, generator=generator)
-        program = _exported(whole, image)
+        image = torch.rand(
+            1 if single else 2, InputSpec.of(card).channels, *size, generator=generator
+        )
+        program = _exported(whole, image, single)
         wanted = whole(image).numpy()
     program.model.metadata_props[CARD] = card.to_json()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -112,7 +119,7 @@ def is_installed(*packages: str) -> bool:
     return all(find_spec(package) is not None for package in packages)
 
 
-def _exported(whole: nn.Module, image: Tensor) -> Any:
+def _exported(whole: nn.Module, image: Tensor, single: bool) -> Any:
     import torch
 
     with _quiet():
@@ -123,7 +130,7 @@ def _exported(whole: nn.Module, image: Tensor) -> Any:
             verbose=False,
             input_names=["image"],
             output_names=["logits"],
-            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            dynamic_shapes=None if single else ({0: torch.export.Dim("batch")},),
         )
 
 

@@ -20,7 +20,7 @@ FOLDER = ".onnx"
 
 
 def cached_onnx(net: nn.Module, card: ModelCard, size: tuple[int, int]) -> bytes:
-    """Give the content of a model's ONNX file, which is written at the first call.
+    """Give the content of a model's ONNX file for one image, which is written at the first call.
 
     It lies in the models folder under the hash of the weights, for one size, version of the
     package and way to build the net, with its own hash beside it. A file that is not what was
@@ -39,7 +39,7 @@ def cached_onnx(net: nn.Module, card: ModelCard, size: tuple[int, int]) -> bytes
     path = _path(card, size)
     content = _read(path)
     if content is None:
-        write_onnx(net, card, size, path)
+        write_onnx(net, card, size, path, single=True)
         content = path.read_bytes()
         digest = hashlib.sha256(content).hexdigest()
         atomic_write(_hash_file(path), lambda file: file.write_text(digest, encoding="ascii"))

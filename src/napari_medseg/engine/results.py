@@ -150,7 +150,7 @@ class PlanePreview:
 
 @dataclass(frozen=True)
 class PlaneLabels:
-    """One finished plane that is too large to keep its probabilities; fields as in `PlanePreview`."""
+    """One finished plane too large to keep its probabilities; fields as in `PlanePreview`."""
 
     index: int
     labels: NDArray[np.unsignedinteger]

@@ -60,6 +60,7 @@ class TrainingView(QGroupBox):
         self.run: RunFollower | None = None
         self.runs = QComboBox()
         self.runs.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.runs.setPlaceholderText("No training yet")
         self.runs.setToolTip("Trainings on this computer, the latest first")
         self.curves = TrainingCurves()
         self.bar = QProgressBar()
@@ -94,14 +95,17 @@ class TrainingView(QGroupBox):
 
     def list_runs(self) -> None:
         """Take over what runs there are, and turn to the latest if none is on display."""
+        self._list()
+        if self.run is None and self.runs.count():
+            self.show_run(self.runs.itemData(0))
+        self._refresh()
+
+    def _list(self) -> None:
         self.runs.clear()
         for run in training_run.runs_in(self.folder):
             self.runs.addItem(run.name, run)
-        if self.run is None and self.runs.count():
-            self.show_run(self.runs.itemData(0))
-        elif self.run is not None:
+        if self.run is not None:
             self.runs.setCurrentIndex(self.runs.findData(self.run.run))
-        self._refresh()
 
     def show_run(self, run: Path, process: subprocess.Popen[bytes] | None = None) -> None:
         """Follow this run from its beginning; `process` where it was started just now."""
@@ -122,6 +126,8 @@ class TrainingView(QGroupBox):
         if self.run.poll():
             self.curves.show_points(self.run.losses, self.run.scores, self.run.steps)
             self._show_picture()
+        if self.runs.findData(self.run.run) < 0:
+            self._list()
         before, self._phase = self._phase, self.phase
         self._refresh()
         if self._phase not in ("new", "running", "stopping"):
@@ -141,11 +147,9 @@ class TrainingView(QGroupBox):
             resumable and phase != "finished",
             "It is still running." if at_work else "There is nothing to go on from.",
         )
-        _enable(
-            self.add_button,
-            resumable,
-            "Wait for the end, or stop it." if at_work else "No run yet.",
-        )
+        wait = "Wait for the end, or stop it." if at_work else "No run yet."
+        _enable(self.add_button, resumable, wait)
+        _enable(self.report_button, resumable, wait)
         _enable(self.folder_button, run is not None, "No run yet.")
         if run is None:
             return

@@ -141,6 +141,7 @@ def test_from_data_to_a_model_with_a_stop_and_a_resume_between(
     qtbot.waitUntil(lambda: len(view.run.losses) > 0, timeout=120_000)
     run = view.run.run
     assert view.phase == "running"
+    assert view.runs.currentText() == run.name
     click(qtbot, view.stop_button)
     qtbot.waitUntil(lambda: view.phase == "stopped", timeout=60_000)
     step = view.run.step

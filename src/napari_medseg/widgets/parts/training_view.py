@@ -81,7 +81,7 @@ class TrainingView(QGroupBox):
         self._timer.setInterval(_INTERVAL_MS)
         self._lay_out()
         self._timer.timeout.connect(self._poll)
-        self.runs.activated.connect(lambda index: self.show_run(self.runs.itemData(index)))
+        self.runs.activated.connect(lambda index: self.show_run(Path(self.runs.itemData(index))))
         self.stop_button.clicked.connect(self._stop)
         self.resume_button.clicked.connect(self.resume_asked)
         self.add_button.clicked.connect(self.add_asked)
@@ -97,22 +97,22 @@ class TrainingView(QGroupBox):
         """Take over what runs there are, and turn to the latest if none is on display."""
         self._list()
         if self.run is None and self.runs.count():
-            self.show_run(self.runs.itemData(0))
+            self.show_run(Path(self.runs.itemData(0)))
         self._refresh()
 
     def _list(self) -> None:
         self.runs.clear()
         for run in training_run.runs_in(self.folder):
-            self.runs.addItem(run.name, run)
+            self.runs.addItem(run.name, str(run))
         if self.run is not None:
-            self.runs.setCurrentIndex(self.runs.findData(self.run.run))
+            self.runs.setCurrentIndex(self.runs.findData(str(self.run.run)))
 
     def show_run(self, run: Path, process: subprocess.Popen[bytes] | None = None) -> None:
         """Follow this run from its beginning; `process` where it was started just now."""
         self.run, self._phase = RunFollower(run, process), "new" if process else ""
         self.curves.clear()
         self.picture.clear()
-        self.runs.setCurrentIndex(self.runs.findData(run))
+        self.runs.setCurrentIndex(self.runs.findData(str(run)))
         self._poll()
         self._timer.start()
 
@@ -126,7 +126,7 @@ class TrainingView(QGroupBox):
         if self.run.poll():
             self.curves.show_points(self.run.losses, self.run.scores, self.run.steps)
             self._show_picture()
-        if self.runs.findData(self.run.run) < 0:
+        if self.runs.findData(str(self.run.run)) < 0:
             self._list()
         before, self._phase = self._phase, self.phase
         self._refresh()

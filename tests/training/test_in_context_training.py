@@ -52,7 +52,7 @@ def test_resume_is_exact(small_recipe: RecipeFactory, tmp_path: Path) -> None:
     whole.fit()
     first = build_trainer(recipe, tmp_path / "halves", echo=False)
     for _ in range(5):
-        first._one_step()
+        first.advance()
         first.step += 1
     first.save()
     second = build_trainer(recipe, tmp_path / "halves", echo=False)

@@ -80,6 +80,8 @@ def scale_to_unit(array: ArrayLike, value_range: ValueRange | None = None) -> ND
     values: NDArray[np.floating[Any]] = raw.astype(np.float64 if wide else np.float32)
     finite = np.isfinite(values)
     values = np.where(finite, values, low)
+    if not np.isfinite(high - low):  # the range is wider than the widest number
+        values, low, high = values / 2, low / 2, high / 2
     return np.clip((values - low) / (high - low), 0.0, 1.0).astype(np.float32)
 
 

@@ -2,8 +2,8 @@
 
     python docs/take_model_screenshots.py
 
-Needs a display; `xvfb-run -a -s "-screen 0 1280x720x24"` will do. It works with models of its own
-in a folder that is thrown away: a small network that is fitted to the sample for some seconds.
+Needs a display; `xvfb-run -a -s "-screen 0 1280x720x24"` will do. It works with the bundled
+models, on the synthetic sample of skin lesions.
 """
 
 from __future__ import annotations
@@ -21,15 +21,12 @@ os.environ["NAPARI_MEDSEG_MODELS"] = str(Path(tempfile.mkdtemp()) / "models")
 os.environ["NAPARI_MEDSEG_JOURNAL"] = str(Path(tempfile.mkdtemp()) / "unsaved")
 
 import napari
-import numpy as np
 import torch
 from napari.settings import get_settings
 from qtpy.QtWidgets import QApplication
 
-import medseg_samples
 from napari_medseg.widgets.parts.import_dialog import ImportDialog
 from napari_medseg.zoo.architectures import build_net
-from napari_medseg.zoo.checkpoints import import_checkpoint
 from napari_medseg.zoo.inspection import inspect_checkpoint
 
 if TYPE_CHECKING:
@@ -39,9 +36,6 @@ if TYPE_CHECKING:
 
 SCRATCH = Path(tempfile.mkdtemp())
 IMAGES = Path(__file__).resolve().parent / "images"
-STEPS, SIDE = 80, 64
-OPTIONS = {"in_channels": 1, "n_classes": 4, "bilinear": True, "width": 8}
-CHAMBERS = ("right ventricle", "myocardium", "left ventricle")
 
 
 def settle(seconds: float = 0.5) -> None:
@@ -60,63 +54,25 @@ def press(button: JobButton, until: Callable[[], bool] = lambda: False) -> None:
     settle()
 
 
-def fit_heart() -> Path:
-    """Fit a small UNet to the sample heart, as a checkpoint such as authors publish."""
-    layers = {layer[1]["name"]: layer[0] for layer in medseg_samples.cardiac_mr()}
-    image = layers["Cardiac MR"]
-    truth = next(data for name, data in layers.items() if "right answer" in name)
-    planes = torch.from_numpy(np.asarray(image, np.float32))[:, None]
-    low, high = np.percentile(image, (0.5, 99.5))
-    planes = ((planes - low) / (high - low)).clip(0, 1)
-    planes = torch.nn.functional.interpolate(planes, (SIDE, SIDE), mode="bilinear")
-    wanted = torch.from_numpy(np.asarray(truth, np.float32))[:, None]
-    wanted = torch.nn.functional.interpolate(wanted, (SIDE, SIDE))[:, 0].long()
+def checkpoint() -> Path:
+    """Write a checkpoint such as authors publish; its weights are random."""
     torch.manual_seed(0)
-    net = build_net("UNet", OPTIONS).train()
-    fit = torch.optim.AdamW(net.parameters(), 1e-2)
-    rare = torch.tensor([0.1, 1.0, 1.0, 1.0])
-    for _ in range(STEPS):
-        fit.zero_grad()
-        torch.nn.functional.cross_entropy(net(planes), wanted, rare).backward()
-        fit.step()
+    net = build_net("UNet", {"in_channels": 1, "n_classes": 4, "width": 8})
     path = SCRATCH / "heart_epoch_80.pth"
     torch.save({"state_dict": net.state_dict()}, path)
     return path
 
 
-def install(checkpoint: Path) -> None:
-    """Import the checkpoint, and one of random weights for another kind of image."""
-    told = {
-        "title": "Heart chambers, short axis",
-        "classes": CHAMBERS,
-        "modalities": ("MRI, cardiac short axis (phantom)",),
-        "input": {"size": [SIDE, SIDE]},
-        "licence": "CC0",
-        "description": "Made for this manual out of the sample image itself.",
-        "not_for": "Any heart but the one in the sample: it has seen no other.",
-        "results": {"summary": "not measured on other images"},
-    }
-    import_checkpoint(checkpoint, name="heart-chambers", **told)
-    torch.manual_seed(0)
-    torch.save(build_net("UNet", OPTIONS).state_dict(), SCRATCH / "other.pth")
-    told |= {
-        "title": "Organs on CT",
-        "classes": ("liver", "spleen", "kidney"),
-        "modalities": ("CT axial (abdomen)",),
-        "description": "Random weights, for the picture alone.",
-    }
-    import_checkpoint(SCRATCH / "other.pth", name="organs", **told)
-
-
 def window(theme: str = "dark") -> Viewer:
-    """Open the heart, without the right answer."""
+    """Open the photographs, without what is painted on one of them."""
     get_settings().application.gui_notification_level = "error"
     get_settings().appearance.theme = theme
     viewer = napari.Viewer()
     viewer.window.resize(1280, 720)
-    viewer.open_sample("napari-medseg", "cardiac_mr")
-    for layer in [layer for layer in viewer.layers if layer.name != "Cardiac MR"]:
+    viewer.open_sample("napari-medseg", "skin_lesions")
+    for layer in [layer for layer in viewer.layers if layer.name.endswith(": labels")]:
         viewer.layers.remove(layer)
+    viewer.dims.set_current_step(0, 5)
     return viewer
 
 
@@ -127,33 +83,29 @@ def picture(viewer: Viewer, name: str) -> None:
 
 
 def main() -> None:
-    """Go through it from the empty picker to accepted labels."""
+    """Go through it from the cards to accepted labels."""
     viewer = window()
     _, dock = viewer.window.add_plugin_dock_widget("napari-medseg", "Segment with a model")
-    picture(viewer, "1-empty")
-    checkpoint = fit_heart()
-    dialog = ImportDialog(inspect_checkpoint(checkpoint), dock)
-    dialog.classes.setText(", ".join(CHAMBERS))
+    dock.show_zoo(choose="skin-lesion")
+    picture(viewer, "1-cards")
+    dialog = ImportDialog(inspect_checkpoint(checkpoint()), dock)
+    dialog.classes.setText("right ventricle, myocardium, left ventricle")
     dialog.show()
     settle()
     dialog.grab().save(str(IMAGES / "with-model-2-import.png"))
     dialog.close()
-    install(checkpoint)
-    dock.show_zoo(choose="heart-chambers")
-    picture(viewer, "3-cards")
-    press(dock.runs.volume)
-    picture(viewer, "4-proposal")
-    dock.answers.live.largest.setChecked(True)
-    settle()
+    press(dock.runs.plane)
+    picture(viewer, "3-proposal")
     dock.answers.accept()
     settle()
     dock.options.expand(animate=False)
-    picture(viewer, "5-accepted")
+    picture(viewer, "4-accepted")
     viewer.close()
     viewer = window("light")
     _, dock = viewer.window.add_plugin_dock_widget("napari-medseg", "Segment with a model")
-    press(dock.runs.plane)
-    picture(viewer, "6-light")
+    dock.show_zoo(choose="skin-lesion")
+    press(dock.runs.volume)
+    picture(viewer, "5-light")
     viewer.close()
 
 

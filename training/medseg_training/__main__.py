@@ -25,7 +25,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given and given[0] not in COMMANDS and not given[0].startswith("-"):
         given.insert(0, "train")
     chosen = given[0] if given and given[0] in COMMANDS else None
-    options = _parser(chosen).parse_args(given)
+    parser = _parser(chosen)
+    options, rest = parser.parse_known_args(given)
+    if rest and (
+        chosen != "train" or any(word.startswith("-") or "=" not in word for word in rest)
+    ):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:  # changed values that stand behind an option
+        options.changes.extend(rest)
     try:
         options.run_command(options)
     except ValueError as error:

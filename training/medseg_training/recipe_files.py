@@ -93,6 +93,8 @@ def build_recipe(content: Mapping[str, Any]) -> RunConfig | Recipe:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            raise RecipeError(f"A recipe has no value {where}; check its name.") from error
         raise RecipeError(f"Recipe value {where}: {first['msg']}.") from error
     assert isinstance(checked, RunConfig | Recipe)
     return checked

@@ -93,7 +93,7 @@ class Trainer:
         while self.step < plan.steps and not self._stopping():
             self.advance()
             self.step += 1
-            if self.step % plan.log_every == 0 or self.step == plan.steps:
+            if not self.step % plan.log_every or not self.step % plan.steps_per_epoch:
                 self._report()
             if self.step % plan.validate_every == 0 or self.step == plan.steps:
                 self.validate()

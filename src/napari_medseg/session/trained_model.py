@@ -60,14 +60,13 @@ def report_job(run: Path) -> Generator[Progress, None, TrainingReport]:
     from medseg_training.evaluation.matching import choose_cases, find_model
     from medseg_training.evaluation.report import summaries, write_evaluation
     from medseg_training.evaluation.scoring import evaluate_job
-    from medseg_training.export import export_run
 
     yield Progress(0, 1, "Reading the run")
     values = _config(run)
     data, start = values["data"], values.get("start", {}).get("model", "")
     dataset = read_dataset(data["root"], data["kind"])
     chosen = choose_cases(dataset, "val", data["fold"], run / "splits_final.json")
-    trained = export_run(run, run / "export")
+    trained = find_model(str(run))
     if start:
         comparison = yield from compare_job(find_model(start), trained, dataset, chosen)
         page = write_comparison(run / "evaluation", comparison)[1]

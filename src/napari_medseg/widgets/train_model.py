@@ -47,7 +47,7 @@ class TrainModel(QWidget):
         # A plugin gets a proxy that wraps layers anew at every access; they must stay themselves.
         self.viewer: napari.viewer.Viewer = getattr(viewer, "__wrapped__", viewer)
         self.runs_folder = folder or training_run.runs_folder()
-        gate = JobGate(self)
+        self.gate = gate = JobGate(self)
         save_open = JobButton("Save what is open as a data set", self._save_open_job, gate)
         look = JobButton("Look", self._look_job, gate)
         look.set_idle("Look", "Read all of it once and list what is wrong")
@@ -143,12 +143,19 @@ class TrainModel(QWidget):
         self.message.done(f"“{card.title}” is in the dock Segment with a model now.")
 
     def _on_reported(self, report: TrainingReport) -> None:
-        self.message.done(report.sentence)
+        self.message.done(f"{report.sentence} The page: {report.page}")
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(report.page)))
 
     def _on_ended(self, phase: str) -> None:
         if phase == "finished":
-            self.message.done("The training is finished: add it to your models to use it.")
+            found = self.view.run is None or self.view.run.best != 0
+            if found:
+                self.message.done("The training is finished: add it to your models to use it.")
+            else:
+                self.message.problem(
+                    "Finished, but it finds nothing in the validation cases yet: train for more "
+                    "epochs, or with a smaller batch."
+                )
         elif phase == "failed" and self.view.run is not None:
             self.message.problem(self.view.run.message or "The training failed.")
 
@@ -190,6 +197,7 @@ class TrainModel(QWidget):
         self.view.report_asked.connect(self.report.start)
         self.view.folder_button.clicked.connect(self._open_folder)
         self.view.ended.connect(self._on_ended)
+        self.gate.changed.connect(lambda: self.view.set_busy(self.gate.holder is not None))
         self.viewer.events.theme.connect(self._on_theme)
         self._on_theme()
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from medseg_training.data.dataset import BACKGROUND, Dataset
 from medseg_training.data.splits import Fold, check_folds, folds_of, read_folds
 from napari_medseg.zoo.cards import CARD_FILE, ModelCard
-from napari_medseg.zoo.registry import get_card
+from napari_medseg.zoo.registry import get_card, list_models
 
 SplitName = Literal["test", "val", "all"]
 
@@ -69,11 +69,14 @@ def find_model(name: str) -> ModelCard:
         If a folder holds none.
     """
     folder = Path(name)
-    if not folder.is_dir():
+    if not folder.is_dir() or name in {card.name for card in list_models(present=True)}:
         return get_card(name)
-    for place in (folder, folder / "export"):
-        if (place / CARD_FILE).exists():
-            return ModelCard.from_folder(place)
+    if (folder / CARD_FILE).exists():
+        return ModelCard.from_folder(folder)
+    if (folder / "checkpoints").is_dir():
+        from medseg_training.export import export_run
+
+        return export_run(folder, folder / "export")
     raise EvaluationError(
         f"{folder} holds no {CARD_FILE}; export the run first, or give the folder of a model."
     )

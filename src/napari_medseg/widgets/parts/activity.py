@@ -51,7 +51,9 @@ class Activity(QObject):
         self._moving = True
         try:
             if self._bar is None:
-                self._bar = progress(total=latest.total, desc=self._title, file=io.StringIO())
+                self._bar = progress(
+                    total=max(latest.total, 1), desc=self._title, file=io.StringIO()
+                )
             step = latest.done - self._bar.n
             if step > 0:
                 self._bar.update(step)

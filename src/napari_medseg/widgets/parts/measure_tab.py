@@ -214,7 +214,10 @@ class MeasureTab(QWidget):
         missing = "" if self.chosen is not None else "There are no labels to measure yet."
         self.run.set_idle("Measure", "Measure the labels in the units of their layer")
         self.run.set_missing(missing)
-        self.number.set_idle("Number the objects", "Make a layer in which each object is a label")
+        self.number.set_idle(
+            "Number the objects",
+            "Make a layer in which each round object, such as a nucleus, is a label of its own",
+        )
         self.number.set_missing(missing)
         flat = self.chosen is None or self.chosen.ndim < 3
         self.scope.setEnabled(not flat)

@@ -178,7 +178,9 @@ class ModelAnswers(QWidget):
             text = f"{changed:,} pixels written into your labels. Ctrl+Z takes it back."
             self._message.done(text)
         elif self._case.mode is Mode.KEEP:
-            self._message.hint("Nothing changed: your labels are there already, and they are kept.")
+            self._message.hint(
+                "Nothing was written: nothing is proposed there, or your labels are there already."
+            )
         else:
             self._message.hint("Nothing changed.")
 

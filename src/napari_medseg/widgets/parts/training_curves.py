@@ -33,6 +33,8 @@ class TrainingCurves(QWidget):
         self._dice = pg.PlotDataItem(
             pen=pg.mkPen(_DICE, width=2), symbol="o", symbolSize=5, symbolBrush=_DICE
         )
+        # A single point must not make an axis of a millionth.
+        self.plot.getPlotItem().vb.setLimits(minYRange=0.01)
         self._add_right_axis()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

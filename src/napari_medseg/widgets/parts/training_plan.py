@@ -29,6 +29,8 @@ from napari_medseg.widgets.parts.recipe_form import RecipeForm
 from napari_medseg.zoo.registry import list_models
 
 _SURFACE = {"trainer.epochs": "Epochs", "trainer.batch_size": "Batch size"}
+_FIRST = "unet_selfreg"
+"""The recipe that is offered: it needs no weights to begin with, and no further package."""
 
 
 class TrainingPlan(QGroupBox):
@@ -67,6 +69,8 @@ class TrainingPlan(QGroupBox):
         self._lay_out()
         for recipe in segmentation_recipes():
             self.recipes.addItem(recipe.title, recipe)
+            if recipe.name == _FIRST:
+                self.recipes.setCurrentIndex(self.recipes.count() - 1)
         self._on_recipe()
         self._connect()
 

@@ -77,6 +77,7 @@ class TrainingView(QGroupBox):
         )
         self.folder_button = _button("Open folder", "Log, checkpoints and the checked values")
         self._phase = ""
+        self._busy = False
         self._timer = QTimer(self)
         self._timer.setInterval(_INTERVAL_MS)
         self._lay_out()
@@ -116,9 +117,10 @@ class TrainingView(QGroupBox):
         self._poll()
         self._timer.start()
 
-    def close_view(self) -> None:
-        """Stop looking; the training goes on."""
-        self._timer.stop()
+    def set_busy(self, busy: bool) -> None:
+        """Let nothing be asked for while another job of the dock runs."""
+        self._busy = busy
+        self._refresh()
 
     def _poll(self) -> None:
         if self.run is None:
@@ -148,8 +150,10 @@ class TrainingView(QGroupBox):
             "It is still running." if at_work else "There is nothing to go on from.",
         )
         wait = "Wait for the end, or stop it." if at_work else "No run yet."
-        _enable(self.add_button, resumable, wait)
-        _enable(self.report_button, resumable, wait)
+        if self._busy:
+            wait = "Wait until the other job is done, or cancel it."
+        for button in (self.add_button, self.report_button):
+            _enable(button, resumable and not self._busy, wait)
         _enable(self.folder_button, run is not None, "No run yet.")
         if run is None:
             return

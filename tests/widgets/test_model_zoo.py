@@ -88,7 +88,7 @@ def test_cards_are_ordered_by_fit_searched_and_chosen_with_keys(
     assert not view.more.isHidden()
     for words in ("0.91", "Anything real.", "CC0", "tiles of 32 × 32", "Size"):
         assert words in view.more.text()
-    dock.cards.search.setText("bright dark")
+    dock.cards.search.setText("bright dark two")
     assert names(dock) == ["two"]
     assert dock.cards.chosen.name == "bright", "what is hidden stays chosen"
     dock.cards.search.setText("no such organ")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import weakref
 from dataclasses import dataclass
 from pathlib import Path
@@ -210,6 +211,11 @@ class Restore:
         viewer = self._viewer()
         if viewer is None:
             return
+        # A window closed in the meantime has no docks, and napari cannot be asked whether it was.
+        with contextlib.suppress(AttributeError):
+            self._show_bar(viewer)
+
+    def _show_bar(self, viewer: Viewer) -> None:
         if self.bar is not None and (not self.offers or self.bar.offer is not self.offers[0]):
             bar, self.bar = self.bar, None
             viewer.window.remove_dock_widget(bar)

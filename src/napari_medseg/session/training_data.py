@@ -48,10 +48,9 @@ def look_job(folder: Path, kind: str = "auto") -> Generator[Progress, None, Foun
     ValueError
         With one sentence, where the folder is no data set.
     """
-    from medseg_training.data.verify import verify_dataset
-
     from medseg_training.data.dataset import DatasetError, read_dataset
     from medseg_training.data.splits import folds_of
+    from medseg_training.data.verify import verify_dataset
 
     yield Progress(0, 1, "Listing the files")
     dataset = read_dataset(folder, kind)  # type: ignore[arg-type]

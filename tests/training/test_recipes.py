@@ -43,7 +43,7 @@ def test_values_are_changed_as_they_are_written_in_toml() -> None:
     ("change", "sentence"),
     [
         ("trainer.epochs=0", "trainer.epochs: Input should be greater than 0"),
-        ("trainer.epoch=1", "trainer.epoch: Extra inputs are not permitted"),
+        ("trainer.epoch=1", "no value trainer.epoch"),
         ("net.name=", "name a net"),
         ("kind=other", "none of segmentation, in-context"),
         ("seed.a=1", "seed is no table"),

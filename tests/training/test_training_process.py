@@ -160,7 +160,7 @@ def test_the_command_says_in_one_sentence_what_is_wrong(
     said = capsys.readouterr().err.splitlines()
     expected = (
         "There is no recipe 'no-such-recipe'",
-        "Recipe value trainer.epoch",
+        "no value trainer.epoch",
         "Name a recipe",
         "is no folder",
         "start.model",

@@ -11,10 +11,8 @@ from qtpy.QtCore import QEvent, QUrl
 from qtpy.QtGui import QColor, QDesktopServices
 from qtpy.QtWidgets import (
     QFormLayout,
-    QLabel,
     QMessageBox,
     QPushButton,
-    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -37,7 +35,7 @@ from napari_medseg.widgets.parts.job_progress import JobProgress
 from napari_medseg.widgets.parts.label_keeper import LabelKeeper
 from napari_medseg.widgets.parts.layer_kinds import is_image, is_labels_of_user
 from napari_medseg.widgets.parts.layer_picker import LayerPicker
-from napari_medseg.widgets.parts.messages import Message
+from napari_medseg.widgets.parts.messages import Message, small_print
 from napari_medseg.widgets.parts.nnunet_options import NnunetOptions
 from napari_medseg.widgets.parts.save_target import SaveTarget
 from napari_medseg.widgets.parts.vertical_scroll import VerticalScrollArea
@@ -63,11 +61,11 @@ class ExportLabels(QWidget):
         self.labels = LayerPicker(self.viewer.layers, is_labels_of_user, "No labels yet")
         self.images = LayerPicker(self.viewer.layers, is_image, "No image")
         self.format = FormatList()
-        self.purpose = _small_print()
+        self.purpose = small_print()
         self.dicom = DicomOptions()
         self.nnunet = NnunetOptions()
         self.target = SaveTarget()
-        self.plan = _small_print()
+        self.plan = small_print()
         self.button = JobButton("Export", self._job)
         self.progress = JobProgress()
         self.message = Message()
@@ -289,10 +287,3 @@ class ExportLabels(QWidget):
         layers.selection.events.active.disconnect(self._on_active)
         self.labels.disconnect_layers()
         self.images.disconnect_layers()
-
-
-def _small_print() -> QLabel:
-    label = QLabel()
-    label.setWordWrap(True)
-    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
-    return label

@@ -27,7 +27,7 @@ from napari_medseg.widgets.parts.farewell import Farewell
 from napari_medseg.widgets.parts.job_button import AnyJob, JobButton, JobGate
 from napari_medseg.widgets.parts.job_progress import JobProgress
 from napari_medseg.widgets.parts.layer_picker import LayerPicker
-from napari_medseg.widgets.parts.messages import Message
+from napari_medseg.widgets.parts.messages import Message, small_print
 from napari_medseg.widgets.parts.vertical_scroll import VerticalScrollArea
 
 if TYPE_CHECKING:
@@ -243,8 +243,6 @@ def _is_labels(layer: Layer) -> bool:
 
 
 def _paragraph() -> QLabel:
-    label = QLabel()
-    label.setWordWrap(True)
+    label = small_print()
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
     return label

@@ -22,7 +22,7 @@ from napari_medseg.zoo.weights import load_net
 def trainer(small_recipe: Callable[..., Recipe], task_root: Path, tmp_path: Path) -> Trainer:
     manifest = [{"task": "grey_one", "original": "Discs", "licence": "CC0, verify", "n": 6}]
     (task_root / "manifest.json").write_text(json.dumps(manifest))
-    trainer = build_trainer(small_recipe(), tmp_path / "run", echo=False)
+    trainer = build_trainer(small_recipe(), tmp_path / "run")
     trainer.fit()
     return trainer
 

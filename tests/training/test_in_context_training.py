@@ -33,14 +33,14 @@ def weights(trainer: Trainer) -> torch.Tensor:
 
 def test_the_loss_falls(small_recipe: RecipeFactory, tmp_path: Path) -> None:
     stages = [{"steps": 40, "size": 24, "cost": 12.0}]
-    trainer = build_trainer(small_recipe(stages=stages), tmp_path / "run", echo=False)
+    trainer = build_trainer(small_recipe(stages=stages), tmp_path / "run")
     trainer.fit()
     losses = [float(str(e["loss"])) for e in events(tmp_path / "run") if e["event"] == "train"]
     assert sum(losses[-2:]) < 0.9 * sum(losses[:2])
 
 
 def test_two_runs_are_equal_also_in_parts(small_recipe: RecipeFactory, tmp_path: Path) -> None:
-    runs = [build_trainer(small_recipe(parts=2), tmp_path / n, echo=False) for n in "ab"]
+    runs = [build_trainer(small_recipe(parts=2), tmp_path / n) for n in "ab"]
     for trainer in runs:
         trainer.fit()
     assert torch.equal(weights(runs[0]), weights(runs[1]))
@@ -48,14 +48,14 @@ def test_two_runs_are_equal_also_in_parts(small_recipe: RecipeFactory, tmp_path:
 
 def test_resume_is_exact(small_recipe: RecipeFactory, tmp_path: Path) -> None:
     recipe = small_recipe()
-    whole = build_trainer(recipe, tmp_path / "whole", echo=False)
+    whole = build_trainer(recipe, tmp_path / "whole")
     whole.fit()
-    first = build_trainer(recipe, tmp_path / "halves", echo=False)
+    first = build_trainer(recipe, tmp_path / "halves")
     for _ in range(5):
         first.advance()
         first.step += 1
     first.save()
-    second = build_trainer(recipe, tmp_path / "halves", echo=False)
+    second = build_trainer(recipe, tmp_path / "halves")
     second.resume()
     second.fit()
     assert torch.equal(weights(whole), weights(second))
@@ -66,7 +66,7 @@ def test_resume_is_exact(small_recipe: RecipeFactory, tmp_path: Path) -> None:
 def test_a_run_of_the_first_format_can_be_gone_on_with(
     small_recipe: RecipeFactory, tmp_path: Path
 ) -> None:
-    trainer = build_trainer(small_recipe(), tmp_path / "run", echo=False)
+    trainer = build_trainer(small_recipe(), tmp_path / "run")
     assert trainer.average is not None
     state = {
         "step": 3,
@@ -83,7 +83,7 @@ def test_a_run_of_the_first_format_can_be_gone_on_with(
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(
     small_recipe: RecipeFactory, tmp_path: Path
 ) -> None:
-    trainer = build_trainer(small_recipe(), tmp_path / "run", echo=False)
+    trainer = build_trainer(small_recipe(), tmp_path / "run")
     trainer.step = 3
     trainer.save()
     trainer.step = 4
@@ -101,7 +101,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(
 def test_a_run_of_nan_ends_and_keeps_its_checkpoint(
     small_recipe: RecipeFactory, tmp_path: Path
 ) -> None:
-    trainer = build_trainer(small_recipe(), tmp_path / "run", echo=False)
+    trainer = build_trainer(small_recipe(), tmp_path / "run")
     trainer.save()
     with torch.no_grad():
         trainer.net.get_parameter("out_conv.conv.bias").fill_(float("nan"))
@@ -115,7 +115,7 @@ def test_a_stop_file_ends_the_run_with_a_checkpoint(
     small_recipe: RecipeFactory, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    trainer = build_trainer(small_recipe(), run, echo=False)
+    trainer = build_trainer(small_recipe(), run)
     (run / "STOP").touch()
     trainer.fit()
     assert events(run)[-1]["event"] == "stopped"
@@ -126,7 +126,7 @@ def test_held_out_tasks_are_watched_and_not_trained_on(
     small_recipe: RecipeFactory, task_root: Path, tmp_path: Path
 ) -> None:
     data = small_recipe().data.model_dump() | {"leave_out": ("grey_two",)}
-    trainer = build_trainer(small_recipe(data=data), tmp_path / "run", echo=False)
+    trainer = build_trainer(small_recipe(data=data), tmp_path / "run")
     method = trainer.method
     assert isinstance(method, InContext)
     assert [task.name for task in method.held_out] == ["grey_two"]
@@ -138,20 +138,20 @@ def test_held_out_tasks_are_watched_and_not_trained_on(
 
 
 def test_the_rate_rises_stays_and_falls(small_recipe: RecipeFactory, tmp_path: Path) -> None:
-    schedule = build_trainer(small_recipe(), tmp_path / "run", echo=False).schedule
+    schedule = build_trainer(small_recipe(), tmp_path / "run").schedule
     factors = [schedule.factor(step) for step in range(12)]
     assert factors[0] < factors[1] == factors[5] == 1
     assert schedule.factor(12) < 0.05
 
 
 def test_weights_can_be_started_from(small_recipe: RecipeFactory, tmp_path: Path) -> None:
-    first = build_trainer(small_recipe(), tmp_path / "a", echo=False)
+    first = build_trainer(small_recipe(), tmp_path / "a")
     first.save()
-    other = build_trainer(small_recipe(seed=5), tmp_path / "b", echo=False)
+    other = build_trainer(small_recipe(seed=5), tmp_path / "b")
     assert not torch.equal(weights(first), weights(other))
     first.run.describe()
     start = {"model": str(tmp_path / "a")}
-    second = build_trainer(small_recipe(seed=5, start=start), tmp_path / "c", echo=False)
+    second = build_trainer(small_recipe(seed=5, start=start), tmp_path / "c")
     assert torch.equal(weights(first), weights(second))
 
 

@@ -46,7 +46,7 @@ def start(small_config: ConfigFactory, tmp_path: Path) -> Iterator[Start]:
 
     def build(name: str = "run", recipe: str = "unet", **changes: object) -> Trainer:
         config = small_config(recipe, **changes)
-        made.append(build_trainer(config, tmp_path / name, echo=False))
+        made.append(build_trainer(config, tmp_path / name))
         return made[-1]
 
     yield build
@@ -318,33 +318,30 @@ def test_swin_unet_starts_from_an_imagenet_checkpoint_of_swin_t(
     assert torch.equal(state["layers_up.1.blocks.0.attn.qkv.weight"], published[key])
 
 
-def test_tensorboard_is_written_to_or_asked_for(
-    start: Start, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    import sys
-    import types
+def test_tensorboard_reads_the_curves_back(start: Start, tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    points: list[tuple[str, float, int]] = []
-
-    class Writer:
-        def __init__(self, folder: str) -> None:
-            assert folder == str(tmp_path / "run" / "tb")
-
-        def add_scalar(self, name: str, value: float, step: int) -> None:
-            points.append((name, value, step))
-
-        def flush(self) -> None:
-            pass
-
-    fake = types.SimpleNamespace(SummaryWriter=Writer)
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", fake)  # type: ignore[arg-type]
     start(trainer__tensorboard=True, trainer__epochs=1).fit()
-    assert {name for name, _, _ in points} == {
+    curves = EventAccumulator(str(tmp_path / "run" / "tb"))
+    curves.Reload()
+    assert set(curves.Tags()["scalars"]) == {
         "train/segmentation",
         "train/rate",
         "validation/dice",
         "validation/loss",
     }
+    log = [e for e in events(tmp_path / "run") if e["event"] == "train"]
+    drawn = curves.Scalars("train/segmentation")
+    assert [point.step for point in drawn] == [e["step"] for e in log]
+    assert [point.value for point in drawn] == pytest.approx([e["loss"] for e in log], abs=1e-5)
+
+
+def test_without_tensorboard_a_sentence_says_what_to_install(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sys
+
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(ValueError, match=r"install napari-medseg\[train\]"):
         start("other", trainer__tensorboard=True)

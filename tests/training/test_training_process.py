@@ -174,6 +174,28 @@ def test_the_command_says_in_one_sentence_what_is_wrong(
     assert json.loads((tmp_path / "busy" / "events.jsonl").read_text())["event"] == "error"
 
 
+def test_a_person_is_told_in_words_and_a_program_in_json(
+    image_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    words = ["train", "unet", f"data.root={image_folder}", *SMALL, "trainer.epochs=2"]
+    assert main([*words, "trainer.log_every=3", "--run", str(run)]) == 0
+    said = capsys.readouterr()
+    assert said.out == ""
+    lines = said.err.splitlines()
+    assert lines[0].startswith(f"Training in {run}: 6 steps, 3 an epoch.")
+    assert lines[1].startswith("⚠ One epoch is only 3 steps: choose a batch size (now 4)")
+    assert lines[2].startswith("step 3 of 6 · loss ")
+    assert lines[3].startswith("step 3 of 6 · validation · Dice ")
+    assert lines[-1].startswith("Finished · step 6 of 6 · best Dice ")
+    assert lines[-1].endswith(f"napari-medseg train export {run} --to FOLDER")
+
+    other = tmp_path / "other"
+    assert main([*words, "--run", str(other), "--json"]) == 0
+    printed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert printed == events(other)
+
+
 def test_a_run_is_not_begun_twice_but_gone_on_with(
     image_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -14,6 +14,7 @@ from medseg_training.data.batches import PlaneBatches
 from medseg_training.data.photometric import photometric
 from medseg_training.data.splits import write_folds
 from medseg_training.distributed import Processes
+from medseg_training.events import Echo
 from medseg_training.gradients import chosen_precision
 from medseg_training.in_context.recipe import Recipe
 from medseg_training.losses.selfreg import SelfRegularization
@@ -47,7 +48,7 @@ def build_trainer(
     config: RunConfig | Recipe,
     run: Path,
     *,
-    echo: bool = True,
+    echo: Echo | None = None,
     processes: Processes | None = None,
     resumes: bool = False,
 ) -> Trainer:
@@ -60,7 +61,7 @@ def build_trainer(
     run
         The run folder; made where it does not exist.
     echo
-        Whether events also go to standard output.
+        Is told every event of the log, too.
     processes
         Those that share the training.
     resumes
@@ -76,7 +77,7 @@ def build_trainer(
     return _segmentation_trainer(config, run, echo, processes or Processes(), resumes)
 
 
-def _in_context_trainer(recipe: Recipe, run: Path, echo: bool, resumes: bool) -> Trainer:
+def _in_context_trainer(recipe: Recipe, run: Path, echo: Echo | None, resumes: bool) -> Trainer:
     torch.manual_seed(recipe.seed)
     law = recipe.optimiser
     method = build_in_context(recipe)
@@ -109,7 +110,7 @@ def _in_context_trainer(recipe: Recipe, run: Path, echo: bool, resumes: bool) ->
 
 
 def _segmentation_trainer(
-    config: RunConfig, run: Path, echo: bool, processes: Processes, resumes: bool
+    config: RunConfig, run: Path, echo: Echo | None, processes: Processes, resumes: bool
 ) -> Trainer:
     torch.manual_seed(config.seed)
     config = adopt_model(config)

@@ -22,7 +22,7 @@ import torch
 from pydantic import BaseModel
 
 from medseg_training.curves import Curves
-from medseg_training.events import EventLog
+from medseg_training.events import Echo, EventLog
 from medseg_training.methods.method import Validation
 from medseg_training.recipe_files import CONFIG_FILE
 from napari_medseg.io.atomic import atomic_write
@@ -44,7 +44,7 @@ class RunFolder:
     leads
         Whether this process writes.
     echo
-        Whether events also go to standard output.
+        Is told every event, too.
     tensorboard
         Whether to write curves for TensorBoard.
     facts
@@ -57,7 +57,7 @@ class RunFolder:
         config: BaseModel,
         *,
         leads: bool = True,
-        echo: bool = True,
+        echo: Echo | None = None,
         tensorboard: bool = False,
         facts: Mapping[str, Any] | None = None,
     ) -> None:

@@ -23,6 +23,7 @@ from medseg_training.methods.method import Method, Plan, Validation
 from medseg_training.run_folder import RunFolder
 from medseg_training.schedules import Schedule
 from medseg_training.stopping import StopRequest
+from medseg_training.words import few_steps
 
 
 class TrainingError(RuntimeError):
@@ -266,6 +267,9 @@ class Trainer:
         self.run.describe()
         details: dict[str, Any] = self.method.describe(self.run.path)
         self.run.log("started", step=self.step, steps=self.plan.steps, **details)
+        concern = few_steps(self.plan.steps_per_epoch, self.plan.batch_size)
+        if concern:
+            self.run.log("warning", message=concern)
 
     def _lack_of_memory(self) -> str:
         smaller = max(1, self.plan.batch_size // 2)

@@ -34,6 +34,13 @@ class Progress:
     preview: Any = None
 
 
+def duration(seconds: float) -> str:
+    """Say a time in words, such as ``12 min``."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
 @dataclass(frozen=True)
 class Provenance:
     """What made these voxels.

@@ -108,7 +108,7 @@ def start(command: TrainingCommand) -> subprocess.Popen[bytes]:
     (run / STOP).unlink(missing_ok=True)
     with open(run / OUTPUT, "ab") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "medseg_training", *command.arguments],
+            [sys.executable, "-m", "medseg_training", *command.arguments, "--json"],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from medseg_training.distributed import Processes
+    from medseg_training.events import Echo
     from medseg_training.in_context.recipe import Recipe
     from medseg_training.schema import RunConfig
 
@@ -37,10 +38,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dry-run", action="store_true", help="check everything, fit one batch, write nothing"
     )
+    parser.add_argument(
+        "--json", action="store_true", help="print the log as lines of JSON instead of words"
+    )
 
 
 def run(options: argparse.Namespace) -> None:
-    """Train; events go to standard output and into the run folder.
+    """Train; what happens goes into the run folder, and is told in words or as JSON.
 
     Raises
     ------
@@ -62,7 +66,8 @@ def run(options: argparse.Namespace) -> None:
     there = folder.is_dir()
     try:
         with joined(choose_device(config.device)) as processes:
-            _train(config, folder, processes, resumes=options.resume is not None)
+            resumes = options.resume is not None
+            _train(config, folder, processes, resumes, _echo(options.json, folder))
     except Exception as error:
         if there or (folder / "events.jsonl").exists():
             _tell(folder, error)
@@ -73,12 +78,14 @@ def run(options: argparse.Namespace) -> None:
         raise
 
 
-def _train(config: RunConfig | Recipe, folder: Path, processes: Processes, resumes: bool) -> None:
+def _train(
+    config: RunConfig | Recipe, folder: Path, processes: Processes, resumes: bool, echo: Echo
+) -> None:
     from medseg_training.build import build_trainer
     from medseg_training.run_lock import locked
 
     with locked(folder) if processes.leads else nullcontext():
-        trainer = build_trainer(config, folder, processes=processes, resumes=resumes)
+        trainer = build_trainer(config, folder, echo=echo, processes=processes, resumes=resumes)
         try:
             if resumes:
                 trainer.resume()
@@ -89,13 +96,20 @@ def _train(config: RunConfig | Recipe, folder: Path, processes: Processes, resum
             trainer.method.close()
 
 
+def _echo(as_json: bool, folder: Path) -> Echo:
+    from medseg_training.events import print_json
+    from medseg_training.words import Narrator
+
+    return print_json if as_json else Narrator(folder)
+
+
 def _try_out(config: RunConfig | Recipe) -> None:
     """Do everything once, and fit a single batch, in a folder that vanishes."""
     from medseg_training.build import build_trainer
     from medseg_training.dry_run import dry_run
 
     with TemporaryDirectory(prefix="medseg-dry-run-") as folder:
-        trainer = build_trainer(config, Path(folder), echo=False)
+        trainer = build_trainer(config, Path(folder))
         try:
             first, last = dry_run(trainer)
         finally:

@@ -30,6 +30,7 @@ def run(options: argparse.Namespace) -> None:
     from medseg_training.data.dataset import DatasetError, read_dataset
     from medseg_training.data.splits import folds_of, write_folds
     from medseg_training.data.verify import verify_dataset
+    from medseg_training.words import counted
     from napari_medseg.engine.results import finished
 
     dataset = read_dataset(options.data, options.kind)
@@ -46,7 +47,7 @@ def run(options: argparse.Namespace) -> None:
     count = Counter(problem.severity for problem in problems)
     if count["error"]:
         raise DatasetError(
-            f"{_counted(count['error'], 'error')} and {_counted(count['warning'], 'warning')}: "
+            f"{counted(count['error'], 'error')} and {counted(count['warning'], 'warning')}: "
             "mend the errors before training."
         )
     folds = folds_of(dataset)
@@ -54,8 +55,4 @@ def run(options: argparse.Namespace) -> None:
         print(f"fold {number}: {len(fold.train)} to train on, {len(fold.val)} to validate on")
     if options.folds:
         write_folds(options.folds, folds)
-    print(f"No errors, {_counted(count['warning'], 'warning')}.")
-
-
-def _counted(n: int, word: str) -> str:
-    return f"{n} {word}" if n == 1 else f"{n} {word}s"
+    print(f"No errors, {counted(count['warning'], 'warning')}.")

@@ -6,7 +6,7 @@ import time
 
 from qtpy.QtWidgets import QGridLayout, QLabel, QProgressBar, QPushButton, QSizePolicy, QWidget
 
-from napari_medseg.engine.results import Progress
+from napari_medseg.engine.results import Progress, duration
 from napari_medseg.widgets.parts.job_button import JobButton
 from napari_medseg.widgets.parts.writing import Writing
 
@@ -80,13 +80,6 @@ class JobProgress(QWidget):
         if progress.done < 2 or progress.done >= progress.total or spent < 2:
             return None
         return spent / progress.done * (progress.total - progress.done)
-
-
-def duration(seconds: float) -> str:
-    """Say a time in words, such as ``12 min``."""
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _in_sight(button: JobButton | Writing) -> bool:

@@ -19,24 +19,15 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from medseg_training.words import PHASES, state_words
 from napari_medseg.session import training_run
 from napari_medseg.session.training_run import RunFollower
-from napari_medseg.widgets.parts.job_progress import duration
 from napari_medseg.widgets.parts.messages import small_print
 from napari_medseg.widgets.parts.training_curves import TrainingCurves
 
 _INTERVAL_MS = 500
 _PATIENCE_MS = 20_000
 _PICTURE_HEIGHT = 180
-_WORDS = {
-    "new": "Starting…",
-    "running": "Training",
-    "stopping": "Stopping: the step is finished and saved…",
-    "stopped": "Stopped and saved",
-    "finished": "Finished",
-    "failed": "Failed",
-    "lost": "Ended without a word (the computer went off, or it was killed); resume it",
-}
 
 
 class TrainingView(QGroupBox):
@@ -207,16 +198,13 @@ class TrainingView(QGroupBox):
 
 
 def _sentence(run: RunFollower) -> str:
-    phase = run.phase
-    parts = [_WORDS[phase]]
-    if run.losses:
-        parts.append(f"loss {run.losses[-1][1]:.3f}")
-    if run.best is not None:
-        parts.append(f"Dice {run.scores[-1][1]:.3f} (best {run.best:.3f})")
-    left = run.seconds_left
-    if phase == "running" and left is not None:
-        parts.append(f"about {duration(left)} left")
-    sentence = " · ".join(parts)
+    sentence = state_words(
+        PHASES[run.phase],
+        loss=run.losses[-1][1] if run.losses else None,
+        dice=run.scores[-1][1] if run.scores else None,
+        best=run.best,
+        seconds_left=run.seconds_left if run.phase == "running" else None,
+    )
     return f"{sentence}\n⚠ {run.message}" if run.message else sentence
 
 

@@ -89,13 +89,7 @@ def by_example_job(
     for chunk in _chunks(order, prepared):
         yield from _fill(chunk, volume, prepared, adapter, canvas, (done, len(order)))
         done += len(chunk)
-    found = {
-        "device": str(prepared.predictor.device),
-        "support_sha256": prepared.support_hash,
-        "looks": _ways(prepared),
-        "adaptation": None if adapter is None else adapter.adaptation.as_dict(),
-    }
-    card, parameters = prepared.card, options.as_dict() | found
+    card, parameters = prepared.card, options.as_dict() | _found(prepared, adapter)
     made = made_from(volume, order, "by-example", card.name, parameters, card.sha256)
     return canvas.segmentation(prepared.class_names, options.post, made)
 
@@ -133,6 +127,16 @@ def segment_by_example(
             image, support, chosen, axis=axis, rgb=rgb, planes=planes, value_range=value_range
         )
     )
+
+
+def _found(prepared: PreparedSupport, adapter: Adapter | None) -> dict[str, Any]:
+    """Give what the job found out by itself and the labels depend on."""
+    return {
+        "device": str(prepared.predictor.device),
+        "support_sha256": prepared.support_hash,
+        "looks": _ways(prepared),
+        "adaptation": None if adapter is None else adapter.adaptation.as_dict(),
+    }
 
 
 def _ways(prepared: PreparedSupport) -> dict[str, Any]:

@@ -50,15 +50,12 @@ def segment_job(
     Parameters
     ----------
     image : array-like, shape (H, W), (H, W, 3|4), (Z, H, W) or (Z, H, W, 3|4)
-        Any bool, integer or float type; NumPy, memory-mapped, dask or zarr. Large planes are read
-        in strips, so that they need not fit into memory. NaN and infinite pixels are background; so
-        is a plane whose pixels are all equal.
+        Any bool, integer or float type; NumPy, memory-mapped, dask or zarr: large planes are read
+        in strips. NaN and infinite pixels are background; so is a plane of equal pixels.
     options : SegmentOptions
         See there.
-    axis : int
-        Along which a volume is taken apart into planes.
-    rgb : bool, optional
-        Whether the last axis holds colours; by default as in `Planes`.
+    axis, rgb
+        As for `Planes`.
     planes : sequence of int, optional
         Planes to segment, in this order, counted along `axis`; by default all. Others stay 0.
     value_range : tuple of float, optional
@@ -68,15 +65,13 @@ def segment_job(
     stop : threading.Event, optional
         Set by another thread to end the job in the middle of a step, with `Stopped`.
     runner : NetRunner, optional
-        Of `runner_for` the same options, kept from the image before, so that the weights are read
-        only once; `stop` is then the one that it was made with.
+        Of `runner_for` the same options: many images need one reading of the weights.
 
     Yields
     ------
     Progress
-        After every batch; `done` counts planes, or tiles where the model works in tiles. When a
-        plane is finished, `preview` is its `PlanePreview`; a `PlaneLabels` where its probabilities
-        would be too large; None where neither previews nor probabilities are wanted.
+        After every batch; `done` counts planes or tiles. `preview` of a finished plane is its
+        `PlanePreview`, or `PlaneLabels` if its probabilities are too large; None if unwanted.
 
     Returns
     -------
@@ -95,16 +90,9 @@ def segment_job(
     volume = input_planes(image, spec, axis=axis, rgb=rgb, value_range=value_range)
     order = volume.checked_order(planes)
     runner = runner or NetRunner(card, _settings(options), stop)
-    canvas = Canvas(volume, runner.output, options.threshold, options.keep_probabilities, previews)
-    run = _Run(volume, runner, canvas, order)
+    run = _Run(volume, runner, options, order, previews)
     yield from run.tiled() if spec.fit == "tile" else run.resized()
-    found = {
-        "device": str(runner.device),
-        "tile": list(runner.tile) if spec.fit == "tile" else None,
-    }
-    parameters = options.as_dict() | found
-    made = made_from(volume, order, "segment", card.name, parameters, card.sha256)
-    return canvas.segmentation(("background", *card.classes), options.post, made)
+    return run.segmentation(card)
 
 
 def runner_for(options: SegmentOptions) -> NetRunner:
@@ -153,9 +141,17 @@ class _Run:
     """The planes of an image on their way through the net onto the canvas."""
 
     def __init__(
-        self, volume: Planes, runner: NetRunner, canvas: Canvas, order: Sequence[int]
+        self,
+        volume: Planes,
+        runner: NetRunner,
+        options: SegmentOptions,
+        order: Sequence[int],
+        previews: bool,
     ) -> None:
-        self.volume, self.runner, self.canvas, self.order = volume, runner, canvas, order
+        self.volume, self.runner, self.options, self.order = volume, runner, options, order
+        self.canvas = Canvas(
+            volume, runner.output, options.threshold, options.keep_probabilities, previews
+        )
 
     def resized(self) -> Steps:
         """Ask about whole planes at the net's size, several at once where they fit."""
@@ -183,6 +179,15 @@ class _Run:
                     break
                 except SmallerTiles:
                     continue
+
+    def segmentation(self, card: ModelCard) -> Segmentation:
+        """Give the labels, with all that they depend on: also what the runner chose by itself."""
+        tile = list(self.runner.tile) if self.runner.input.fit == "tile" else None
+        found = {"device": str(self.runner.device), "tile": tile}
+        parameters = self.options.as_dict() | found
+        made = made_from(self.volume, self.order, "segment", card.name, parameters, card.sha256)
+        names = ("background", *card.classes)
+        return self.canvas.segmentation(names, self.options.post, made)
 
     def _tile_plane(self, number: int, index: int) -> Steps:
         shape = self.volume.plane_shape

@@ -110,7 +110,9 @@ class ContrastDrivenFeatureAggregation(nn.Module):
 
     def _round(self, values: Tensor, guidance: Tensor, layer: nn.Linear) -> Tensor:
         weights = self._attention(guidance, layer).to(values.dtype)
-        if self.stride == 1 and 2 * self.padding == self.kernel_size - 1:
+        # Whoever converts the net, to ONNX say, wants few steps and none that writes in place.
+        traced = torch.compiler.is_compiling()
+        if self.stride == 1 and 2 * self.padding == self.kernel_size - 1 and not traced:
             mixed = _filter_pixels(_window_taps(weights), values)
         else:
             mixed = self._mix_windows(weights, values)
@@ -186,10 +188,8 @@ def _filter_pixels(taps: Tensor, values: Tensor) -> Tensor:
     batch, heads, n_taps, height, width = taps.shape
     side = round(n_taps**0.5)
     padded = F.pad(values, (side // 2,) * 4).unflatten(1, (heads, -1)).flatten(0, 1)
-    # A head at a time fits the cache of a CPU; an accelerator wants everything in one call, and
-    # so does an export, whose graph must be short and fit any batch.
-    by_head = values.device.type == "cpu" and not torch.compiler.is_compiling()
-    group = 1 if by_head else batch * heads
+    # A head at a time fits the cache of a CPU; an accelerator wants everything in one call.
+    group = 1 if values.device.type == "cpu" else batch * heads
     parts = []
     for part, kernel in zip(padded.split(group), taps.flatten(0, 1).split(group), strict=True):
         mixed = part.new_zeros(*part.shape[:2], height, width)

@@ -130,6 +130,123 @@ def test_what_is_open_becomes_a_data_set(dock, qtbot, viewer):
     assert "1 to train on, 1 to validate on" in dock.source.summary.text()
 
 
+def test_a_value_is_found_by_its_name_or_by_what_it_means(dock):
+    form = dock.plan.form
+    dock.plan.all_values.open()
+    assert not any(fold.is_open for fold in form.sections.values())
+    form.search.setText("optimiser rate")
+    shown = [key for key, row in form.rows.items() if not row.isHidden()]
+    assert "optimiser.rate" in shown
+    assert len(shown) < 5
+    assert form.sections["schedule"].isHidden()
+    form.search.setText("moving average")
+    assert [key for key, row in form.rows.items() if not row.isHidden()] == ["trainer.ema"]
+    form.search.setText("no such thing")
+    assert not form.nothing.isHidden()
+    form.search.clear()
+    assert all(not fold.isHidden() and not fold.is_open for fold in form.sections.values())
+
+
+def test_the_command_follows_while_a_value_is_typed(dock, qtbot):
+    dock.plan.all_values.open()
+    dock.plan.form.sections["optimiser"].open()
+    line = dock.plan.form.editors["optimiser.rate"].widget
+    line.clear()
+    qtbot.keyClicks(line, "0.25")
+    assert "optimiser.rate=0.25" in dock.plan.command_line.text()
+    assert dock.plan.form.sections["optimiser"].heading.text() == "Optimiser (1 changed)"
+
+
+def test_an_epoch_of_one_step_is_warned_of(dock, qtbot, discs):
+    look(dock, qtbot, discs)
+    dock.plan.form.editors["trainer.batch_size"].widget.setValue(24)
+    assert dock.plan.concern.text().startswith("⚠ One epoch is only 1 step: ")
+    dock.plan.form.editors["trainer.batch_size"].widget.setValue(1)
+    assert dock.plan.concern.isHidden()
+
+
+@pytest.fixture
+def tasks(tmp_path: Path) -> Path:
+    for name in ("discs", "rounds"):
+        write_discs(tmp_path / "Tasks" / name, count=6)
+    return tmp_path / "Tasks"
+
+
+def test_a_folder_of_tasks_is_recognised_and_gets_its_recipe(dock, qtbot, tasks, discs):
+    look(dock, qtbot, tasks)
+    assert dock.source.summary.text().startswith("2 tasks with 12 images: discs (6 images)")
+    assert dock.plan.recipe.name == "in_context_second"
+    assert dock.plan.start_from.currentData() == "universeg-open"
+    assert dock.plan.start_button.isEnabled(), dock.plan.start_button.toolTip()
+    assert "start.model=universeg-open" in dock.plan.command_line.text()
+    assert "data.kind" not in dock.plan.command_line.text()
+    look(dock, qtbot, discs)
+    assert dock.plan.recipe.name == "unet_selfreg"
+    (tasks / "rounds" / "masks" / "p3.png").unlink()
+    look(dock, qtbot, tasks)
+    assert "not both" in dock.source.problems.item(0).text()
+    assert not dock.plan.start_button.isEnabled()
+
+
+def test_two_runs_are_drawn_beside_each_other(dock, tmp_path):
+    for name, loss in (("first", 0.5), ("second", 0.25)):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        lines = [
+            {"event": "started", "pid": -1, "step": 0, "steps": 40},
+            {"event": "train", "step": 10, "loss": loss},
+            {"event": "validation", "step": 10, "dice": 1 - loss},
+            {"event": "finished", "step": 40},
+        ]
+        log = tmp_path / "runs" / name / "events.jsonl"
+        log.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+    view = dock.view
+    view.list_runs()
+    assert not view.other.isHidden()
+    shown = view.run.run.name
+    beside = {"first": "second", "second": "first"}[shown]
+    view.other.setCurrentIndex(view.other.findText(f"Compare with {beside}"))
+    view.other.activated.emit(view.other.currentIndex())
+    losses = {"first": 0.5, "second": 0.25}
+    assert view.curves.drawn() == {
+        "loss": [(10, losses[shown])],
+        "dice": [(10, 1 - losses[shown])],
+        "other loss": [(10, losses[beside])],
+        "other dice": [(10, 1 - losses[beside])],
+    }
+    view.other.setCurrentIndex(0)
+    view.other.activated.emit(0)
+    assert view.curves.drawn()["other loss"] == []
+
+
+@pytest.mark.slow
+def test_a_net_that_segments_by_example_is_trained_and_offered(dock, qtbot, tasks):
+    look(dock, qtbot, tasks)
+    dock.plan.start_from.setCurrentIndex(0)
+    dock.plan.start_from.activated.emit(0)
+    editors = dock.plan.form.editors
+    for key, text in {
+        "encoder_blocks": "[4, 4]",
+        "stages": "[{steps = 8, size = 32, cost = 9.0}]",
+        "data.leave_out": '["rounds"]',
+    }.items():
+        editors[key].widget.setText(text)
+    for key, count in {"log_every": 2, "validate_every": 4, "parts": 1}.items():
+        editors[key].widget.setValue(count)
+    assert dock.plan.start_button.isEnabled(), dock.plan.start_button.toolTip()
+    click(qtbot, dock.plan.start_button)
+    qtbot.waitUntil(lambda: dock.view.phase in ("finished", "failed"), timeout=120_000)
+    assert dock.view.phase == "finished", dock.view.run.message
+    assert len(dock.view.run.losses) == 4
+    assert len(dock.view.run.scores) == 2
+    qtbot.waitUntil(dock.view.add_button.isEnabled)
+    with qtbot.waitSignal(dock.add.ended, timeout=60_000):
+        click(qtbot, dock.view.add_button)
+    assert "Segment by example" in dock.message.text()
+    card = get_card(dock.view.run.run.name)
+    assert (card.kind, card.net) == ("in-context", "UniverSeg")
+    assert "data" in card.licence
+
+
 @pytest.mark.slow
 def test_from_data_to_a_model_with_a_stop_and_a_resume_between(
     dock, qtbot, viewer, discs, monkeypatch

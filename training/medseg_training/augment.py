@@ -6,26 +6,12 @@ is changed where images are sampled (`in_context/views.py`), image and mask thro
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-
-@dataclass(frozen=True)
-class Appearance:
-    """Chance of each change and its largest strength."""
-
-    probability: float
-    brightness: float
-    contrast: float
-    gamma: float
-    bias_field: float
-    noise: float
-    blur: float
-    sharpen: float
+from medseg_training.in_context.laws import Appearance
 
 
 def appearance(rng: np.random.Generator, images: Tensor, groups: int, law: Appearance) -> Tensor:

@@ -28,24 +28,30 @@ class RecipeChoice:
     content: Mapping[str, Any]
 
     @property
+    def kind(self) -> str:
+        """What is trained: ``"segmentation"``, or ``"in-context"`` on a folder of tasks."""
+        return str(self.content.get("kind", "segmentation"))
+
+    @property
     def citation(self) -> str:
         """The paper that it follows."""
         return str(self.content.get("citation", ""))
 
     @property
     def net(self) -> str:
-        """Name of its net in the zoo."""
+        """Name of its net in the zoo; empty where it takes that of a model."""
+        if self.kind == "in-context":
+            return "UniverSeg"
         return str(self.content.get("net", {}).get("name", ""))
 
 
-def segmentation_recipes() -> list[RecipeChoice]:
-    """Give the recipes that train a net on one data set, in order of title."""
+def all_recipes() -> list[RecipeChoice]:
+    """Give the recipes in order of title, those that train on a folder of tasks last."""
     choices = []
     for file in (files("medseg_training") / "recipes").iterdir():
         if file.name.endswith(".toml"):
             text = file.read_text(encoding="utf-8")
-            content = tomllib.loads(text)
-            if content.get("kind", "segmentation") == "segmentation":
-                title = text.splitlines()[0].lstrip("# ").rstrip(".")
-                choices.append(RecipeChoice(file.name.removesuffix(".toml"), title, content))
-    return sorted(choices, key=lambda choice: choice.title)
+            title = text.splitlines()[0].lstrip("# ").rstrip(".")
+            choice = RecipeChoice(file.name.removesuffix(".toml"), title, tomllib.loads(text))
+            choices.append(choice)
+    return sorted(choices, key=lambda choice: (choice.kind == "in-context", choice.title))

@@ -12,6 +12,8 @@ from napari_medseg.engine.results import Progress
 from napari_medseg.zoo.cards import ModelCard
 from napari_medseg.zoo.registry import user_folder
 
+_AS_THE_DATA = "as the data that it was trained on allows"
+
 
 @dataclass(frozen=True)
 class TrainingReport:
@@ -32,15 +34,28 @@ class TrainingReport:
 def add_job(run: Path) -> Generator[Progress, None, ModelCard]:
     """Make the best weights of a run a model of the zoo; returns its card.
 
+    The card of an in-context net leaves its terms to those of the data, which nobody stated.
+
     Raises
     ------
     OSError, RuntimeError
         With one sentence, where the run holds no weights that can be used.
     """
     from medseg_training.export import export_run
+    from medseg_training.export.files import plain_name
 
     yield Progress(0, 1, "Writing the model")
-    card = export_run(run, user_folder() / run.name)
+    if _kind(run) == "in-context":
+        title = f"UniverSeg, trained here: {run.name}"
+        card = export_run(
+            run,
+            user_folder() / run.name,
+            name=plain_name(run.name),
+            title=title,
+            licence=_AS_THE_DATA,
+        )
+    else:
+        card = export_run(run, user_folder() / run.name)
     yield Progress(1, 1, "Written")
     return card
 
@@ -62,6 +77,11 @@ def report_job(run: Path) -> Generator[Progress, None, TrainingReport]:
     from medseg_training.evaluation.scoring import evaluate_job
 
     yield Progress(0, 1, "Reading the run")
+    if _kind(run) == "in-context":
+        raise ValueError(
+            "A net that segments by example is measured on tasks that it has not seen: "
+            "napari-medseg train evaluate-in-context MODEL TASKS."
+        )
     values = _config(run)
     data, start = values["data"], values.get("start", {}).get("model", "")
     dataset = read_dataset(data["root"], data["kind"])
@@ -82,6 +102,8 @@ def _config(run: Path) -> dict[str, Any]:
         found: dict[str, Any] = json.loads((run / "config.json").read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise ValueError(f"{run.name} holds no checked values (config.json).") from error
-    if found.get("kind", "segmentation") != "segmentation":
-        raise ValueError("A net for segmentation by example is measured by evaluate-in-context.")
     return found
+
+
+def _kind(run: Path) -> str:
+    return str(_config(run).get("kind", "segmentation"))

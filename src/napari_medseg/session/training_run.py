@@ -67,12 +67,14 @@ def as_toml(value: Any) -> str:
         inside = ", ".join(f"{json.dumps(key)} = {_quoted(part)}" for key, part in value.items())
         return f"{{{inside}}}"
     if isinstance(value, str):
-        return value if _is_plain(value) else json.dumps(value)
+        return value if _is_plain(value) else json.dumps(value, ensure_ascii=False)
     return _quoted(value)
 
 
 def _quoted(value: Any) -> str:
-    return as_toml(value) if isinstance(value, Mapping) else json.dumps(value)
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(_quoted(part) for part in value)}]"
+    return as_toml(value) if isinstance(value, Mapping) else json.dumps(value, ensure_ascii=False)
 
 
 def _is_plain(text: str) -> bool:

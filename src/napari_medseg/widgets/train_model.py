@@ -140,7 +140,8 @@ class TrainModel(QWidget):
 
     def _on_added(self, card: ModelCard) -> None:
         self.plan.list_starts()
-        self.message.done(f"“{card.title}” is in the dock Segment with a model now.")
+        dock = "Segment by example" if card.kind == "in-context" else "Segment with a model"
+        self.message.done(f"“{card.title}” is in the dock {dock} now.")
 
     def _on_reported(self, report: TrainingReport) -> None:
         self.message.done(f"{report.sentence} The page: {report.page}")
@@ -163,7 +164,9 @@ class TrainModel(QWidget):
 
     def _refresh(self) -> None:
         source = self.source
-        self.plan.show_data(source.folder, source.kind.currentData(), source.missing())
+        self.plan.show_data(
+            source.folder, source.kind.currentData(), source.missing(), source.found
+        )
 
     def _lay_out(self) -> None:
         inside = QWidget()

@@ -58,6 +58,7 @@ def export_run(
         raise ExportError(str(error)) from error
     if isinstance(config, Recipe):
         titled = {"title": title} if title else {}
+        titled |= {"licence": fields["licence"]} if fields.get("licence") else {}
         return export_in_context(
             run, config, folder, name=name or NAME, results=results, note=note, **titled
         )

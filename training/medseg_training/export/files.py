@@ -30,3 +30,9 @@ def read_json(path: Path) -> Any:
 def write(path: Path, content: bytes) -> None:
     """Write a file whole or not at all."""
     atomic_write(path, lambda temporary: temporary.write_bytes(content))
+
+
+def plain_name(name: str) -> str:
+    """Give a name that a model can have everywhere: plain letters, digits, dots and dashes."""
+    kept = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in name)
+    return kept.strip("._-") or "model"

@@ -30,7 +30,7 @@ NOT_FOR = (
     "person checking every contour. Weak on targets that cover under one percent of the image."
 )
 LICENCE = "CC BY-SA 4.0"
-"""Two of the training sets are under CC BY-SA 4.0; the weights are shared alike."""
+"""Two of the bundled model's training sets are under it; its weights are shared alike."""
 
 
 NAME = "universeg-open"
@@ -43,6 +43,7 @@ def export_in_context(
     *,
     name: str = NAME,
     title: str = "UniverSeg, trained on open data",
+    licence: str = LICENCE,
     results: Mapping[str, Any] | None = None,
     note: str = "",
 ) -> ModelCard:
@@ -76,7 +77,7 @@ def export_in_context(
         input={"size": [128, 128], "channels": 1, "range": [0.0, 1.0]},
         description=DESCRIPTION,
         not_for=NOT_FOR,
-        licence=LICENCE,
+        licence=licence,
         citation=CITATION,
         training=_training(recipe, int(state["step"]), sources) | ({"note": note} if note else {}),
         results=dict(results or {}),

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save as to_safetensors
 
 from medseg_training import checkpoints, nets
-from medseg_training.export.files import ExportError, read_json
+from medseg_training.export.files import ExportError, plain_name, read_json
 from medseg_training.run_folder import FACTS_FILE, METRICS_FILE
 from medseg_training.schema import DataOptions, RunConfig
 from napari_medseg.io.atomic import atomic_folder
@@ -53,7 +53,7 @@ def export_segmentation(
     sigmoid = nets.facts_of(config.net).sigmoid
     stated = _stated(config) | fields
     card = ModelCard(
-        name=name or _plain_name(run.resolve().name),
+        name=name or plain_name(run.resolve().name),
         title=title or config.title or f"{facts['net']} trained on {facts['dataset']}",
         kind="pretrained",
         net=facts["net"],
@@ -202,8 +202,3 @@ def _validation(run: Path, config: RunConfig) -> dict[str, Any]:
         "dice": {"mean": round(float(best["dice"]), 4), **per_class},
         "step": int(best["step"]),
     }
-
-
-def _plain_name(name: str) -> str:
-    kept = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in name)
-    return kept.strip("._-") or "model"

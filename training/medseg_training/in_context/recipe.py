@@ -6,8 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from medseg_training.augment import Appearance
-from medseg_training.in_context.views import Warp
+from medseg_training.in_context.laws import Appearance, Warp
 from medseg_training.schema import StartOptions
 
 

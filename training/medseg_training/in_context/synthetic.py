@@ -15,7 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from medseg_training.in_context.views import Warp, grids
+from medseg_training.in_context.laws import Warp
+from medseg_training.in_context.views import grids
 
 Subjects = tuple[Tensor, Tensor]
 Family = Callable[[np.random.Generator, int, int], Subjects]

@@ -7,31 +7,18 @@ that nothing is blurred twice; masks are binary again afterwards.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from medseg_training.in_context.laws import Warp
 from medseg_training.in_context.tasks import Pair
 
 Box = tuple[float, float, float, float]
 """Centre x, centre y, half width, half height in [-1, 1] image coordinates."""
 
 WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
-
-
-@dataclass(frozen=True)
-class Warp:
-    """Strengths of the random maps; angles in degrees, lengths in halves of the view's side."""
-
-    probability: float
-    rotation: float
-    translation: float
-    scale: tuple[float, float]
-    elastic_probability: float
-    elastic: tuple[float, float]
 
 
 def affine(rng: np.random.Generator, warp: Warp, *, flips: bool = False) -> np.ndarray:

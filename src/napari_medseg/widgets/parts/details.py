@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Qt, Signal
+from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -31,13 +32,7 @@ class Details(QCollapsible):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("Details", parent)
         self.model = QComboBox()
-        for card in list_models(present=True):
-            if card.kind == "in-context":
-                self.model.addItem(card.title, card)
-                tip = f"{card.description}\nNot for: {card.not_for}\nLicence: {card.licence}"
-                self.model.setItemData(self.model.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
-                if card.name == DEFAULT_MODEL:
-                    self.model.setCurrentIndex(self.model.count() - 1)
+        self._list_models(DEFAULT_MODEL)
         self.model.currentIndexChanged.connect(self._show_card)
         self._show_card()
         self.device = device_box()
@@ -55,6 +50,26 @@ class Details(QCollapsible):
         self.shortcuts = KeysBox()
         self.shortcuts.toggled.connect(self.shortcuts_toggled)
         self.addWidget(self._form())
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Take over models that were added while the dock was out of sight."""
+        super().showEvent(event)
+        names = [card.name for card in list_models(present=True) if card.kind == "in-context"]
+        listed = [self.model.itemData(row).name for row in range(self.model.count())]
+        if names != listed:
+            chosen = self.model.currentData()
+            self._list_models(DEFAULT_MODEL if chosen is None else chosen.name)
+
+    def _list_models(self, chosen: str) -> None:
+        """List the in-context models of this computer, and choose one by its name."""
+        self.model.clear()
+        for card in list_models(present=True):
+            if card.kind == "in-context":
+                self.model.addItem(card.title, card)
+                tip = f"{card.description}\nNot for: {card.not_for}\nLicence: {card.licence}"
+                self.model.setItemData(self.model.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
+                if card.name == chosen:
+                    self.model.setCurrentIndex(self.model.count() - 1)
 
     def _form(self) -> QWidget:
         form = QWidget()

@@ -1,10 +1,11 @@
-"""Loss and Dice of a training as curves."""
+"""Loss and Dice of a training as curves, beside those of another one."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import pyqtgraph as pg
+from qtpy.QtCore import Qt
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
@@ -33,6 +34,10 @@ class TrainingCurves(QWidget):
         self._dice = pg.PlotDataItem(
             pen=pg.mkPen(_DICE, width=2), symbol="o", symbolSize=5, symbolBrush=_DICE
         )
+        self._other_loss = self.plot.plot(pen=_dashed(_LOSS))
+        self._other_dice = pg.PlotDataItem(
+            pen=_dashed(_DICE), symbol="t", symbolSize=5, symbolBrush=_DICE
+        )
         # A single point must not make an axis of a millionth.
         self.plot.getPlotItem().vb.setLimits(minYRange=0.01)
         self._add_right_axis()
@@ -49,6 +54,23 @@ class TrainingCurves(QWidget):
         if steps:
             self.plot.setXRange(0, steps, padding=0.02)
         self._follow()
+
+    def show_other(self, losses: Points, scores: Points) -> None:
+        """Draw another training beside it, dashed; nothing where there are no points."""
+        xs, ys = _split(losses)
+        self._other_loss.setData(xs, _smooth(ys))
+        self._other_dice.setData(*_split(scores))
+        self._follow()
+
+    def drawn(self) -> dict[str, list[tuple[int, float]]]:
+        """Give the points (step, value) of what is on display; losses are smoothed."""
+        curves = {
+            "loss": self._loss,
+            "dice": self._dice,
+            "other loss": self._other_loss,
+            "other dice": self._other_dice,
+        }
+        return {name: _points(curve) for name, curve in curves.items()}
 
     def clear(self) -> None:
         """Draw nothing."""
@@ -70,6 +92,7 @@ class TrainingCurves(QWidget):
         self._right.setXLink(item)
         self._right.setYRange(0, 1, padding=0.02)
         self._right.addItem(self._dice)
+        self._right.addItem(self._other_dice)
         item.vb.sigResized.connect(self._follow)
         self._name_axes()
         # SI prefixes would call step 1500 "1.5 (x1e+03)".
@@ -83,6 +106,15 @@ class TrainingCurves(QWidget):
 
     def _follow(self, _: object = None) -> None:
         self._right.setGeometry(self.plot.getPlotItem().vb.sceneBoundingRect())
+
+
+def _points(curve: pg.PlotDataItem) -> list[tuple[int, float]]:
+    xs, ys = curve.getOriginalDataset()
+    return [] if xs is None else [(int(x), float(y)) for x, y in zip(xs, ys, strict=True)]
+
+
+def _dashed(colour: str) -> pg.QtGui.QPen:
+    return pg.mkPen(colour, width=1, style=Qt.PenStyle.DashLine)
 
 
 def _split(points: Points) -> tuple[list[int], list[float]]:

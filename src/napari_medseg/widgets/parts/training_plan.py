@@ -19,18 +19,28 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
-from superqt import QCollapsible
 
-from napari_medseg.session.recipes import RecipeChoice, segmentation_recipes
+from medseg_training.words import few_steps
+from napari_medseg.session.recipes import RecipeChoice, all_recipes
+from napari_medseg.session.training_data import TASKS, FoundData
 from napari_medseg.session.training_run import TrainingCommand
 from napari_medseg.widgets.parts.device_box import device_box
+from napari_medseg.widgets.parts.fold import Fold
 from napari_medseg.widgets.parts.messages import small_print
 from napari_medseg.widgets.parts.recipe_form import RecipeForm
 from napari_medseg.zoo.registry import list_models
 
-_SURFACE = {"trainer.epochs": "Epochs", "trainer.batch_size": "Batch size"}
-_FIRST = "unet_selfreg"
-"""The recipe that is offered: it needs no weights to begin with, and no further package."""
+_SURFACE = {
+    "segmentation": {"trainer.epochs": "Epochs", "trainer.batch_size": "Batch size"},
+    "in-context": {"stages": "Stages", "data.leave_out": "Only watch"},
+}
+"""Values that are always in sight, for each kind of recipe."""
+_FIRST = {
+    "segmentation": ("unet_selfreg", ""),
+    "in-context": ("in_context_second", "universeg-open"),
+}
+"""The recipe that is offered for each kind of data, and what it starts from: these need no weights
+that are not here, and no further package."""
 
 
 class TrainingPlan(QGroupBox):
@@ -47,17 +57,18 @@ class TrainingPlan(QGroupBox):
     copied = Signal()
 
     def __init__(self, runs: Path, parent: QWidget | None = None) -> None:
-        from medseg_training.schema import RunConfig
-
         super().__init__("Training", parent)
         self._runs = runs
         self._data: dict[str, Any] = {}
+        self._found: FoundData | None = None
         self.recipes = _wide_box()
         self.citation = small_print()
         self.start_from = _wide_box()
         self.device = device_box()
-        self.form = RecipeForm(RunConfig, tuple(_SURFACE))
-        self.all_values = QCollapsible("All values")
+        self.forms = _forms()
+        self.surfaces = {kind: _surface(kind, form) for kind, form in self.forms.items()}
+        self.all_values = Fold("All values", _under_each_other(*self.forms.values()))
+        self.concern = small_print()
         self.name = QLineEdit()
         self.name.setToolTip("The folder of the run, below the folder of all runs")
         self.command_line = QLineEdit()
@@ -67,11 +78,9 @@ class TrainingPlan(QGroupBox):
         self.copy_button.setToolTip("Copy the command")
         self.start_button = QPushButton("Start training")
         self._lay_out()
-        for recipe in segmentation_recipes():
+        for recipe in all_recipes():
             self.recipes.addItem(recipe.title, recipe)
-            if recipe.name == _FIRST:
-                self.recipes.setCurrentIndex(self.recipes.count() - 1)
-        self._on_recipe()
+        self._choose(*_FIRST["segmentation"])
         self._connect()
 
     @property
@@ -81,21 +90,46 @@ class TrainingPlan(QGroupBox):
         return chosen
 
     @property
+    def form(self) -> RecipeForm:
+        """The values of the recipe that is chosen."""
+        return self.forms[self.recipe.kind]
+
+    @property
     def command(self) -> TrainingCommand:
         """What starts the training."""
         run = self._runs / (self.name.text().strip() or "run")
         return TrainingCommand(self.recipe.name, run, {**self._others(), **self.form.changes()})
 
-    def show_data(self, folder: Path | None, kind: str, missing: str) -> None:
-        """Take over the data, and say what is missing before a training can start."""
+    def show_data(
+        self, folder: Path | None, kind: str, missing: str, found: FoundData | None = None
+    ) -> None:
+        """Take over the data, and say what is missing before a training can start.
+
+        Parameters
+        ----------
+        folder : Path, optional
+            Where the data is; None while that is not known.
+        kind : str
+            The convention of the folder.
+        missing : str
+            What is still to be done about the data; empty if nothing is.
+        found : FoundData, optional
+            What was found in the folder. A recipe of another kind gives way to one that fits.
+        """
+        is_new, self._found = found is not self._found, found
         self._data = {"data.root": str(folder or "DATA")}
-        if kind != "auto":
+        if kind not in ("auto", TASKS):
             self._data["data.kind"] = kind
-        missing = missing or self.form.problem(self._others())
+        if is_new and found is not None and found.trains != self.recipe.kind:
+            self._choose(*_FIRST[found.trains])
+        missing = missing or self._misfit() or self.form.problem(self._others())
         self.start_button.setEnabled(not missing)
         self.start_button.setToolTip(missing or "Train in the background")
         self.command_line.setText(str(self.command))
         self.command_line.setCursorPosition(0)
+        concern = self._concern()
+        self.concern.setText(f"⚠ {concern}")
+        self.concern.setVisible(bool(concern))
 
     def list_starts(self) -> None:
         """Offer the models of the recipe's net to go on from; of any net if it names none."""
@@ -121,9 +155,37 @@ class TrainingPlan(QGroupBox):
             others["start.model"] = self.start_from.currentData()
         return others
 
+    def _misfit(self) -> str:
+        """Say that the recipe wants other data; empty if it does not."""
+        if self._found is None or self._found.trains == self.recipe.kind:
+            return ""
+        if self.recipe.kind == "in-context":
+            return "This recipe learns from a folder of tasks, each with images/ and masks/."
+        return "A folder of tasks is for a recipe that trains UniverSeg; choose one."
+
+    def _concern(self) -> str:
+        """Warn of what can be started and is probably not meant; empty where nothing is."""
+        if self._found is None or not self._found.planes or self.recipe.kind != "segmentation":
+            return ""
+        values = self.forms["segmentation"].editors
+        batch = values["trainer.batch_size"].get()
+        taken = batch * values["trainer.accumulate"].get()
+        return few_steps(-(-self._found.planes // taken), batch)
+
+    def _choose(self, name: str, start: str) -> None:
+        """Choose a recipe, and a model to start from, where it is here."""
+        names = [self.recipes.itemData(row).name for row in range(self.recipes.count())]
+        self.recipes.setCurrentIndex(names.index(name))
+        self._on_recipe()
+        self.start_from.setCurrentIndex(max(0, self.start_from.findData(start)))
+
     def _on_recipe(self) -> None:
         self.form.show_recipe(self.recipe.content)
+        for kind, form in self.forms.items():
+            form.setVisible(kind == self.recipe.kind)
+            self.surfaces[kind].setVisible(kind == self.recipe.kind)
         self.citation.setText(self.recipe.citation)
+        self.citation.setVisible(bool(self.recipe.citation))
         self.list_starts()
         self.name_anew()
 
@@ -138,13 +200,13 @@ class TrainingPlan(QGroupBox):
         form.addRow("Recipe", self.recipes)
         form.addRow("", self.citation)
         form.addRow("Start from", self.start_from)
-        for key, words in _SURFACE.items():
-            form.addRow(words, self.form.editors[key].widget)
         form.addRow("Runs on", self.device)
         form.addRow("Name", self.name)
         column.addLayout(form)
-        self.all_values.addWidget(self.form)
+        for surface in self.surfaces.values():
+            column.addWidget(surface)
         column.addWidget(self.all_values)
+        column.addWidget(self.concern)
         line = QHBoxLayout()
         line.addWidget(self.command_line, 1)
         line.addWidget(self.copy_button)
@@ -155,10 +217,40 @@ class TrainingPlan(QGroupBox):
         self.recipes.activated.connect(lambda _: self._on_recipe())
         for box in (self.start_from, self.device):
             box.activated.connect(lambda _: self.changed.emit())
-        self.form.changed.connect(self.changed)
+        for form in self.forms.values():
+            form.changed.connect(self.changed)
         self.name.textEdited.connect(lambda _: self.changed.emit())
         self.copy_button.clicked.connect(self._copy)
         self.start_button.clicked.connect(self.start_asked)
+
+
+def _forms() -> dict[str, RecipeForm]:
+    """Make a form for each kind of recipe."""
+    from medseg_training.in_context.recipe import Recipe
+    from medseg_training.schema import RunConfig
+
+    schemas = {"segmentation": RunConfig, "in-context": Recipe}
+    return {kind: RecipeForm(schema, tuple(_SURFACE[kind])) for kind, schema in schemas.items()}
+
+
+def _surface(kind: str, form: RecipeForm) -> QWidget:
+    """Show the values of a form that are always in sight."""
+    holder = QWidget()
+    rows = QFormLayout(holder)
+    rows.setContentsMargins(0, 0, 0, 0)
+    rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    for key, words in _SURFACE[kind].items():
+        rows.addRow(words, form.editors[key].widget)
+    return holder
+
+
+def _under_each_other(*widgets: QWidget) -> QWidget:
+    holder = QWidget()
+    column = QVBoxLayout(holder)
+    column.setContentsMargins(0, 0, 0, 0)
+    for widget in widgets:
+        column.addWidget(widget)
+    return holder
 
 
 def _wide_box() -> QComboBox:

@@ -48,7 +48,7 @@ class TrainingSource(QGroupBox):
         self.line.setPlaceholderText("Folder of images with masks")
         self.browse = QPushButton("Browse…")
         self.browse.setToolTip(
-            "Images and masks, nnU-Net, Medical Decathlon, or Synapse/ACDC slices"
+            "Images and masks, nnU-Net, Medical Decathlon, Synapse/ACDC slices, or tasks"
         )
         self.kind = QComboBox()
         for text, kind in KINDS.items():

@@ -53,6 +53,9 @@ class TrainingView(QGroupBox):
         self.runs.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.runs.setPlaceholderText("No training yet")
         self.runs.setToolTip("Trainings on this computer, the latest first")
+        self.other = QComboBox()
+        self.other.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.other.setToolTip("Draw the curves of another training beside these, dashed")
         self.curves = TrainingCurves()
         self.bar = QProgressBar()
         self.bar.setFormat("%v of %m steps")
@@ -74,6 +77,7 @@ class TrainingView(QGroupBox):
         self._lay_out()
         self._timer.timeout.connect(self._poll)
         self.runs.activated.connect(lambda index: self.show_run(Path(self.runs.itemData(index))))
+        self.other.activated.connect(lambda _: self._show_other())
         self.stop_button.clicked.connect(self._stop)
         self.resume_button.clicked.connect(self.resume_asked)
         self.add_button.clicked.connect(self.add_asked)
@@ -93,11 +97,29 @@ class TrainingView(QGroupBox):
         self._refresh()
 
     def _list(self) -> None:
+        beside = self.other.currentData()
         self.runs.clear()
+        self.other.clear()
+        self.other.addItem("Compare with …", "")
         for run in training_run.runs_in(self.folder):
             self.runs.addItem(run.name, str(run))
+            self.other.addItem(f"Compare with {run.name}", str(run))
         if self.run is not None:
             self.runs.setCurrentIndex(self.runs.findData(str(self.run.run)))
+        self.other.setCurrentIndex(max(0, self.other.findData(beside)))
+
+    def _show_other(self) -> None:
+        """Draw the run that is chosen to compare with, as it is now."""
+        chosen = self.other.currentData()
+        if not chosen:
+            self.curves.show_other([], [])
+            return
+        run = RunFollower(Path(chosen))
+        run.poll()
+        self.curves.show_other(run.losses, run.scores)
+        if self.run is not None:
+            steps = max(self.run.steps, run.steps)
+            self.curves.show_points(self.run.losses, self.run.scores, steps)
 
     def show_run(self, run: Path, process: subprocess.Popen[bytes] | None = None) -> None:
         """Follow this run from its beginning; `process` where it was started just now."""
@@ -132,6 +154,7 @@ class TrainingView(QGroupBox):
         run, phase = self.run, self.phase
         for part in (self.curves, self.bar, self.words):
             part.setVisible(run is not None)
+        self.other.setVisible(self.runs.count() > 1)
         at_work = phase in ("running", "stopping")
         resumable = run is not None and training_run.can_resume(run.run)
         _enable(self.stop_button, phase == "running", "No training runs." if run else "No run yet.")
@@ -186,7 +209,7 @@ class TrainingView(QGroupBox):
 
     def _lay_out(self) -> None:
         column = QVBoxLayout(self)
-        for part in (self.runs, self.bar, self.words, self.curves, self.picture):
+        for part in (self.runs, self.bar, self.words, self.curves, self.other, self.picture):
             column.addWidget(part)
         buttons = QGridLayout()
         for number, button in enumerate(

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
@@ -96,7 +95,7 @@ def _made(
         spin.valueChanged.connect(changed)
         return spin, spin.value, spin.setValue
     line = QLineEdit()
-    line.editingFinished.connect(changed)
+    line.textChanged.connect(changed)
     read = str if value.kind is str else _parsed
     return line, lambda: read(line.text().strip()), lambda given: line.setText(_shown(given))
 
@@ -117,7 +116,7 @@ def _shown(value: Any) -> str:
         return f"{value:g}"
     if isinstance(value, str):
         return value
-    return as_toml(value) if isinstance(value, Mapping) else json.dumps(value)
+    return as_toml(value)
 
 
 def _parsed(text: str) -> Any:

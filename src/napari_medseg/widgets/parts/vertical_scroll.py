@@ -28,7 +28,11 @@ class VerticalScrollArea(QScrollArea):
 
     def show_later(self, part: QWidget) -> None:
         """Scroll to a part of the content once it has unfolded."""
-        QTimer.singleShot(_UNFOLDING_MS, lambda: self.ensureWidgetVisible(part, 0, 0))
+        timer = QTimer(self)  # of the area, so that it ends with it
+        timer.setSingleShot(True)
+        timer.timeout.connect(lambda: self.ensureWidgetVisible(part, 0, 0))
+        timer.timeout.connect(timer.deleteLater)
+        timer.start(_UNFOLDING_MS)
 
     def _fit(self) -> None:
         content = self.widget()

@@ -16,6 +16,7 @@ from threading import local
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from napari_medseg.io.dicom_entries import plain_text
 from napari_medseg.io.errors import ReadError
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def read_header(file: Path) -> Dataset:
 
 def is_segmentation(header: Dataset) -> bool:
     """Whether a file is a DICOM-SEG."""
-    return str(header.get("SOPClassUID", "")) in SEGMENTATION_CLASSES
+    return text(header, "SOPClassUID") in SEGMENTATION_CLASSES
 
 
 def is_cut(header: Dataset) -> bool:
@@ -89,6 +90,9 @@ def no_pixels(file: Path) -> str:
 
 def text(header: Dataset, tag: str) -> str:
     """Give a word of the header that names no person; empty where it is missing."""
+    plain = plain_text(header, tag)
+    if plain is not None:
+        return plain
     with quiet():
         try:
             return str(header.get(tag) or "").strip()

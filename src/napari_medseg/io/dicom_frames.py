@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import struct
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from os import SEEK_CUR
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,14 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medseg.io.dicom import is_cut, naming_tags, no_pixels, quiet, sop_class
+from napari_medseg.io.dicom_entries import numbers
+from napari_medseg.io.dicom_format import PixelFormat, check_size, format_of
 from napari_medseg.io.errors import ReadError
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
 _SAME_TURN = 1e-3
-_HEAD = 12  # bytes before the first item of compressed pixels: tag, kind and length of the element
-_ITEM = 0xE000FFFE
+_NEARLY = 0.01  # how far directions may be from length one and from right angles
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Pose:
     across: NDArray[np.float64]
     down: NDArray[np.float64]
 
-    @property
+    @cached_property
     def normal(self) -> NDArray[np.float64]:
         """Unit vector across the frame."""
         return np.cross(self.across, self.down)
@@ -67,6 +68,8 @@ class Frame:
         Its number in the file, from 0 on.
     header : pydicom.Dataset
         Of the whole file, without the pixels.
+    pixels : PixelFormat
+        How those of the whole file are stored.
     pose : Pose or None
         None where the file does not say where it lies.
     spacing : tuple of float or None
@@ -82,6 +85,7 @@ class Frame:
     file: Path
     index: int
     header: Dataset = field(repr=False, compare=False)
+    pixels: PixelFormat
     pose: Pose | None
     spacing: tuple[float, float] | None
     thickness: float | None
@@ -91,8 +95,7 @@ class Frame:
     @property
     def size(self) -> tuple[int, int, int]:
         """Rows, columns and samples of a pixel."""
-        header = self.header
-        return int(header.Rows), int(header.Columns), int(header.get("SamplesPerPixel", 1))
+        return self.pixels.size
 
     @property
     def number(self) -> int:
@@ -119,34 +122,18 @@ def frames_of(file: Path, header: Dataset) -> list[Frame]:
         hint = "open its folder" if "Directory" in kind else "open the images instead"
         raise ReadError(f"{file.name} holds no image ({kind}); {hint}.")
     with quiet(), naming_tags(file):
-        count = int(header.get("NumberOfFrames") or 1)
-        _check_size(file, header, count)
+        pixels = format_of(header)
+        check_size(file, header, pixels)
         shared = _first(header, "SharedFunctionalGroupsSequence")
-        groups = header.get("PerFrameFunctionalGroupsSequence") or []
-        if len(groups) not in (0, count):
-            raise ReadError(f"{file.name} announces {count} frames and describes {len(groups)}.")
+        groups = header.get("PerFrameFunctionalGroupsSequence") or [None] * pixels.frames
+        if len(groups) != pixels.frames:
+            raise ReadError(
+                f"{file.name} announces {pixels.frames} frames and describes {len(groups)}."
+            )
         return [
-            _frame(file, header, index, shared, groups[index] if groups else None)
-            for index in range(count)
+            _frame(file, header, pixels, index, (shared, group))
+            for index, group in enumerate(groups)
         ]
-
-
-def numbers(entry: Dataset | None, tag: str, count: int) -> tuple[float, ...] | None:
-    """Give the numbers of an entry; None where it is missing or empty.
-
-    Raises
-    ------
-    ReadError
-        Where they are not so many, or not finite.
-    """
-    value = None if entry is None else entry.get(tag)
-    if value is None or value == "":
-        return None
-    values = [value] if isinstance(value, (str, int, float)) else list(value)
-    found = tuple(float(v) for v in values)
-    if len(found) != count or not np.isfinite(found).all():
-        raise ReadError(f"{tag} holds {len(found)} values where {count} finite ones belong.")
-    return found
 
 
 def _first(entry: Dataset | None, name: str) -> Dataset | None:
@@ -155,8 +142,15 @@ def _first(entry: Dataset | None, name: str) -> Dataset | None:
 
 
 def _frame(
-    file: Path, header: Dataset, index: int, shared: Dataset | None, group: Dataset | None
+    file: Path,
+    header: Dataset,
+    pixels: PixelFormat,
+    index: int,
+    groups: tuple[Dataset | None, Dataset | None],
 ) -> Frame:
+    """Give one frame; `groups` say what an enhanced file does of all frames and of this one."""
+    shared, group = groups
+
     def item(name: str) -> Dataset | None:
         return _first(group, name) or _first(shared, name)
 
@@ -173,7 +167,8 @@ def _frame(
         file,
         index,
         header,
-        _pose(item) if enhanced else _plain_pose(header, index),
+        pixels,
+        _pose(item) if enhanced else _plain_pose(header, index, pixels.frames),
         (spacing[0], spacing[1]) if spacing else None,
         abs(apart[0]) if apart and apart[0] else None,
         (slope[0] or 1.0, intercept[0]),
@@ -201,11 +196,10 @@ def _pose(item: Callable[[str], Dataset | None]) -> Pose | None:
     return _checked_pose(corner, turn)
 
 
-def _plain_pose(header: Dataset, index: int) -> Pose | None:
+def _plain_pose(header: Dataset, index: int, count: int) -> Pose | None:
     """Give the pose of a frame that is the only one, or that a grid of offsets places."""
     corner = _tagged(header, "ImagePositionPatient", 3)
     turn = _tagged(header, "ImageOrientationPatient", 6)
-    count = int(header.get("NumberOfFrames") or 1)
     if corner is None or turn is None:
         return None
     pose = _checked_pose(corner, turn)
@@ -219,42 +213,9 @@ def _plain_pose(header: Dataset, index: int) -> Pose | None:
 
 
 def _checked_pose(corner: Sequence[float], turn: Sequence[float]) -> Pose:
-    across, down = np.array(turn[:3]), np.array(turn[3:])
-    lengths = np.linalg.norm(across), np.linalg.norm(down)
-    if not np.allclose(lengths, 1.0, atol=0.01) or abs(across @ down) > 0.01:
+    across, down = turn[:3], turn[3:]
+    lengths = math.hypot(*across), math.hypot(*down)
+    slant = sum(a * b for a, b in zip(across, down, strict=True))
+    if max(abs(lengths[0] - 1.0), abs(lengths[1] - 1.0), abs(slant)) > _NEARLY:
         raise ReadError("ImageOrientationPatient holds no two directions at right angles.")
-    return Pose(np.array(corner), across / lengths[0], down / lengths[1])
-
-
-def _check_size(file: Path, header: Dataset, count: int) -> None:
-    """Raise where a file is shorter than the pixels it announces."""
-    syntax = getattr(header.file_meta, "TransferSyntaxUID", None)
-    start = getattr(header, "pixels_at", None)
-    if syntax is None or start is None:
-        return
-    if syntax.is_encapsulated:
-        whole = _holds_all_items(file, start)
-    else:
-        samples = int(header.get("SamplesPerPixel", 1))
-        bits = int(header.get("BitsAllocated", 8)) * samples
-        if str(header.get("PhotometricInterpretation", "")) == "YBR_FULL_422":
-            bits = bits * 2 // 3
-        needed = int(header.Rows) * int(header.Columns) * count * bits // 8
-        whole = file.stat().st_size - start >= needed
-    if not whole:
-        raise ReadError(no_pixels(file))
-
-
-def _holds_all_items(file: Path, start: int) -> bool:
-    """Tell whether compressed pixels are all there; decoders make up what is not (PS3.5, A.4)."""
-    size = file.stat().st_size
-    with file.open("rb") as stream:
-        stream.seek(start + _HEAD)
-        while len(head := stream.read(8)) == 8:
-            tag, length = struct.unpack("<LL", head)
-            if tag != _ITEM:
-                return True
-            if stream.tell() + length > size:
-                return False
-            stream.seek(length, SEEK_CUR)
-    return False
+    return Pose(np.array(corner), np.array(across) / lengths[0], np.array(down) / lengths[1])

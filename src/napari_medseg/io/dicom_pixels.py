@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medseg.io.dicom import import_pydicom, no_pixels, quiet, text
+from napari_medseg.io.dicom import import_pydicom, no_pixels, quiet
 from napari_medseg.io.dicom_frames import Frame
+from napari_medseg.io.dicom_native import pixel_element, read_into
 from napari_medseg.io.errors import DamagedFileError, ReadError
 
 _INTEGERS = (np.int16, np.uint16, np.int32)
-_PIXEL_ELEMENTS = {
-    (0x7FE0, 0x0008): "FloatPixelData",
-    (0x7FE0, 0x0009): "DoubleFloatPixelData",
-    (0x7FE0, 0x0010): "PixelData",
-}
 
 
 def is_colour(frame: Frame) -> bool:
     """Whether the pixels are colours once they are decoded."""
-    return frame.size[2] == 3 or _photometric(frame) == "PALETTE COLOR"
+    return frame.pixels.samples == 3 or frame.pixels.photometric == "PALETTE COLOR"
 
 
 def is_inverted(frame: Frame) -> bool:
     """Whether low values are meant to be shown bright (MONOCHROME1)."""
-    return _photometric(frame) == "MONOCHROME1"
+    return frame.pixels.photometric == "MONOCHROME1"
 
 
 def is_calibrated(frame: Frame) -> bool:
@@ -46,7 +41,7 @@ def stored_values(frame: Frame) -> NDArray[Any]:
         With one sentence that names the file, where it is cut, damaged or compressed in a way
         that nothing installed can undo.
     """
-    single = int(frame.header.get("NumberOfFrames") or 1) == 1
+    single = frame.pixels.frames == 1
     return _decoded(frame, None if single else frame.index).reshape(_shape(frame))
 
 
@@ -61,7 +56,11 @@ def all_stored_values(frames: Sequence[Frame]) -> NDArray[Any]:
     stored: NDArray[Any] | None = None
     place = 0
     for _, run in groupby(frames, key=lambda frame: frame.file):
-        for plane in _planes_of_file(list(run)):
+        of_file = list(run)
+        if stored is not None and len(of_file) == 1 and read_into(of_file[0], stored[place]):
+            place += 1
+            continue
+        for plane in _planes_of_file(of_file):
             if stored is None:
                 stored = np.empty((len(frames), *plane.shape), plane.dtype)
             elif plane.dtype != stored.dtype:
@@ -127,8 +126,8 @@ def value_type(frames: Sequence[Frame]) -> np.dtype[Any]:
     first = values_of(frames[:1])
     if first.ndim == 4 or not any(map(is_calibrated, frames)):
         return first.dtype
-    bits = int(frames[0].header.get("BitsStored", 16))
-    lowest = -(2 ** (bits - 1)) if frames[0].header.get("PixelRepresentation") else 0
+    bits = frames[0].pixels.stored
+    lowest = -(2 ** (bits - 1)) if frames[0].pixels.signed else 0
     return _type_for(frames, [(lowest, lowest + 2**bits - 1)] * len(frames), first.dtype)
 
 
@@ -147,8 +146,7 @@ def window_of(frame: Frame) -> tuple[float, float] | None:
         return None
     low, high = centre - width / 2, centre + width / 2
     if is_inverted(frame) and not is_calibrated(frame):
-        bits = int(frame.header.get("BitsStored", 8))
-        top = -1 if frame.header.get("PixelRepresentation") else 2**bits - 1
+        top = -1 if frame.pixels.signed else 2**frame.pixels.stored - 1
         low, high = top - high, top - low
     return low, high
 
@@ -159,10 +157,6 @@ def _first_number(source: Any, tag: str) -> float | None:
         return None
     single = value if isinstance(value, (int, float)) else value[0]
     return float(single) if np.isfinite(float(single)) else None
-
-
-def _photometric(frame: Frame) -> str:
-    return text(frame.header, "PhotometricInterpretation")
 
 
 def _shape(frame: Frame) -> tuple[int, ...]:
@@ -177,7 +171,7 @@ def _decoded(frame: Frame, index: int | None) -> NDArray[Any]:
     try:
         with quiet():
             pixels = _from_file(frame, index)
-            if _photometric(frame) == "PALETTE COLOR":
+            if frame.pixels.photometric == "PALETTE COLOR":
                 colours = apply_color_lut(pixels, frame.header)
                 pixels = colours if colours.dtype == np.uint8 else (colours >> 8).astype(np.uint8)
     except MemoryError:
@@ -201,21 +195,10 @@ def _from_file(frame: Frame, index: int | None) -> NDArray[Any]:
     syntax = header.file_meta.TransferSyntaxUID
     with frame.file.open("rb") as stream:
         stream.seek(start)
-        options = as_pixel_options(header, **_pixel_element(stream, syntax))
+        options = as_pixel_options(header, **pixel_element(stream, syntax))
         source = stream if syntax.is_encapsulated else stream.read()
         options |= {"transfer_syntax_uid": syntax, "view_only": not syntax.is_encapsulated}
         return np.asarray(get_decoder(syntax).as_array(source, index=index, **options)[0])
-
-
-def _pixel_element(stream: BinaryIO, syntax: Any) -> dict[str, str]:
-    """Read past the head of the element of the pixels; tell its keyword and kind (PS3.5, 7.1)."""
-    order = "<" if syntax.is_little_endian else ">"
-    group, element, kind, _ = struct.unpack(f"{order}HH2sH", stream.read(8))
-    found = {"pixel_keyword": _PIXEL_ELEMENTS[group, element]}
-    if syntax.is_implicit_VR:
-        return found
-    stream.read(4)  # the length
-    return found | {"pixel_vr": kind.decode("ascii")}
 
 
 def _why_not(frame: Frame, error: Exception) -> ReadError:
@@ -246,7 +229,7 @@ def _upright(frame: Frame, stored: NDArray[Any]) -> NDArray[Any]:
     if not is_inverted(frame):
         return stored
     if stored.dtype.kind == "u":
-        top = 2 ** int(frame.header.get("BitsStored", 8 * stored.dtype.itemsize)) - 1
+        top = 2**frame.pixels.stored - 1
         return np.asarray(stored.dtype.type(top) - stored)
     return -1 - stored if stored.dtype.kind == "i" else -stored
 

@@ -168,9 +168,8 @@ def _image(
 
 
 def _data(frames: list[Frame]) -> Any:
-    rows, columns, samples = frames[0].size
-    bits = int(frames[0].header.get("BitsAllocated", 16))
-    if len(frames) * rows * columns * samples * bits // 8 <= LAZY_ABOVE:
+    rows, columns, _ = frames[0].size
+    if len(frames) * frames[0].pixels.bits // 8 <= LAZY_ABOVE:
         return values_of(frames)
     from functools import partial
 

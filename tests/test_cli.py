@@ -22,6 +22,7 @@ from typer.testing import CliRunner
 import medseg_samples
 import napari_medseg as medseg
 from napari_medseg.cli import app
+from napari_medseg.cli.report import about
 from napari_medseg.cli.window import PATTERNS, prefer_own_reader
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.images import read_image
@@ -359,3 +360,55 @@ def test_commands_run_where_the_settings_say(work, tmp_path, monkeypatch):
     change_settings(device="cuda:9")
     assert by_example(work, "plane.png").exit_code == 2
     assert by_example(work, "plane.png", options=("--device", "cpu")).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("segment plane.png -m chest-lungs -o out --to nope", "'--to': 'nope' is not one of 'png'"),
+        ("segment plane.png -m chest-lungs -o out --threshold 3", "'--threshold'"),
+        ("segment plane.png -o out", "Missing option"),
+        ("segment plane.png -m chest-lungs -o out --foo", "--foo"),
+        ("nope", "No such command 'nope'"),
+        ("objects plane.png -o x.xyz", "must end with .png"),
+        ("objects plane.png -o nowhere/x.png", "There is no folder nowhere"),
+        ("cluster plane.png -o out --rectangle 0,0,900,900", "does not lie in a plane of"),
+        ("train nope", "There is no recipe 'nope'"),
+        ("train unet --bogus", "napari-medseg train: unrecognized arguments: --bogus"),
+        ("train evaluate", "napari-medseg train evaluate: the following arguments"),
+        ("train export nope --to x", "is this a run folder?"),
+    ],
+)
+def test_a_wrong_request_is_answered_in_one_sentence(work, monkeypatch, capsys, words, sentence):
+    monkeypatch.chdir(work)
+    done = run(*words.split())
+    assert done.exit_code == 2
+    said = [line for line in done.stderr.splitlines() if "inputs failed" not in line]
+    assert len(said) == 1, said
+    assert sentence in said[0]
+    assert "╭" not in done.output
+
+
+def test_a_file_is_named_once():
+    damaged = Path("folder/scan.png")
+    assert about(damaged, "scan.png is empty.") == "folder/scan.png is empty."
+    assert about(damaged, "folder/scan.png is empty.") == "folder/scan.png is empty."
+    assert about(damaged, "It is empty.") == "folder/scan.png: It is empty."
+
+
+def test_what_a_model_is_can_be_read_by_a_person(work):
+    lines = run("models", "info", "chest-lungs").stdout.splitlines()
+    assert "input" in lines
+    assert any(line.startswith("  size ") and line.endswith("192, 192") for line in lines)
+    assert not any("{" in line for line in lines if "selfreg" not in line)
+
+
+def test_commands_take_as_many_cores_as_the_settings_say(work):
+    before = torch.get_num_threads()
+    change_settings(threads=2)
+    try:
+        assert by_example(work, "plane.png").exit_code == 0
+        assert torch.get_num_threads() == 2
+    finally:
+        change_settings(threads=0)
+        torch.set_num_threads(before)

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from napari_medseg.session import training_run
-from napari_medseg.session.training_run import RunFollower, TrainingCommand
+from napari_medseg.session.training_command import TrainingCommand
+from napari_medseg.session.training_run import RunFollower
 
 _CHILD = """
 import json, sys, time, os

@@ -111,9 +111,7 @@ def read_config(run: Path) -> RunConfig | Recipe:
     try:
         content = json.loads((run / CONFIG_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise RecipeError(
-            f"{run / CONFIG_FILE} cannot be read; is this a run folder? ({error})"
-        ) from error
+        raise RecipeError(f"{run / CONFIG_FILE} cannot be read; is this a run folder?") from error
     return build_recipe(content)
 
 

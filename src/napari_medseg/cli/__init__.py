@@ -14,6 +14,7 @@ import typer
 from napari_medseg.cli.by_example import by_example
 from napari_medseg.cli.cluster import cluster
 from napari_medseg.cli.export import export
+from napari_medseg.cli.group import Commands
 from napari_medseg.cli.measure import compare, measure
 from napari_medseg.cli.models import models
 from napari_medseg.cli.objects import objects
@@ -23,6 +24,7 @@ from napari_medseg.cli.window import open_window
 
 app = typer.Typer(
     name="napari-medseg",
+    cls=Commands,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

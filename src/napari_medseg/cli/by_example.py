@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from napari_medseg.cli import options as shared
-from napari_medseg.cli.cohort import Cohort
-from napari_medseg.cli.images import Request, View, check_images, run_on_images
-from napari_medseg.cli.report import refusing, say
+from napari_medseg.cli.images import check_images, run_on_images
+from napari_medseg.cli.report import about, refusing, say
+from napari_medseg.cli.sharing import sharing
 from napari_medseg.session.settings import settings
 
 if TYPE_CHECKING:
@@ -68,37 +69,29 @@ Adapt = Annotated[
 Seed = Annotated[int, typer.Option(min=0, help="Of the subsets.", rich_help_panel=_FINE)]
 
 
+@sharing
 def by_example(
     context: typer.Context,
     inputs: shared.Images,
+    *,
     support: Support,
-    out: shared.Out,
     model: Model = None,
     threshold: Threshold = 0.5,
     probabilities: shared.Probabilities = False,
-    series: shared.Series = None,
     device: shared.OnDevice = None,
-    axis: shared.Axis = 0,
-    planes: shared.PlaneList = None,
-    value_range: shared.Range = None,
-    largest: shared.Largest = False,
-    fill_holes: shared.FillHoles = False,
-    min_size: shared.MinSize = 0,
+    looking: shared.Looking,
+    cleaning: shared.Cleaning,
     refine: SecondLook = Choice.auto,
     colour: InColour = Colour.auto,
     adapt: Adapt = False,
     ensemble: Ensemble = 1,
     flips: shared.Flips = False,
     seed: Seed = 0,
-    to: shared.To = None,
-    scheduler: shared.Scheduler = None,
-    resume: shared.Resume = False,
-    json_: shared.Json = False,
+    writing: shared.Writing,
 ) -> None:
     """Segment images as a few painted examples show; nothing is trained."""
     with refusing(ValueError, OSError):
-        check_images(inputs, out, (support, support / "images", support / "masks"))
-        from napari_medseg.engine.postprocess import PostProcess
+        check_images(inputs, writing.out, (support, support / "images", support / "masks"))
         from napari_medseg.engine.support import SupportSet
 
         chosen = _options(
@@ -112,18 +105,12 @@ def by_example(
             flips=flips,
             seed=seed,
             keep_probabilities=probabilities,
-            post=PostProcess(min_size, largest, fill_holes),
+            post=cleaning.steps(),
         )
-        view = View(axis, shared.parsed_planes(planes), shared.parsed_range(value_range))
-        examples = SupportSet.load(support)
-    request = Request(out, to, series, probabilities, view, cohort=Cohort.of(context))
-    run_on_images(
-        "by-example",
-        inputs,
-        request,
-        lambda image, seen: _start(image, examples, chosen, seen),
-        json_,
-    )
+        request = writing.request(context, looking, probabilities=probabilities)
+        examples = SupportSet.load(support.absolute())
+    start = partial(_start, support=examples, options=chosen)
+    run_on_images("by-example", inputs, request, start, writing.json_)
 
 
 def _options(model: str | None, device: str, **fields: Any) -> ByExampleOptions:
@@ -146,12 +133,12 @@ def _options(model: str | None, device: str, **fields: Any) -> ByExampleOptions:
 
 
 def _start(
-    image: ImageFile, support: SupportSet, options: ByExampleOptions, seen: dict[str, Any]
+    image: ImageFile, seen: dict[str, Any], support: SupportSet, options: ByExampleOptions
 ) -> Job:
     from napari_medseg.engine.by_example import by_example_job
     from napari_medseg.engine.support import why_doubtful
 
     doubt = why_doubtful(support, image.rgb)
     if doubt:
-        say(f"{image.name}: {doubt}")
+        say(about(Path(image.name), doubt))
     return by_example_job(image.data, support, options, **seen)

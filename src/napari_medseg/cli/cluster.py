@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from napari_medseg.cli import options as shared
-from napari_medseg.cli.cohort import Cohort
-from napari_medseg.cli.images import Request, View, check_images, run_on_images
+from napari_medseg.cli.images import Start, check_images, run_on_images
 from napari_medseg.cli.report import WrongRequest, refusing
+from napari_medseg.cli.sharing import sharing
 from napari_medseg.session.settings import settings
 
 if TYPE_CHECKING:
@@ -93,36 +94,57 @@ Label = Annotated[
 ]
 
 
+@dataclass(frozen=True)
+class Fitting:
+    """How S3-Net is fitted to an image."""
+
+    enough: Enough = 3
+    iterations: Iterations = 50
+    size: Size = 256
+    train_sampling: Sampling = False
+    stop_after: StopAfter = 0
+
+
+@dataclass(frozen=True)
+class Taking:
+    """Which one cluster is kept, if not all of them."""
+
+    take: Take = None
+    piece: Piece = False
+    label: Label = 1
+
+    @property
+    def pixel(self) -> tuple[int, int] | None:
+        """Row and column in it.
+
+        Raises
+        ------
+        ValueError
+            With one sentence, where these are not two numbers.
+        """
+        found = _numbers(self.take, 2, "--take", "120,80")
+        return None if found is None else (found[0], found[1])
+
+
+@sharing
 def cluster(
     context: typer.Context,
     inputs: shared.Images,
-    out: shared.Out,
+    *,
     method: Annotated[ClusterMethod, typer.Option(help="How to cluster.")] = ClusterMethod.s3net,
     seed: Seed = 0,
     focus: Focus = LookFor.none,
     clusters: Clusters = 2,
-    series: shared.Series = None,
     device: shared.OnDevice = None,
-    axis: shared.Axis = 0,
-    planes: shared.PlaneList = None,
-    value_range: shared.Range = None,
+    looking: shared.Looking,
     rectangle: Rectangle = None,
-    take: Take = None,
-    piece: Piece = False,
-    label: Label = 1,
-    enough: Enough = 3,
-    iterations: Iterations = 50,
-    size: Size = 256,
-    train_sampling: Sampling = False,
-    stop_after: StopAfter = 0,
-    to: shared.To = None,
-    scheduler: shared.Scheduler = None,
-    resume: shared.Resume = False,
-    json_: shared.Json = False,
+    taking: Taking,
+    fitting: Fitting,
+    writing: shared.Writing,
 ) -> None:
     """Split images into clusters of pixels that belong together; volumes plane by plane."""
     with refusing(ValueError, OSError):
-        check_images(inputs, out)
+        check_images(inputs, writing.out)
         from napari_medseg.engine.cluster import ClusterOptions
         from napari_medseg.engine.devices import checked_name
 
@@ -131,49 +153,54 @@ def cluster(
             seed,
             focus.value,
             clusters,
-            enough,
-            iterations,
-            size,
-            train_sampling,
-            stop_after,
-            checked_name(device or settings().device),
+            device=checked_name(device or settings().device),
+            **asdict(fitting),
         )
-        view = View(axis, shared.parsed_planes(planes), shared.parsed_range(value_range))
+        request = writing.request(context, looking)
         part = _numbers(rectangle, 4, "--rectangle", "0,0,64,64")
-        pixel = _numbers(take, 2, "--take", "120,80")
-
-    def start(image: ImageFile, seen: dict[str, Any]) -> Job:
-        job = _start(image, chosen, seen | {"rectangle": part})
-        return (
-            job if pixel is None else _taking(job, image, seen, (pixel[0], pixel[1]), piece, label)
-        )
-
-    run_on_images(
-        "cluster",
-        inputs,
-        Request(out, to, series, view=view, cohort=Cohort.of(context)),
-        start,
-        json_,
-    )
+        start = partial(_start, options=chosen, rectangle=part)
+        if taking.pixel is not None:
+            start = partial(_start_taking, start=start, pixel=taking.pixel, taking=taking)
+    run_on_images("cluster", inputs, request, start, writing.json_)
 
 
 def _numbers(text: str | None, count: int, option: str, like: str) -> tuple[int, ...] | None:
     return None if text is None else shared.parsed_numbers(text, count, option, like)
 
 
-def _start(image: ImageFile, options: ClusterOptions, arguments: dict[str, Any]) -> Job:
-    from napari_medseg.engine.cluster import cluster_job
-
-    return cluster_job(image.data, options, **arguments)
-
-
-def _taking(
-    job: Job,
+def _start(
     image: ImageFile,
     seen: dict[str, Any],
-    pixel: tuple[int, int],
-    piece: bool,
-    label: int,
+    options: ClusterOptions,
+    rectangle: tuple[int, ...] | None,
+) -> Job:
+    from napari_medseg.engine.cluster import cluster_job
+
+    _check_rectangle(rectangle, image, seen["axis"])
+    return cluster_job(image.data, options, rectangle=rectangle, **seen)
+
+
+def _check_rectangle(rectangle: tuple[int, ...] | None, image: ImageFile, axis: int) -> None:
+    if rectangle is None:
+        return
+    sides = list(image.data.shape[: image.geometry.ndim])
+    height, width = sides[:axis] + sides[axis + 1 :] if len(sides) == 3 else sides
+    top, left, bottom, right = rectangle
+    if not (0 <= top < bottom <= height and 0 <= left < right <= width):
+        raise WrongRequest(
+            f"--rectangle {','.join(map(str, rectangle))} (top, left, bottom, right) does not lie "
+            f"in a plane of {height} × {width} pixels."
+        )
+
+
+def _start_taking(
+    image: ImageFile, seen: dict[str, Any], start: Start, pixel: tuple[int, int], taking: Taking
+) -> Job:
+    return _taken(start(image, seen), image, seen, pixel, taking)
+
+
+def _taken(
+    job: Job, image: ImageFile, seen: dict[str, Any], pixel: tuple[int, int], taking: Taking
 ) -> Generator[Progress, None, Segmentation]:
     """Cluster, and keep only what lies under a pixel of the one plane that was asked for."""
     import numpy as np
@@ -185,12 +212,12 @@ def _taking(
         raise WrongRequest("--take needs one plane of a volume: say which with --planes.")
     found = yield from job
     at: Any = (slice(None),) * seen["axis"] + (seen["planes"][0],) if is_volume else ...
-    mask = pick_cluster(found.labels[at], *pixel, piece=piece)
+    mask = pick_cluster(found.labels[at], *pixel, piece=taking.piece)
     if not mask.any():
         raise ValueError(f"There is no cluster at row {pixel[0]}, column {pixel[1]}.")
     labels = np.zeros_like(found.labels)
-    labels[at][mask] = label
-    names = ("background", *(f"class {number}" for number in range(1, label + 1)))
-    taken = {"take": {"at": list(pixel), "piece": piece, "class": label}}
+    labels[at][mask] = taking.label
+    names = ("background", *(f"class {number}" for number in range(1, taking.label + 1)))
+    taken = {"take": {"at": list(pixel), "piece": taking.piece, "class": taking.label}}
     made = replace(found.provenance, parameters={**found.provenance.parameters, **taken})
     return replace(found, labels=labels, class_names=names, provenance=made)

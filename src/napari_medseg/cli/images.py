@@ -13,12 +13,14 @@ from napari_medseg.cli.cohort import Cohort, run_cohort
 from napari_medseg.cli.outputs import Format, check_names, checked_folder, suffix_for, write_results
 from napari_medseg.cli.report import (
     WrongRequest,
+    about,
     check_files,
     refusing,
     run_job,
     say,
 )
 from napari_medseg.io.atomic import split_suffix
+from napari_medseg.session.settings import settings
 
 if TYPE_CHECKING:
     from napari_medseg.engine.results import Job
@@ -127,13 +129,15 @@ def run_on_images(
 
 def _run(path: Path, request: Request, start: Start) -> dict[str, Any]:
     """Work on one image, write what was found, and give the entry of the report."""
+    from napari_medseg.engine.devices import limit_threads
     from napari_medseg.io.findings import warnings_of
     from napari_medseg.io.images import read_image
 
     started = time.monotonic()
+    limit_threads(settings().threads)
     image = read_image(path, request.series if path.is_dir() else None)
     for sentence in warnings_of(image.findings):
-        say(f"{path}: {sentence}")
+        say(about(path, sentence))
     suffix = suffix_for(image.geometry.ndim, request.to)
     found = run_job(start(image, request.view.of(image)), path.name)
     if request.values:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Mapping
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -11,10 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_medseg.cli.report import fail, print_json, refuse, refusing, say
+from napari_medseg.cli.report import WRONG, fail, print_json, refuse, refusing, say
 
 if TYPE_CHECKING:
     from napari_medseg.zoo.cards import ModelCard
+
+
+_LINE = 60
+_LISTED = 12
+"""Entries of a list that are shown; the JSON has all of them."""
 
 
 class Kind(StrEnum):
@@ -24,8 +30,16 @@ class Kind(StrEnum):
     onnx = "onnx"
 
 
-models = typer.Typer(help="Models: list, info, download, import, export.", no_args_is_help=True)
+models = typer.Typer(help="Models: list, info, download, import, export.")
 Json = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
+
+
+@models.callback(invoke_without_command=True)
+def about_models(context: typer.Context) -> None:
+    """Say what can be done with models, where nothing was asked for."""
+    if context.invoked_subcommand is None:
+        say(context.get_help())
+        raise typer.Exit(WRONG)
 
 
 @models.command("list")
@@ -57,9 +71,8 @@ def info(name: str, json_: Json = False) -> None:
     if json_:
         print_json(_fields(card))
         return
-    for key, value in _fields(card).items():
-        if value:
-            typer.echo(f"{key.replace('_', ' '):12} {_shortened(_shown(value))}")
+    for line in _lines(_fields(card)):
+        typer.echo(line)
 
 
 @models.command()
@@ -208,13 +221,39 @@ def _fields(card: ModelCard) -> dict[str, Any]:
     return fields | {"state": card.state}
 
 
-def _shortened(text: str, most: int = 600) -> str:
-    return text if len(text) <= most else f"{text[:most].rstrip()} … (all of it with --json)"
+def _lines(fields: Mapping[str, Any], indent: str = "") -> list[str]:
+    """Give named values under each other, those inside a value further in."""
+    lines = []
+    width = max(len(key) for key in fields)
+    for key, value in fields.items():
+        name = key.replace("_", " ")
+        if value in (None, "", (), [], {}):
+            continue
+        if isinstance(value, Mapping) and not _is_short(value):
+            lines += [f"{indent}{name}", *_lines(value, f"{indent}  ")]
+        elif _holds_tables(value):
+            lines.append(f"{indent}{name}")
+            lines += [f"{indent}  - {_shown(part)}" for part in value[:_LISTED]]
+            if len(value) > _LISTED:
+                lines.append(f"{indent}  … {len(value) - _LISTED} more (all of it with --json)")
+        else:
+            lines.append(f"{indent}{name:{width}}  {_shown(value)}")
+    return lines
+
+
+def _is_short(value: Mapping[str, Any]) -> bool:
+    """Whether named values fit into a line: a few numbers or words."""
+    flat = not any(isinstance(part, (Mapping, list, tuple)) for part in value.values())
+    return flat and len(_shown(value)) < _LINE
+
+
+def _holds_tables(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and any(isinstance(part, Mapping) for part in value)
 
 
 def _shown(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{key}: {_shown(part)}" for key, part in value.items())
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_shown(part)}" for key, part in value.items())
     if isinstance(value, (list, tuple)):
         return ", ".join(_shown(part) for part in value)
-    return str(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -31,9 +31,14 @@ def objects(
 ) -> None:
     """Give each object a number of its own; objects that touch are split at their necks."""
     from napari_medseg.engine.objects import split_objects_job
-    from napari_medseg.io.labels import read_labels, write_labels
+    from napari_medseg.io.atomic import split_suffix
+    from napari_medseg.io.labels import WRITTEN_SUFFIXES, read_labels, write_labels
 
     check_files(labels)
+    if split_suffix(output.name)[1].lower() not in WRITTEN_SUFFIXES:
+        refuse(f"The name {output} must end with {', '.join(WRITTEN_SUFFIXES)}.")
+    if not output.absolute().parent.is_dir():
+        refuse(f"There is no folder {output.parent}; make it first.")
     if output.resolve() == labels.resolve():
         refuse(f"The result would overwrite {labels}; give it another name.")
     if diameter is not None and diameter <= 0:

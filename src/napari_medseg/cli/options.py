@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from napari_medseg.cli.cohort import Cohort
+from napari_medseg.cli.images import Request, View
 from napari_medseg.cli.outputs import Format
+
+if TYPE_CHECKING:
+    from napari_medseg.engine.postprocess import PostProcess
 
 _VIEW = "Which part of a volume, and how bright"
 _FINE = "Fine points"
@@ -113,6 +119,70 @@ Values = Annotated[
 ]
 
 
+@dataclass(frozen=True)
+class Looking:
+    """Which part of an image is looked at."""
+
+    series: Series = None
+    axis: Axis = 0
+    planes: PlaneList = None
+    value_range: Range = None
+
+    def view(self) -> View:
+        """Give it as it is used.
+
+        Raises
+        ------
+        ValueError
+            With one sentence, where a list cannot be read.
+        """
+        return View(self.axis, parsed_planes(self.planes), parsed_range(self.value_range))
+
+
+@dataclass(frozen=True)
+class Cleaning:
+    """What is done to a label map before it is written."""
+
+    largest: Largest = False
+    fill_holes: FillHoles = False
+    min_size: MinSize = 0
+
+    def steps(self) -> PostProcess:
+        """Give it as the engine takes it."""
+        from napari_medseg.engine.postprocess import PostProcess
+
+        return PostProcess(self.min_size, self.largest, self.fill_holes)
+
+
+@dataclass(frozen=True)
+class Writing:
+    """Where label maps go, as what, and how to get through many images."""
+
+    out: Out
+    to: To = None
+    scheduler: Scheduler = None
+    resume: Resume = False
+    json_: Json = False
+
+    def request(
+        self,
+        context: typer.Context,
+        looking: Looking,
+        *,
+        probabilities: bool = False,
+        values: tuple[int, ...] = (),
+    ) -> Request:
+        """Give what becomes of the images.
+
+        Raises
+        ------
+        ValueError
+            With one sentence, where an option cannot be read.
+        """
+        view, cohort = looking.view(), Cohort.of(context)
+        return Request(self.out, self.to, looking.series, probabilities, view, values, cohort)
+
+
 def parsed_planes(text: str | None) -> list[int] | None:
     """Give the planes of a list such as ``"3,5-9"``.
 
@@ -161,5 +231,6 @@ def parsed_numbers(text: str, count: int, option: str, like: str) -> tuple[int, 
     """
     parts = text.split(",")
     if len(parts) != count or not all(part.strip().isdigit() for part in parts):
-        raise ValueError(f"{option} {text} is not {count} numbers like {like}.")
+        wanted = "a whole number" if count == 1 else f"{count} whole numbers"
+        raise ValueError(f"{option} {text} is not {wanted} like {like}.")
     return tuple(int(part) for part in parts)

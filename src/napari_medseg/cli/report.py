@@ -30,6 +30,15 @@ def say(message: str) -> None:
     typer.echo(message, err=True)
 
 
+def about(path: Path, sentence: str) -> str:
+    """Give a sentence that says which file it is about, and says it once."""
+    if str(path) in sentence:
+        return sentence
+    if sentence.startswith(f"{path.name} "):
+        return f"{path}{sentence[len(path.name) :]}"
+    return f"{path}: {sentence}"
+
+
 def refuse(message: str) -> NoReturn:
     """Leave, because the request was wrong; nothing has been started."""
     say(f"napari-medseg: {message}")
@@ -94,7 +103,7 @@ def run_each(
                 sentence = sentence_of(error)
                 wrong += isinstance(error, WrongRequest)
                 failed.append({"input": str(path), "error": sentence})
-                say(f"{path}: {sentence}")
+                say(about(path, sentence))
             else:
                 say(f"{path} -> {results[-1]['output']}")
             if keep:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from napari_medseg.cli import options as shared
-from napari_medseg.cli.cohort import Cohort
-from napari_medseg.cli.images import Request, View, check_images, run_on_images
+from napari_medseg.cli.images import check_images, run_on_images
 from napari_medseg.cli.report import refusing
+from napari_medseg.cli.sharing import sharing
 from napari_medseg.session.settings import settings
 
 if TYPE_CHECKING:
@@ -50,36 +51,27 @@ With = Annotated[
 ]
 
 
+@sharing
 def segment(
     context: typer.Context,
     inputs: shared.Images,
+    *,
     model: Model,
-    out: shared.Out,
     threshold: Threshold = None,
     probabilities: shared.Probabilities = False,
-    series: shared.Series = None,
     device: shared.OnDevice = None,
     tile: Tile = None,
-    axis: shared.Axis = 0,
-    planes: shared.PlaneList = None,
-    value_range: shared.Range = None,
-    largest: shared.Largest = False,
-    fill_holes: shared.FillHoles = False,
-    min_size: shared.MinSize = 0,
+    looking: shared.Looking,
+    cleaning: shared.Cleaning,
     flips: shared.Flips = False,
     bfloat16: Faster = False,
     runtime: With = Runtime.torch,
     values: shared.Values = None,
-    to: shared.To = None,
-    scheduler: shared.Scheduler = None,
-    resume: shared.Resume = False,
-    json_: shared.Json = False,
+    writing: shared.Writing,
 ) -> None:
     """Segment images with a pretrained model; nothing is painted, nothing is trained."""
     with refusing(ValueError, OSError):
-        check_images(inputs, out)
-        from napari_medseg.engine.postprocess import PostProcess
-
+        check_images(inputs, writing.out)
         chosen = _options(
             model,
             tile,
@@ -88,15 +80,12 @@ def segment(
             threshold=threshold,
             flips=flips,
             keep_probabilities=probabilities,
-            post=PostProcess(min_size, largest, fill_holes),
+            post=cleaning.steps(),
             runtime=runtime.value,
         )
-        view = View(axis, shared.parsed_planes(planes), shared.parsed_range(value_range))
         numbers = _numbers(values, chosen)
-    request = Request(out, to, series, probabilities, view, numbers, cohort=Cohort.of(context))
-    run_on_images(
-        "segment", inputs, request, lambda image, seen: _start(image, chosen, seen), json_
-    )
+        request = writing.request(context, looking, probabilities=probabilities, values=numbers)
+    run_on_images("segment", inputs, request, partial(_start, options=chosen), writing.json_)
 
 
 def _options(model: str, tile: int | None, device: str, **fields: Any) -> SegmentOptions:
@@ -126,7 +115,7 @@ def _numbers(values: str | None, options: SegmentOptions) -> tuple[int, ...]:
     return shared.parsed_numbers(values, len(classes), "--values", like)
 
 
-def _start(image: ImageFile, options: SegmentOptions, seen: dict[str, Any]) -> Job:
+def _start(image: ImageFile, seen: dict[str, Any], options: SegmentOptions) -> Job:
     from napari_medseg.engine.segment import segment_job
 
     return segment_job(image.data, options, **seen)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import typer
 
+PROGRAM = "napari-medseg train"
+
 
 def train(context: typer.Context) -> None:
     """Fit a network after a recipe, and what belongs to that.
@@ -16,7 +18,7 @@ def train(context: typer.Context) -> None:
 
     words = list(context.args)
     if not words or words == ["--help"] or words == ["-h"]:
-        raise typer.Exit(main(["--help"]))
+        raise typer.Exit(main(["--help"], PROGRAM))
     if words[0] not in COMMANDS:
         words.insert(0, "train")
-    raise typer.Exit(main(words))
+    raise typer.Exit(main(words, PROGRAM))

@@ -9,81 +9,23 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shlex
 import subprocess
 import sys
 import threading
-import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import platformdirs
 import psutil
 
+from napari_medseg.session.training_command import TrainingCommand
+
 EVENTS, STOP, OUTPUT = "events.jsonl", "STOP", "output.txt"
+_NICE = 10
 _CHECKPOINTS = "checkpoints/last.ckpt", "checkpoints/last.prev.ckpt"
 
 Phase = Literal["new", "running", "stopping", "stopped", "finished", "failed", "lost"]
-
-
-@dataclass(frozen=True)
-class TrainingCommand:
-    """What starts a training.
-
-    Parameters
-    ----------
-    recipe : str
-        Name of a recipe of the package, or the path of a TOML file.
-    run : Path
-        The run folder.
-    changes : mapping
-        Values that differ from the recipe's, such as ``{"data.root": "scans"}``.
-    resume : bool
-        Whether the run folder's last checkpoint is gone on from.
-    """
-
-    recipe: str
-    run: Path
-    changes: Mapping[str, Any] = field(default_factory=dict)
-    resume: bool = False
-
-    @property
-    def arguments(self) -> list[str]:
-        """What follows ``napari-medseg``."""
-        if self.resume:
-            return ["train", "--resume", str(self.run)]
-        changes = [f"{key}={as_toml(value)}" for key, value in self.changes.items()]
-        return ["train", self.recipe, *changes, "--run", str(self.run)]
-
-    def __str__(self) -> str:
-        return shlex.join(["napari-medseg", *self.arguments])
-
-
-def as_toml(value: Any) -> str:
-    """Write a value as the command line takes it: as in TOML, plain words without quotes."""
-    if isinstance(value, Mapping):
-        inside = ", ".join(f"{json.dumps(key)} = {_quoted(part)}" for key, part in value.items())
-        return f"{{{inside}}}"
-    if isinstance(value, str):
-        return value if _is_plain(value) else json.dumps(value, ensure_ascii=False)
-    return _quoted(value)
-
-
-def _quoted(value: Any) -> str:
-    if isinstance(value, (list, tuple)):
-        return f"[{', '.join(_quoted(part) for part in value)}]"
-    return as_toml(value) if isinstance(value, Mapping) else json.dumps(value, ensure_ascii=False)
-
-
-def _is_plain(text: str) -> bool:
-    """Whether a text without quotes is still taken for a text."""
-    try:
-        tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
-        return bool(text)
-    return False
 
 
 def runs_folder() -> Path:
@@ -117,9 +59,17 @@ def start(command: TrainingCommand) -> subprocess.Popen[bytes]:
             cwd=run.parent,
             start_new_session=True,
         )
+    _yield_to_others(process.pid)
     # Somebody has to wait for it, or it stays in the list of processes after its end.
     threading.Thread(target=process.wait, daemon=True).start()
     return process
+
+
+def _yield_to_others(pid: int) -> None:
+    """Let a training have what the window, and whatever else a person works with, leave over."""
+    low = psutil.BELOW_NORMAL_PRIORITY_CLASS if sys.platform == "win32" else _NICE
+    with contextlib.suppress(psutil.Error):
+        psutil.Process(pid).nice(low)
 
 
 def stop(run: Path) -> None:

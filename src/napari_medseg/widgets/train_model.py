@@ -16,7 +16,7 @@ from napari_medseg.session.open_cases import dataset_job, painted, painted_pairs
 from napari_medseg.session.stack import stack_on_display
 from napari_medseg.session.trained_model import TrainingReport, add_job, report_job
 from napari_medseg.session.training_data import FoundData, look_job
-from napari_medseg.session.training_run import TrainingCommand
+from napari_medseg.session.training_command import TrainingCommand
 from napari_medseg.widgets.parts.farewell import Farewell
 from napari_medseg.widgets.parts.job_button import AnyJob, JobButton, JobGate
 from napari_medseg.widgets.parts.job_progress import JobProgress

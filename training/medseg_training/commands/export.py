@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,14 +27,16 @@ def run(options: argparse.Namespace) -> None:
 
     Raises
     ------
+    ValueError
+        When there is no such run, or no such results.
     ExportError, CheckpointError
         When the run cannot be exported.
     """
     from medseg_training.export import export_run
+    from medseg_training.recipe_files import read_config
 
-    results = None
-    if options.results:
-        results = json.loads(options.results.read_text(encoding="utf-8"))
+    read_config(options.run)  # refuses what is no run folder
+    results = _results(options.results) if options.results else None
     card = export_run(
         options.run,
         options.to,
@@ -45,6 +48,14 @@ def run(options: argparse.Namespace) -> None:
         **_stated(options),
     )
     print(f"{card.name}: {card.size_bytes:,} bytes after {card.training['steps']:,} steps")
+
+
+def _results(path: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path} is no results file of an evaluation (JSON).") from error
+    return content
 
 
 def _stated(options: argparse.Namespace) -> dict[str, object]:

@@ -22,8 +22,8 @@ from qtpy.QtWidgets import (
 
 from medseg_training.words import few_steps
 from napari_medseg.session.recipes import RecipeChoice, all_recipes
+from napari_medseg.session.training_command import TrainingCommand
 from napari_medseg.session.training_data import TASKS, FoundData
-from napari_medseg.session.training_run import TrainingCommand
 from napari_medseg.widgets.parts.device_box import device_box
 from napari_medseg.widgets.parts.fold import Fold
 from napari_medseg.widgets.parts.messages import small_print

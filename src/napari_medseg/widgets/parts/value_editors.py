@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from qtpy.QtWidgets import QCheckBox, QComboBox, QLineEdit, QSpinBox, QWidget
 
-from napari_medseg.session.training_run import as_toml
+from napari_medseg.session.training_command import as_toml
 
 _LARGEST = 2**31 - 1
 

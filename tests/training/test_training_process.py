@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import random
@@ -196,10 +197,50 @@ def test_a_person_is_told_in_words_and_a_program_in_json(
     assert printed == events(other)
 
 
+def test_a_disk_that_becomes_full_anywhere_ends_it_with_a_sentence_and_costs_nothing(
+    image_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = tmp_path / "run"
+    words = ["train", "unet", f"data.root={image_folder}", *SMALL, "trainer.epochs=2"]
+    words += ["trainer.log_every=1", "trainer.checkpoint_minutes=1e-6", "--run", str(run)]
+    synced, left = os.fsync, iter(range(25))
+
+    def full(handle: int) -> None:
+        if next(left, None) is None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        synced(handle)
+
+    monkeypatch.setattr(os, "fsync", full)
+    assert main(words) == 1
+    monkeypatch.undo()
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith(f"The disk of {run} is full.")
+    assert f"--resume {run}" in said
+    assert 0 < checkpoints.load(run / "checkpoints")["step"] < 6
+    assert main(["train", "--resume", str(run)]) == 0
+    assert checkpoints.load(run / "checkpoints")["step"] == 6
+
+
+def test_a_folder_that_cannot_be_written_in_is_refused(
+    image_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    words = ["train", "unet", f"data.root={image_folder}", *SMALL]
+    assert main([*words, "--run", str(tmp_path / "file" / "run")]) == 2
+    assert "choose another run folder" in capsys.readouterr().err
+
+
 def test_a_run_is_not_begun_twice_but_gone_on_with(
     image_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = tmp_path / "run"
+    run = tmp_path / "Läufe 1" / "größer"
+    data = tmp_path / "Müllers Bilder"
+    data.symlink_to(image_folder)
+    image_folder = data
+    run.parent.mkdir()
     words = ["train", "unet", f"data.root={image_folder}", *SMALL, "trainer.epochs=1"]
     assert main([*words, "--dry-run"]) == 0
     assert "Fitting one batch: loss" in capsys.readouterr().out

@@ -26,9 +26,10 @@ def locked(run: Path) -> Iterator[None]:
     ------
     RunInUseError
         When another process holds it.
+    ValueError
+        When nothing can be written there.
     """
-    run.mkdir(parents=True, exist_ok=True)
-    with open(run / LOCK_FILE, "a+", encoding="utf-8") as stream:
+    with _lock_file(run) as stream:
         if not _taken(stream):
             raise RunInUseError(
                 f"Another process is training in {run}; wait for it, stop it (a file named STOP in "
@@ -38,6 +39,17 @@ def locked(run: Path) -> Iterator[None]:
         stream.write(str(os.getpid()))
         stream.flush()
         yield
+
+
+def _lock_file(run: Path) -> IO[str]:
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        return open(run / LOCK_FILE, "a+", encoding="utf-8")
+    except OSError as error:
+        raise ValueError(
+            f"Nothing can be written in {run} ({error.strerror}); choose another run folder with "
+            "--run."
+        ) from error
 
 
 def _taken(stream: IO[str]) -> bool:

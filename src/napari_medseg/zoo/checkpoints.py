@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_medseg.io.atomic import atomic_folder
-from napari_medseg.zoo.architectures import build_net
+from napari_medseg.zoo.architectures import NETS, build_net
 from napari_medseg.zoo.cards import CARD_FILE, CardError, ModelCard
 from napari_medseg.zoo.detect import detect_net, without_prefixes
 from napari_medseg.zoo.published import about
@@ -156,6 +156,8 @@ def _install(source: Path, state: dict[str, torch.Tensor], fields: dict[str, Any
 def check_classes(card: ModelCard) -> None:
     """Make sure that a pretrained model's card fits its net.
 
+    How many maps a net of another package gives is only known when it runs, and checked there.
+
     Raises
     ------
     CardError
@@ -164,7 +166,7 @@ def check_classes(card: ModelCard) -> None:
     InputSpec.of(card)
     output = OutputSpec.of(card)
     channels = card.net_options.get("n_classes", 1)
-    if output.channels != channels:
+    if card.net in NETS and output.channels != channels:
         raise CardError(
             f"Model {card.name!r} gives {channels} maps, so {channels - (channels > 1)} classes "
             f"must be named without the background, not {output.n_classes}."

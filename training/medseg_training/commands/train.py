@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import time
 import traceback
 from contextlib import nullcontext, suppress
@@ -69,13 +70,14 @@ def run(options: argparse.Namespace) -> None:
             resumes = options.resume is not None
             _train(config, folder, processes, resumes, _echo(options.json, folder))
     except Exception as error:
+        explained = _explained(error, folder)
         if there or (folder / "events.jsonl").exists():
-            _tell(folder, error)
+            _tell(folder, explained)
         else:  # nothing was begun, so nothing is left behind
             with suppress(OSError):
                 (folder / LOCK_FILE).unlink(missing_ok=True)
                 folder.rmdir()
-        raise
+        raise explained from (error if explained is not error else None)
 
 
 def _train(
@@ -115,6 +117,16 @@ def _try_out(config: RunConfig | Recipe) -> None:
         finally:
             trainer.method.close()
     print(f"The data and the net fit together. Fitting one batch: loss {first:.4f} to {last:.4f}.")
+
+
+def _explained(error: Exception, folder: Path) -> Exception:
+    """Say what to do about a disk that became full, whatever was being written."""
+    if not isinstance(error, OSError) or error.errno != errno.ENOSPC:
+        return error
+    return OSError(
+        f"The disk of {folder} is full. The last checkpoint is whole: free some space, then go on "
+        f"with --resume {folder}."
+    )
 
 
 def _tell(folder: Path, error: Exception) -> None:

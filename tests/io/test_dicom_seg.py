@@ -193,6 +193,14 @@ def test_what_does_not_belong_together_is_refused_in_a_sentence(tmp_path, series
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("tag", ["StudyInstanceUID", "SOPInstanceUID"])
+def test_images_that_nothing_can_refer_to_are_refused(tmp_path, tag):
+    phantom = write_series(tmp_path / "a", **{tag: None})
+    with pytest.raises(ValueError, match=f"no {tag}.*NIfTI"):
+        write_dicom_seg(tmp_path / "s.dcm", np.ones(SHAPE, np.uint8), None, phantom.files)
+    assert not (tmp_path / "s.dcm").exists()
+
+
 def test_two_series_in_a_folder_need_a_choice(tmp_path):
     one = write_series(tmp_path / "a")
     write_series(tmp_path / "b")

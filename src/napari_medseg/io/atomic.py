@@ -97,7 +97,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     temporary = target.with_name(hidden_name(stem, "tmp", suffix))
     try:
         yield temporary
-        _sync_file(temporary)
+        force_to_disk(temporary)
         if target.exists():
             shutil.copymode(target, temporary)
         os.replace(temporary, target)
@@ -181,7 +181,7 @@ def replacing_folder(
     try:
         temporary.mkdir()
         yield temporary
-        _sync_tree(temporary)
+        force_to_disk(temporary)
         _swap_folders(temporary, target)
     except OSError as error:
         raise _explained(error, target) from error
@@ -247,8 +247,21 @@ def _sync_folder(folder: Path) -> None:
             os.close(handle)
 
 
-def _sync_tree(folder: Path) -> None:
-    for root, _, files in os.walk(folder, topdown=False):
+def force_to_disk(path: Path, check: Callable[[], None] = lambda: None) -> None:
+    """Wait until a file, or all that is in a folder, is on the disk.
+
+    Parameters
+    ----------
+    path : Path
+        What was written.
+    check : callable
+        Called before each file, and may raise to give it up.
+    """
+    if not path.is_dir():
+        _sync_file(path)
+        return
+    for root, _, files in os.walk(path, topdown=False):
         for name in files:
+            check()
             _sync_file(Path(root, name))
         _sync_folder(Path(root))

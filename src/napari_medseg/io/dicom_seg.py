@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_medseg.io.atomic import reading_back, replacing
+from napari_medseg.io.atomic_steps import save_in_steps
 from napari_medseg.io.deidentify import METHOD, days_of, deidentified, moved_date, pseudonym_key
 from napari_medseg.io.dicom import quiet
-from napari_medseg.io.dicom_seg_check import check_segmentation
+from napari_medseg.io.dicom_seg_check import Meant, check_segmentation
 from napari_medseg.io.dicom_seg_classes import (
     LONGEST_WORD,
     Segment,
@@ -30,6 +30,7 @@ from napari_medseg.io.dicom_seg_classes import (
     segments_of,
 )
 from napari_medseg.io.dicom_source import SourceImage, source_steps
+from napari_medseg.io.errors import ReadError
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.grid import GridError, on_grid
 from napari_medseg.io.labels import exact_labels
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 _MAKER = "napari-medseg"
+_REFERRED_BY = ("StudyInstanceUID", "SeriesInstanceUID", "SOPClassUID", "SOPInstanceUID")
 _MUST_HAVE = (
     *("PatientName", "PatientID", "PatientBirthDate", "PatientSex"),
     *("StudyDate", "StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName"),
@@ -130,31 +132,54 @@ def dicom_seg_steps(
         Where the file could not be saved; what was there before is untouched.
     """
     options = options or SegOptions()
+    meant = yield from _meant(labels, geometry, sources, options, class_names)
+    write = partial(_write, meant=meant, options=options, made=fields_of(provenance))
+    return (yield from save_in_steps(path, write, partial(check_segmentation, meant=meant)))
+
+
+def _meant(
+    labels: ArrayLike,
+    geometry: Geometry | None,
+    sources: Sequence[Path],
+    options: SegOptions,
+    class_names: Sequence[str],
+) -> Steps[Meant]:
+    """Lay the labels on their images and number them as segments."""
 
     def prepared(check: Callable[[], None]) -> tuple[NDArray[Any], list[Segment]]:
         exact = exact_labels(labels)
         check()
-        return exact, segments_of(exact, class_names, options.terms, options.labelmap)
+        return exact, segments_of(exact, class_names, options.terms, options.labelmap, check)
 
-    def built(_: Callable[[], None]) -> Dataset:
-        with quiet():
-            return _segmentation(volume, source, segments, options, fields_of(provenance))
+    def laid(_: Callable[[], None]) -> NDArray[np.unsignedinteger]:
+        return numbered(_on_images(exact, geometry, source), segments)
 
     exact, segments = yield from in_background(prepared, "Looking at the labels", 0, 3)
     source = yield from source_steps(sources, options.series)
-    volume = yield from in_background(
-        lambda _: numbered(_on_images(exact, geometry, source), segments), "Laying them on it", 0, 3
-    )
-    with replacing(path) as temporary:
-        yield Step(0, 3, "Building the segmentation")
-        dataset = yield from in_background(built, "Building the segmentation", 0, 3)
-        yield Step(1, 3, "Writing")
-        yield from in_background(partial(_save, dataset, temporary), "Writing", 1, 3)
-        del dataset
-        yield Step(2, 3, "Reading back and comparing")
-        with reading_back(temporary, path):
-            yield from check_segmentation(temporary, volume, source, segments)
-    return Path(os.path.realpath(path))
+    _check_references(source)
+    volume = yield from in_background(laid, "Laying them on the images", 0, 3)
+    return Meant(volume, source, segments)
+
+
+def _check_references(source: SourceImage) -> None:
+    """Raise where images lack what a segmentation refers to them by."""
+    for name in _REFERRED_BY:
+        if not all(header.get(name) for header in source.headers):
+            raise ReadError(
+                f"The DICOM images have no {name}, by which a DICOM-SEG refers to them; save the "
+                "labels as NIfTI instead."
+            )
+
+
+def _write(path: Path, meant: Meant, options: SegOptions, made: Mapping[str, Any]) -> Steps[None]:
+    def built(_: Callable[[], None]) -> Dataset:
+        with quiet():
+            return _segmentation(meant, options, made)
+
+    yield Step(0, 3, "Building the segmentation")
+    dataset = yield from in_background(built, "Building the segmentation", 0, 3)
+    yield Step(1, 3, "Writing")
+    yield from in_background(partial(_save, dataset, path), "Writing", 1, 3)
 
 
 def _save(dataset: Dataset, path: Path, _: Callable[[], None]) -> None:
@@ -177,24 +202,20 @@ def _on_images(
     return volume
 
 
-def _segmentation(
-    volume: NDArray[Any],
-    source: SourceImage,
-    segments: Sequence[Segment],
-    options: SegOptions,
-    made: Mapping[str, Any],
-) -> Dataset:
+def _segmentation(meant: Meant, options: SegOptions, made: Mapping[str, Any]) -> Dataset:
     from pydicom.uid import generate_uid
 
-    headers, entries = _headers(source, options)
-    small = max(segment.number for segment in segments) < 256
+    headers, entries = _headers(meant.source, options)
+    small = max(segment.number for segment in meant.segments) < 256
+    volume = meant.source.in_file_order(meant.volume).astype(np.uint8 if small else np.uint16)
     number = int(headers[0].get("SeriesNumber") or 0) % 10_000_000
     dataset: Dataset = import_highdicom().seg.Segmentation(
         source_images=headers,
-        pixel_array=source.in_file_order(volume).astype(np.uint8 if small else np.uint16),
+        pixel_array=volume,
         segmentation_type="LABELMAP" if options.labelmap else "BINARY",
         segment_descriptions=[
-            description(segment, made, with_time=not options.deidentify) for segment in segments
+            description(segment, made, with_time=not options.deidentify)
+            for segment in meant.segments
         ],
         series_instance_uid=generate_uid(),
         series_number=number * 100 + 1,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from napari_medseg.io.atomic import SaveError
 from napari_medseg.io.dicom import text
+from napari_medseg.io.label_counts import counts_of
 from napari_medseg.io.terms import ClassTerm, Code, term_for
 
 if TYPE_CHECKING:
@@ -38,8 +39,9 @@ def segments_of(
     class_names: Sequence[str],
     terms: Mapping[int, ClassTerm],
     labelmap: bool = False,
+    check: Callable[[], None] = lambda: None,
 ) -> list[Segment]:
-    """Give the segments that a label map becomes.
+    """Give the segments that a label map becomes; `check` is called now and then and may raise.
 
     A segment has the number of its label where the standard allows: it wants masks numbered from 1
     without a gap, so classes are numbered anew where one in between has neither voxels nor a name.
@@ -49,7 +51,7 @@ def segments_of(
     ValueError
         Where there is no label, or there are more than a file can hold.
     """
-    present = [int(value) for value in np.unique(labels) if value]
+    present = list(counts_of(labels, check))
     if not present:
         raise ValueError("There is nothing labelled; paint or accept something first.")
     highest = max(present)

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_medseg.io.atomic import reading_back, replacing, split_suffix
+from napari_medseg.io.atomic import split_suffix
+from napari_medseg.io.atomic_steps import save_in_steps
 from napari_medseg.io.dicom import is_dicom
 from napari_medseg.io.errors import ReadError, guarded
 from napari_medseg.io.geometry import Geometry
@@ -133,14 +134,7 @@ def label_steps(
         raise ValueError(f"The geometry has {where.ndim} axes, the labels have {exact.ndim}.")
     note = make_note(where, provenance, class_names)
     write = _writer(Path(path).name, exact, where, note, like)
-    with replacing(path) as temporary:
-        yield from write(temporary)
-        yield Step(1, 1, "Reading back and comparing")
-        with reading_back(temporary, path):
-            yield from in_background(
-                lambda _: _compare(temporary, exact, where), "Reading back and comparing", 1, 1
-            )
-    return Path(os.path.realpath(path))
+    return (yield from save_in_steps(path, write, partial(_compared, labels=exact, geometry=where)))
 
 
 def read_labels(path: str | os.PathLike[str], image: ImageFile | None = None) -> LabelFile:
@@ -281,6 +275,11 @@ def _one_channel(file: Path, colours: NDArray[Any]) -> NDArray[Any]:
             "the number of the class in each pixel."
         )
     return colours[..., 0]
+
+
+def _compared(path: Path, labels: NDArray[Any], geometry: Geometry) -> Steps[None]:
+    message = "Reading back and comparing"
+    yield from in_background(lambda _: _compare(path, labels, geometry), message, 1, 1)
 
 
 def _compare(path: Path, labels: NDArray[Any], geometry: Geometry) -> None:

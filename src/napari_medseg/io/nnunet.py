@@ -22,11 +22,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medseg.io.atomic import SaveError, atomic_write, reading_back, replacing
+from napari_medseg.io.atomic import SaveError, atomic_write
+from napari_medseg.io.atomic_steps import save_in_steps
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.labels import exact_labels, label_steps
 from napari_medseg.io.nifti_labels import nifti_label_steps
-from napari_medseg.io.steps import Step, Steps, in_background
+from napari_medseg.io.steps import Steps, as_part, in_background
 
 ENDING = ".nii.gz"
 _COLOURS = ("R", "G", "B")
@@ -102,13 +103,12 @@ def nnunet_steps(folder: str | os.PathLike[str], case: Case) -> Steps[Path]:
     total = len(channels) + 1
     for n, (number, data) in enumerate(channels.items()):
         target = dataset / "imagesTr" / f"{stem}_{number:04d}{ENDING}"
-        with replacing(target) as temporary:
-            for step in nifti_label_steps(temporary, data, case.geometry, "", case.like):
-                yield Step(n * step.total + step.done, total * step.total, "Writing the image")
-            with reading_back(temporary, target):
-                yield from in_background(
-                    partial(_compare, temporary, data), "Reading back and comparing", n + 1, total
-                )
+        steps = save_in_steps(
+            target,
+            partial(nifti_label_steps, labels=data, geometry=case.geometry, like=case.like),
+            partial(_compared, data=data),
+        )
+        yield from as_part(steps, n, total, "Writing the image")
     target = dataset / "labelsTr" / f"{stem}{ENDING}"
     yield from label_steps(target, labels, case.geometry, None, case.class_names or None, case.like)
     text = json.dumps(description, indent=2, ensure_ascii=False)
@@ -277,7 +277,11 @@ def _made(folder: Path) -> None:
         ) from error
 
 
-def _compare(path: Path, data: NDArray[Any], _: Any = None) -> None:
+def _compared(path: Path, data: NDArray[Any]) -> Steps[None]:
+    yield from in_background(lambda _: _compare(path, data), "Reading back and comparing", 1, 1)
+
+
+def _compare(path: Path, data: NDArray[Any]) -> None:
     import nibabel
 
     stored: Any = nibabel.load(path)

@@ -35,6 +35,19 @@ def finish(steps: Steps[Result]) -> Result:
             return end.value
 
 
+def as_part(steps: Steps[Result], part: int, parts: int, message: str) -> Steps[Result]:
+    """Run a writer as one of several alike, counting on over all of them."""
+    try:
+        while True:
+            step = next(steps)
+            yield Step(part * step.total + step.done, parts * step.total, message)
+    except StopIteration as end:
+        result: Result = end.value
+        return result
+    finally:
+        steps.close()
+
+
 class CancelledError(Exception):
     """What a piece of work meets in `in_background` when nobody wants its result any more."""
 

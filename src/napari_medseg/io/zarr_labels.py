@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,18 +18,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_medseg.io.atomic import SaveError, reading_back, replacing_folder, split_suffix
+from napari_medseg.io.atomic import SaveError, replacing_folder, split_suffix
+from napari_medseg.io.atomic_steps import save_in_steps
 from napari_medseg.io.errors import ReadError
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.grid import same_place
+from napari_medseg.io.label_counts import counts_of
 from napari_medseg.io.labels import LabelFile, exact_labels
 from napari_medseg.io.notes import NOTE_KEY, HasDict, make_note, noted_geometry
 from napari_medseg.io.photos import class_colour
-from napari_medseg.io.steps import Step, Steps, in_background
+from napari_medseg.io.steps import Step, Steps, as_part, in_background
 
 ZARR_SUFFIXES = (".ome.zarr", ".zarr")
 _UNITS = {"mm": "millimeter", "um": "micrometer"}
-_CHUNK = 256
+_CHUNK = 256  # pixels along the sides of a chunk
+_DEEPEST = 32  # planes of a chunk
+_MOST_AT_ONCE = 2**25  # pixels that are written in one step
 _SMALLEST = 128  # pixels along the longer side, below which there is no coarser level
 _MOST_NAMED = 4096  # classes that get a colour and a name of their own
 
@@ -40,7 +45,7 @@ def zarr_label_steps(
     provenance: HasDict | Mapping[str, Any] | None = None,
     class_names: Sequence[str] | None = None,
 ) -> Steps[Path]:
-    """Write a label map as OME-Zarr, plane by plane; it is read back and compared.
+    """Write a label map as OME-Zarr, a few planes at a time; it is read back and compared.
 
     Parameters
     ----------
@@ -65,32 +70,21 @@ def zarr_label_steps(
         With one sentence, where it cannot be saved; what was there before is untouched.
     """
     exact = yield from in_background(lambda _: exact_labels(labels), "Looking at the labels")
-    levels = _levels(exact)
+    counts = yield from in_background(partial(counts_of, exact), "Looking at the labels")
     zarr = _zarr()
-    with replacing_folder(path, is_ome_zarr) as temporary:
-        group = zarr.open_group(temporary, mode="w", zarr_format=3)
-        note = json.loads(make_note(geometry, provenance, class_names))
-        group.attrs.update(_metadata(exact, geometry, class_names, len(levels)) | note)
+    levels = _levels(exact)
+    described = _metadata(list(counts), geometry, class_names, len(levels))
+    described |= json.loads(make_note(geometry, provenance, class_names))
+
+    def write(folder: Path) -> Steps[None]:
+        group = zarr.open_group(folder, mode="w", zarr_format=3)
+        group.attrs.update(described)
         for number, level in enumerate(levels):
-            chunks = (1,) * (level.ndim - 2) + tuple(min(n, _CHUNK) for n in level.shape[-2:])
-            array = group.create_array(
-                str(number),
-                shape=level.shape,
-                dtype=level.dtype,
-                chunks=chunks,
-                dimension_names=list("zyx"[-level.ndim :]),
-            )
-            planes = level if level.ndim == 3 else level[None]
-            for n, plane in enumerate(planes):
-                if number == 0:
-                    yield Step(n, len(planes), "Writing")
-                array[n if level.ndim == 3 else ...] = plane
-        yield Step(1, 1, "Reading back and comparing")
-        with reading_back(temporary, path):
-            yield from in_background(
-                lambda _: _compare(temporary, exact, geometry), "Reading back and comparing", 1, 1
-            )
-    return Path(os.path.realpath(path))
+            yield from as_part(_level_steps(group, number, level), number, len(levels), "Writing")
+
+    compare = partial(_compared, labels=exact, geometry=geometry)
+    opened = partial(replacing_folder, may_replace=is_ome_zarr)
+    return (yield from save_in_steps(path, write, compare, opened))
 
 
 def read_zarr_labels(path: Path) -> LabelFile:
@@ -133,6 +127,31 @@ def _attributes(folder: Path) -> dict[str, Any]:
         return {}
 
 
+def _level_steps(group: Any, number: int, level: NDArray[Any]) -> Steps[None]:
+    """Write one level, as many planes at a time as a chunk is deep: each chunk once."""
+    deep = _depth(level) if level.ndim == 3 else 0
+    flat = tuple(min(n, _CHUNK) for n in level.shape[-2:])
+    array = group.create_array(
+        str(number),
+        shape=level.shape,
+        dtype=level.dtype,
+        chunks=(deep, *flat) if deep else flat,
+        dimension_names=list("zyx"[-level.ndim :]),
+    )
+    if not deep:
+        yield Step(0, 1, "Writing")
+        array[...] = level
+        return
+    for start in range(0, len(level), deep):
+        yield Step(start, len(level), "Writing")
+        array[start : start + deep] = level[start : start + deep]
+
+
+def _depth(level: NDArray[Any]) -> int:
+    """Give how many planes a chunk holds: few files, but no step that takes long."""
+    return max(1, min(_DEEPEST, len(level), _MOST_AT_ONCE // (level.shape[1] * level.shape[2])))
+
+
 def _levels(labels: NDArray[Any]) -> list[NDArray[Any]]:
     """Give the labels and every second pixel of the level before: no value is ever mixed."""
     levels = [labels]
@@ -142,13 +161,13 @@ def _levels(labels: NDArray[Any]) -> list[NDArray[Any]]:
 
 
 def _metadata(
-    labels: NDArray[Any], geometry: Geometry, class_names: Sequence[str] | None, n_levels: int
+    values: list[int], geometry: Geometry, class_names: Sequence[str] | None, n_levels: int
 ) -> dict[str, Any]:
-    axes = [{"name": name, "type": "space"} for name in "zyx"[-labels.ndim :]]
+    axes = [{"name": name, "type": "space"} for name in "zyx"[-geometry.ndim :]]
     if geometry.units in _UNITS:
         axes = [axis | {"unit": _UNITS[geometry.units]} for axis in axes]
     names = dict(enumerate(class_names or ()))
-    values = [int(value) for value in np.unique(labels) if value][:_MOST_NAMED]
+    values = values[:_MOST_NAMED]
     return {
         "ome": {
             "version": "0.5",
@@ -179,6 +198,11 @@ def _dataset(geometry: Geometry, level: int) -> dict[str, Any]:
     if np.array_equal(geometry.direction, np.eye(geometry.ndim)):
         transformations.append({"type": "translation", "translation": list(geometry.origin)})
     return {"path": str(level), "coordinateTransformations": transformations}
+
+
+def _compared(path: Path, labels: NDArray[Any], geometry: Geometry) -> Steps[None]:
+    message = "Reading back and comparing"
+    yield from in_background(lambda _: _compare(path, labels, geometry), message, 1, 1)
 
 
 def _compare(path: Path, labels: NDArray[Any], geometry: Geometry) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from napari_medseg.engine.results import Progress
 from napari_medseg.io import formats
 from napari_medseg.io.formats import LabelFormat
 from napari_medseg.io.geometry import Geometry
+from napari_medseg.io.label_counts import counts_of
 from napari_medseg.io.notes import NOTE_KEY
 from napari_medseg.io.placement import geometry_of_labels
 from napari_medseg.io.steps import Steps, in_background
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 _KINDS = {".nii": "nifti", ".nii.gz": "nifti", ".zarr": "ome-zarr", ".ome.zarr": "ome-zarr"}
 _KINDS |= dict.fromkeys((".tif", ".tiff", ".ome.tif", ".ome.tiff"), "tiff")
+_READING = "Reading the labels"
 
 
 @dataclass(frozen=True)
@@ -196,9 +199,8 @@ def export_job(
     ValueError, ReadError, SaveError
         With one sentence; what was there before is then untouched.
     """
-    yield Progress(0, 1, "Reading the labels")
-    labels = np.asarray(export.labels)
-    steps = _exported(export, labels, format_, target, seg, case)
+    yield Progress(0, 1, _READING)
+    steps = _exported(export, format_, target, seg, case)
     try:
         while True:
             try:
@@ -212,22 +214,16 @@ def export_job(
 
 def _exported(
     export: Export,
-    labels: Any,
     format_: LabelFormat,
     target: Path,
     seg: SegOptions | None,
     case: str,
 ) -> Steps[Written]:
     """Count first, so that nothing is left to do, and to cancel, once the file has its name."""
-    classes, voxels = yield from in_background(lambda _: _counts(labels), "Reading the labels")
+    labels = yield from in_background(lambda _: np.asarray(export.labels), _READING)
+    counts = yield from in_background(partial(counts_of, labels), _READING)
     path = yield from _steps(export, labels, format_, target, seg, case)
-    return Written(Path(path), classes, voxels)
-
-
-def _counts(labels: Any) -> tuple[int, int]:
-    """Give how many classes there are, and how many voxels have one."""
-    labelled = labels[labels > 0]
-    return len(np.unique(labelled)), int(labelled.size)
+    return Written(Path(path), len(counts), sum(counts.values()))
 
 
 def _steps(
@@ -251,16 +247,20 @@ def _steps(
         return zarr_label_steps(target, labels, export.geometry, made, names)
     like = export.source.files[0] if export.source.kind == "nifti" else None
     if format_ is formats.NNUNET:
-        from napari_medseg.io.nnunet import Case, nnunet_steps
-
-        image = np.asarray(export.image)
-        return nnunet_steps(
-            target,
-            Case(case, image, export.rgb, labels, export.geometry, names, export.channel, like),
-        )
+        return _case_steps(export, labels, target, case, like)
     from napari_medseg.io.labels import label_steps
 
     return label_steps(target, labels, export.geometry, made or None, names or None, like)
+
+
+def _case_steps(
+    export: Export, labels: Any, dataset: Path, name: str, like: Path | None
+) -> Steps[Path]:
+    from napari_medseg.io.nnunet import Case, nnunet_steps
+
+    image = yield from in_background(lambda _: np.asarray(export.image), "Reading the image")
+    where = export.geometry, export.class_names, export.channel, like
+    return (yield from nnunet_steps(dataset, Case(name, image, export.rgb, labels, *where)))
 
 
 def _attributes(layer: Image | Labels) -> dict[str, Any]:

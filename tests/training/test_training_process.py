@@ -251,6 +251,8 @@ def test_a_run_is_not_begun_twice_but_gone_on_with(
     assert "--resume" in capsys.readouterr().err
     assert main(["train", "--resume", str(run)]) == 0
     assert not (run / "STOP").exists()
+    assert main(["train", "--resume", str(run), "trainer.epochs=2"]) == 0
+    assert checkpoints.load(run / "checkpoints")["step"] == 6, "it goes on for longer"
     assert main(["export", str(run), "--to", str(tmp_path / "model"), "--name", "discs"]) == 0
     assert main(["recipes"]) == 0
     assert main(["recipes", "unet"]) == 0

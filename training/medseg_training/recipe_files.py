@@ -100,18 +100,20 @@ def build_recipe(content: Mapping[str, Any]) -> RunConfig | Recipe:
     return checked
 
 
-def read_config(run: Path) -> RunConfig | Recipe:
-    """Read the checked values that a run folder holds.
+def read_config(run: Path, overrides: Sequence[str] = ()) -> RunConfig | Recipe:
+    """Read the checked values that a run folder holds, and change some by `section.key=value`.
 
     Raises
     ------
     RecipeError
-        When there are none.
+        When there are none, or a change is not usable.
     """
     try:
         content = json.loads((run / CONFIG_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RecipeError(f"{run / CONFIG_FILE} cannot be read; is this a run folder?") from error
+    for override in overrides:
+        _apply(content, override)
     return build_recipe(content)
 
 

@@ -71,10 +71,9 @@ def few_steps(steps_per_epoch: int, batch_size: int) -> str:
     """
     if steps_per_epoch >= FEW_STEPS:
         return ""
-    return (
-        f"One epoch is only {counted(steps_per_epoch, 'step')}: choose a batch size (now "
-        f"{batch_size}) that is smaller, or more epochs than usual."
-    )
+    smaller = f"a batch size (now {batch_size}) that is smaller, or " if batch_size > 1 else ""
+    found = f"One epoch is only {counted(steps_per_epoch, 'step')}"
+    return f"{found}: choose {smaller}more epochs than usual."
 
 
 def counted(n: int, word: str) -> str:

@@ -156,8 +156,9 @@ def _run_folder(options: argparse.Namespace) -> Path:
 def _config(options: argparse.Namespace) -> RunConfig | Recipe:
     from medseg_training.recipe_files import RecipeError, find_recipe, read_config, read_recipe
 
-    if options.resume and not options.recipe:
-        return read_config(options.resume)
+    if options.resume and (not options.recipe or "=" in options.recipe):
+        first = [options.recipe] if options.recipe else []
+        return read_config(options.resume, [*first, *options.changes])
     if not options.recipe:
         raise RecipeError("Name a recipe to train after, or a run to go on with (--resume RUN).")
     changes = list(options.changes)

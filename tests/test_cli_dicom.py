@@ -54,7 +54,7 @@ def test_several_series_are_listed_and_one_is_chosen(examples, tmp_path):
     write_series(tmp_path / "scan" / "a", stored=stored(7, 8), intercepts=(0.0,), number=1)
     write_series(tmp_path / "scan" / "b", stored=stored(9), intercepts=(0.0,), number=2)
     done, _ = by_example(examples, tmp_path / "scan")
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert "--series" in done.stderr and "2: CT HEAD series 2, 1 plane" in done.stderr
     done, out = by_example(examples, tmp_path / "scan", "--series", "2")
     assert done.exit_code == 0, done.output

@@ -120,6 +120,42 @@ def test_wrong_requests_are_told_apart(work, wrong, monkeypatch):
     assert sorted(work.iterdir()) == before
 
 
+@pytest.mark.parametrize(
+    ("given", "wrong", "reason"),
+    [
+        (LABELS * 0, ("--to", "dicom-seg", "-o", "s.dcm"), "nothing labelled"),
+        (LABELS * 40_000.0, ("--to", "dicom-seg", "-o", "s.dcm"), "up to 65535"),
+        (LABELS[1], ("--to", "nifti", "-o", "s.nii"), "has the size"),
+        (LABELS, ("--to", "png", "-o", "s.png"), "one plane"),
+        (LABELS, ("--to", "nifti", "-o", "s.nii", "--series", "7"), "no series 7"),
+        (LABELS, ("--to", "nnunet", "-o", "Dataset001_X", "--case", "a/b"), "cannot name a case"),
+    ],
+)
+def test_what_cannot_be_done_is_a_wrong_request(work, given, wrong, reason, monkeypatch):
+    monkeypatch.chdir(work)
+    write_labels("given.nii", given.astype(np.uint32))
+    before = sorted(path.name for path in work.iterdir())
+    done = run("given.nii", "--like", "series", *wrong)
+    assert done.exit_code == 2 and reason in done.stderr, done.output
+    assert sorted(path.name for path in work.iterdir()) == before
+
+
+def test_two_series_need_a_choice(work):
+    write_series(work / "both" / "a")
+    write_series(work / "both" / "b")
+    done = run(work / "l.nii.gz", "--like", work / "both", "--to", "nifti", "-o", work / "x.nii")
+    assert done.exit_code == 2 and "--series" in done.stderr
+
+
+@pytest.mark.parametrize("broken", ["l.nii.gz", "series/000.dcm"])
+def test_files_that_cannot_be_read_are_a_failure(work, broken):
+    whole = (work / broken).read_bytes()
+    (work / broken).write_bytes(whole[: len(whole) // 2])
+    choices = ("--like", work / "series", "--to", "nifti", "-o", work / "x.nii")
+    done = run(work / "l.nii.gz", *choices)
+    assert done.exit_code == 1 and broken.rpartition("/")[2] in done.stderr, done.output
+
+
 def test_labels_of_another_place_are_refused(work):
     geometry = read_image(work / "series").geometry
     moved = type(geometry).from_affine(geometry.affine + np.eye(4)[:, [3, 3, 3, 0]].T * 0.3)

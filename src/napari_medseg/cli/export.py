@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -22,6 +22,7 @@ from napari_medseg.cli.report import (
     say,
     sentence_of,
 )
+from napari_medseg.io.errors import ChoiceError
 
 if TYPE_CHECKING:
     from napari_medseg.io.dicom_seg import SegOptions
@@ -111,7 +112,7 @@ def export(
         job = export_job(wanted.export, format_, target, seg=wanted.seg, case=name)
         written = run_job(job, labels.name)
     except (ValueError, OSError, MemoryError) as error:
-        fail(sentence_of(error))
+        _leave(error)
     say(f"{labels} -> {target}: {written}.")
     if json_:
         geometry = wanted.export.geometry
@@ -126,6 +127,14 @@ def _check_inputs(labels: Path, like: Path | None) -> None:
         check_files(labels)
     if like is not None and not like.exists():
         refuse(f"There is no such file: {like}; check the name.")
+
+
+def _leave(error: ValueError | OSError | MemoryError) -> NoReturn:
+    """Leave: 2 where what was asked for cannot be done, 1 where a file could not be used."""
+    of_a_file = isinstance(error, OSError) and not isinstance(error, ChoiceError)
+    if of_a_file or not isinstance(error, ValueError):
+        fail(sentence_of(error))
+    refuse(str(error))
 
 
 def _wanted(

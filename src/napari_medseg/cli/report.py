@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import typer
 
+from napari_medseg.io.errors import ChoiceError
+
 if TYPE_CHECKING:
     from collections.abc import Generator
 
@@ -101,7 +103,7 @@ def run_each(
                 results.append(work(path))
             except Exception as error:
                 sentence = sentence_of(error)
-                wrong += isinstance(error, WrongRequest)
+                wrong += isinstance(error, (WrongRequest, ChoiceError))
                 failed.append({"input": str(path), "error": sentence})
                 say(about(path, sentence))
             else:

@@ -13,6 +13,10 @@ class ReadError(OSError, ValueError):
     """A file could not be read; the message is one sentence that says why and what to do."""
 
 
+class ChoiceError(ReadError):
+    """The files are whole, but which part of them is meant is not said, or is not there."""
+
+
 class DamagedFileError(ReadError):
     """One file of several is damaged; the others may be whole.
 

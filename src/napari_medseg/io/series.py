@@ -21,7 +21,7 @@ from napari_medseg.io.dicom import (
 )
 from napari_medseg.io.dicom_frames import Frame, frames_of
 from napari_medseg.io.dicom_pixels import value_of, value_type, window_of
-from napari_medseg.io.errors import ReadError
+from napari_medseg.io.errors import ChoiceError, ReadError
 from napari_medseg.io.findings import Finding
 
 _THUMBNAIL = 96
@@ -211,7 +211,7 @@ def choose_series(found: Sequence[Series], wanted: int | str | None, where: str)
 
     Raises
     ------
-    ReadError
+    ChoiceError
         Where there are several and none is named, or the one named is not there; the sentence
         lists them.
     """
@@ -219,13 +219,13 @@ def choose_series(found: Sequence[Series], wanted: int | str | None, where: str)
     if wanted is None:
         if len(found) == 1:
             return found[0]
-        raise ReadError(
+        raise ChoiceError(
             f"{where} holds {len(found)} series; choose one (--series of the command): {listing}."
         )
     for series in found:
         if str(wanted) in (str(series.number), series.uid):
             return series
-    raise ReadError(f"{where} holds no series {wanted}; there are {listing}.")
+    raise ChoiceError(f"{where} holds no series {wanted}; there are {listing}.")
 
 
 def _grouped(frames: Sequence[Frame]) -> tuple[Series, ...]:

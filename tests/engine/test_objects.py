@@ -65,3 +65,23 @@ def test_a_known_diameter_takes_the_place_of_the_estimate():
     labels[10:14, 38:42] = 0  # a notch that is shallow for large objects, deep for small ones
     assert split_objects(labels, diameter=60).max() == 1
     assert split_objects(labels, diameter=8).max() > 1
+
+
+def test_no_object_is_lost_however_small_beside_the_others_or_beside_the_diameter() -> None:
+    labels = np.zeros((80, 120), np.uint8)
+    rows, columns = np.mgrid[:80, :120]
+    labels[(rows - 40) ** 2 + (columns - 40) ** 2 < 30**2] = 1
+    labels[10, 100] = 1
+    for diameter in (None, 500.0):
+        objects = split_objects(labels, diameter=diameter)
+        np.testing.assert_array_equal(objects > 0, labels > 0)
+        assert objects.max() == 2
+
+
+def test_objects_that_touch_can_stay_together() -> None:
+    ring = np.zeros((60, 60), np.uint8)
+    rows, columns = np.mgrid[:60, :60]
+    distance = np.hypot(rows - 30, columns - 30)
+    ring[(distance > 15) & (distance < 25)] = 1
+    ring[0, 0] = 1
+    assert split_objects(ring, part_touching=False).max() == 2

@@ -27,6 +27,12 @@ def objects(
         float | None,
         typer.Option(help="Of a typical object, in the unit of the file; estimated by default."),
     ] = None,
+    keep_touching: Annotated[
+        bool,
+        typer.Option(
+            "--keep-touching", help="Count what hangs together as one object, as for long vessels."
+        ),
+    ] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print the count as JSON.")] = False,
 ) -> None:
     """Give each object a number of its own; objects that touch are split at their necks."""
@@ -45,9 +51,17 @@ def objects(
         refuse(f"The diameter of an object must be above 0; got {diameter:g}.")
     try:
         found = read_labels(labels)
-        job = split_objects_job(found.labels, found.geometry.spacing, diameter=diameter)
+        job = split_objects_job(
+            found.labels,
+            found.geometry.spacing,
+            diameter=diameter,
+            part_touching=not keep_touching,
+        )
         numbered = run_job(job, labels.name)
-        made = {"method": "objects", "parameters": {"diameter": diameter}}
+        made = {
+            "method": "objects",
+            "parameters": {"diameter": diameter, "part_touching": not keep_touching},
+        }
         path = write_labels(output, numbered, found.geometry, made)
     except (ValueError, OSError, MemoryError) as error:
         fail(sentence_of(error))

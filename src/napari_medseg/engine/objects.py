@@ -24,6 +24,7 @@ def split_objects(
     spacing: Sequence[float] | None = None,
     *,
     diameter: float | None = None,
+    part_touching: bool = True,
 ) -> NDArray[np.uint32]:
     """Give each object of a label map a number of its own, also where objects touch.
 
@@ -40,6 +41,9 @@ def split_objects(
     diameter : float, optional
         Of a typical object, in the unit of the spacing, else in pixels; by default it is estimated
         for each class.
+    part_touching : bool
+        Whether objects that touch are parted; otherwise what hangs together is one object, as for
+        rings and long vessels, which the watershed would cut.
 
     Returns
     -------
@@ -51,7 +55,9 @@ def split_objects(
     ValueError
         If this is no label map, or the spacing or the diameter cannot be used.
     """
-    return finished(split_objects_job(segmentation, spacing, diameter=diameter))
+    return finished(
+        split_objects_job(segmentation, spacing, diameter=diameter, part_touching=part_touching)
+    )
 
 
 def split_objects_job(
@@ -59,6 +65,7 @@ def split_objects_job(
     spacing: Sequence[float] | None = None,
     *,
     diameter: float | None = None,
+    part_touching: bool = True,
 ) -> Generator[Progress, None, NDArray[np.uint32]]:
     """Split class by class, yielding progress before each; see `split_objects`."""
     labels = labels_of(segmentation)
@@ -72,11 +79,17 @@ def split_objects_job(
         yield Progress(done, len(boxes), f"Splitting class {label}")
         # One pixel more, so that the box ends in background unless it ends with the image.
         wide = tuple(slice(max(0, side.start - 1), side.stop + 1) for side in box)
-        found = _split(labels[wide] == label, steps, diameter)
+        mask = labels[wide] == label
+        found = _split(mask, steps, diameter) if part_touching else _pieces(mask)
         inside = found > 0
         objects[wide][inside] = found[inside] + count
         count += int(found.max(initial=0))
     return objects
+
+
+def _pieces(mask: NDArray[np.bool_]) -> NDArray[np.int32]:
+    found, _ = ndimage.label(mask, np.ones((3,) * mask.ndim, bool))
+    return _renumbered(found)
 
 
 def _split(
@@ -93,7 +106,11 @@ def _split(
     radius = diameter / 2 if diameter else _radius(hill, pieces, n_pieces)
     # Hills with shallow necks between them become one plateau, whichever of them is higher.
     cut = reconstruction(hill - _DEPTH * radius, hill, footprint=around)
-    tops, _ = ndimage.label(local_maxima(cut, footprint=around) & mask, around)
+    tops, n_tops = ndimage.label(local_maxima(cut, footprint=around) & mask, around)
+    # A piece too shallow to have a hill of its own is an object, too.
+    has_top = np.zeros(n_pieces + 1, bool)
+    has_top[pieces[tops > 0]] = True
+    tops = np.where(has_top[pieces] | (pieces == 0), tops, n_tops + pieces)
     parted: NDArray[np.int32] = watershed(-hill, tops, mask=mask, connectivity=around)
     return _renumbered(parted)
 

@@ -65,6 +65,17 @@ def test_accept_without_labels_makes_them(case: Case, viewer: ViewerModel) -> No
     assert tuple(case.labels.scale) == (3, 1, 1)
 
 
+def test_nothing_proposed_makes_no_labels(case: Case, viewer: ViewerModel) -> None:
+    propose(case, viewer, 1, 2)
+    case.proposal.threshold = 0.9
+    with pytest.raises(ValueError, match="The proposal is empty"):
+        case.accept()
+    assert case.labels is None
+    assert case.proposal is not None
+    case.proposal.threshold = 0.5
+    assert case.accept() == 60
+
+
 def test_a_failed_accept_keeps_the_proposal_and_the_labels(case: Case, viewer: ViewerModel) -> None:
     case.set_labels(Labels(np.zeros((2, 2), np.uint8), name="small"))
     propose(case, viewer, 0)

@@ -11,7 +11,8 @@ import pytest
 from qtpy.QtCore import QElapsedTimer, Qt, QTimer
 
 from napari_medseg.engine.results import Progress
-from napari_medseg.widgets.parts.job_button import JobButton, JobGate
+from napari_medseg.widgets.parts.job_button import JobButton
+from napari_medseg.widgets.parts.job_gate import JobGate
 from napari_medseg.widgets.parts.job_progress import JobProgress
 
 from .by_example import click, press_and_wait
@@ -63,7 +64,9 @@ def test_steps_arrive_in_order_and_the_result_at_the_end(button_of, qtbot: QtBot
     button.succeeded.connect(seen.append)
     button.ended.connect(lambda: seen.append("ended"))
     press_and_wait(qtbot, button)
-    assert seen == [0, 1, 2, 3, 4, 5, 5, "ended"]
+    assert seen[0] == 0
+    assert seen[:-2] == sorted(set(seen[:-2])), "in order, each at most once"
+    assert seen[-3:] == [5, 5, "ended"], "the last words are never left out"
     assert button.text() == "Run"
 
 
@@ -200,3 +203,54 @@ def test_the_window_keeps_answering_while_a_job_computes(button_of, qtbot: QtBot
     # A single late tick may be the machine's; a window that freezes is late again and again.
     assert len(gaps) > 20
     assert sum(gap > 200 for gap in gaps) <= 1, sorted(gaps)[-5:]
+
+
+@pytest.mark.parametrize("preview", [None, "a picture"])
+def test_a_flood_of_steps_leaves_the_window_its_time(
+    button_of, qtbot: QtBot, preview: str | None
+) -> None:
+    n_steps, seen, ticks = 300, [], []
+
+    def flood() -> Generator[Progress, None, None]:
+        for done in range(n_steps):
+            yield Progress(done, n_steps, "working", preview)
+
+    def handle(progress: Progress) -> None:
+        seen.append(progress.done)
+        time.sleep(0.005)
+
+    button, timer = button_of(flood), QTimer()
+    button.progressed.connect(handle)
+    timer.setInterval(16)
+    timer.timeout.connect(lambda: ticks.append(len(seen)))
+    timer.start()
+    press_and_wait(qtbot, button)
+    timer.stop()
+    assert seen == sorted(seen)
+    assert seen[-1] == n_steps - 1
+    if preview:
+        assert len(seen) == n_steps, "whatever there is to show is shown"
+        assert len(set(ticks)) > 10, "the window was drawn again and again meanwhile"
+    else:
+        assert len(seen) < n_steps, "words that are out of date at once are left out"
+
+
+def test_docks_of_a_window_share_a_gate_and_say_which_dock_is_busy(
+    make_napari_viewer_proxy, qtbot: QtBot
+) -> None:
+    viewer = make_napari_viewer_proxy()
+    assert JobGate.of(viewer.__wrapped__) is JobGate.of(viewer.__wrapped__)
+    gate, job = JobGate.of(viewer.__wrapped__), Waiting()
+    first, second = JobButton("Predict", job, gate), JobButton("Measure", counting, gate)
+    for button, name in ((first, "Segment by example"), (second, "Measure and compare")):
+        viewer.window.add_dock_widget(button, name=f"{name} (napari-medseg)")
+    with qtbot.waitSignal(first.progressed):
+        click(qtbot, first)
+    assert "in the dock Segment by example" in second.toolTip()
+    with qtbot.waitSignal(second.failed) as refused:
+        second.start()
+    assert "Wait until “Predict”" in refused.args[0]
+    first.deleteLater()
+    qtbot.waitUntil(second.isEnabled)
+    job.go.set()
+    qtbot.waitUntil(lambda: job.closed_in is not None)

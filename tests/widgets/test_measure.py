@@ -16,6 +16,8 @@ from napari_medseg.engine.compare import compare
 from napari_medseg.engine.measure import measure
 from napari_medseg.io.tables import heading, shown
 from napari_medseg.widgets.measure import MeasureAndCompare
+from napari_medseg.widgets.parts.job_gate import JobGate
+from napari_medseg.widgets.parts.measure_tab import MeasureTab
 
 from .by_example import click, press_and_wait
 
@@ -66,14 +68,50 @@ def test_the_table_is_what_the_python_call_gives(dock: MeasureAndCompare, qtbot:
 def test_objects_get_numbers_and_rows_of_their_own(
     dock: MeasureAndCompare, layer: Labels, viewer: Viewer, qtbot: QtBot
 ) -> None:
-    press_and_wait(qtbot, dock.measure.number)
+    with qtbot.waitSignal(dock.measure.run.ended, timeout=60_000):
+        click(qtbot, dock.measure.objects.button)
     objects = dock.measure.chosen
     assert objects.name == "truth, objects"
     assert not layer.visible
     np.testing.assert_array_equal(objects.data > 0, truth() > 0)
     np.testing.assert_array_equal(objects.scale, SPACING)
-    press_and_wait(qtbot, dock.measure.run)
     assert dock.measure.table.table["label"].tolist() == [1, 2]
+    assert "2 objects: 2 rows" in dock.measure.message.text()
+
+
+def test_objects_that_touch_stay_together_where_wanted_and_have_a_size(
+    viewer: Viewer, qtbot: QtBot
+) -> None:
+    rows, columns = np.mgrid[:60, :100]
+    pair = ((rows - 30) ** 2 + (columns - 35) ** 2 < 18**2) | (
+        (rows - 30) ** 2 + (columns - 65) ** 2 < 18**2
+    )
+    viewer.add_labels(pair.astype(np.uint8), name="nuclei")
+    tab = MeasureTab(viewer.__wrapped__, JobGate())
+    qtbot.addWidget(tab)
+    counts = []
+    for part, diameter in ((True, 0.0), (True, 500.0), (False, 0.0)):
+        tab._choose(viewer.__wrapped__.layers["nuclei"])
+        tab.objects.part.setChecked(part)
+        tab.objects.size.setValue(diameter)
+        with qtbot.waitSignal(tab.run.ended, timeout=60_000):
+            click(qtbot, tab.objects.button)
+        counts.append(len(tab.table.table))
+    assert counts == [2, 1, 1]
+    assert tab.objects.size.text().endswith("px") or not tab.objects.size.isEnabled()
+    tab.close_links()
+
+
+def test_the_table_says_whose_it_is_when_other_labels_are_chosen(
+    dock: MeasureAndCompare, viewer: Viewer, qtbot: QtBot
+) -> None:
+    press_and_wait(qtbot, dock.measure.run)
+    viewer.add_labels(truth(), name="other", **PLACE)
+    dock.measure.labels.picked.emit(dock.viewer.layers["other"])
+    assert "The table is of “truth”" in dock.measure.message.text()
+    assert not dock.measure.message.isHidden()
+    dock.tabs.setCurrentWidget(dock.compare)
+    assert dock.measure.message.isHidden(), "each tab says its own"
 
 
 def test_a_row_leads_to_its_place_and_selects_its_label(
@@ -159,8 +197,13 @@ def test_the_colours_of_the_comparison_follow_the_canvas(
     assert "#102030" in tab.legend.text()
     layer.colormap = other
     model = tab.table.model()
-    shown = model.data(model.index(0, 0), Qt.ItemDataRole.DecorationRole)
-    assert shown.name() == "#102030"
+
+    def shown() -> str:
+        return model.data(model.index(0, 0), Qt.ItemDataRole.DecorationRole).name()
+
+    assert shown() != "#102030", "the prediction lies on top and has kept its colours"
+    dock.viewer.layers["mine"].visible = False
+    assert shown() == "#102030"
 
 
 def test_comparing_gives_the_scores_and_a_picture(
@@ -200,9 +243,9 @@ def test_what_cannot_be_done_says_why(viewer: Viewer, qtbot: QtBot) -> None:
     viewer.add_labels(np.ones((30, 20), np.uint8), name="large")
     with qtbot.waitSignal(dock.compare.run.failed):
         click(qtbot, dock.compare.run)
-    assert "different sizes" in dock.message.text()
+    assert "different sizes" in dock.compare.message.text()
     press_and_wait(qtbot, dock.measure.run)
-    assert "pixels" in dock.message.text()
+    assert "pixels" in dock.measure.message.text()
     viewer.layers.clear()
     assert not dock.measure.run.isEnabled()
     viewer.window.remove_dock_widget(dock)

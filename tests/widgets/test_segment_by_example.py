@@ -209,6 +209,17 @@ def test_existing_labels_are_kept_unless_told(dock: SegmentByExample, qtbot: QtB
     assert not (labels.data[3] == 2).any()
 
 
+def test_a_photo_predicted_from_grey_examples_is_told_about(
+    dock: SegmentByExample, qtbot: QtBot
+) -> None:
+    add_example(dock, qtbot)
+    photo = np.random.default_rng(0).integers(0, 255, (48, 48, 3), np.uint8)
+    image = dock.viewer.add_image(photo, name="photo", rgb=True)
+    dock.images.picked.emit(image)
+    press_and_wait(qtbot, dock.jobs.plane)
+    assert "The image has colours, the examples are grey" in dock.message.text()
+
+
 def test_the_volume_fills_nearest_first_and_leaves_examples_alone(
     dock: SegmentByExample, qtbot: QtBot
 ) -> None:

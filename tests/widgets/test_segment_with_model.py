@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,9 @@ from napari_medseg.engine.postprocess import PostProcess
 from napari_medseg.engine.results import Progress
 from napari_medseg.engine.segment import segment
 from napari_medseg.io.labels import read_labels
+from napari_medseg.session.card_fit import ranked
 from napari_medseg.session.history import accepted
+from napari_medseg.widgets.parts.model_cards import ModelCards
 from napari_medseg.zoo import architectures
 
 from .by_example import click, press_and_wait, volume
@@ -49,6 +52,16 @@ def dock(viewer: Viewer) -> SegmentWithModel:
     image, _ = volume()
     viewer.add_image(image, name="ball", scale=(4, 1, 1), units=("mm",) * 3)
     return open_model_dock(viewer)
+
+
+def test_cards_of_one_title_are_told_apart(models: Path, qtbot: QtBot) -> None:
+    cards = ModelCards()
+    qtbot.addWidget(cards)
+    first = install_bright(models)
+    twins = [first, replace(first, name="bright-2"), replace(first, name="x", title="Another")]
+    cards.show_models(ranked(twins, None))
+    titles = [view.title for view in cards.views]
+    assert titles == [f"{first.title} (bright)", f"{first.title} (bright-2)", "Another"]
 
 
 def settle(dock: SegmentWithModel, qtbot: QtBot) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from napari.components import ViewerModel
 
 from napari_medseg.engine import devices
 from napari_medseg.engine.results import Progress
@@ -32,7 +33,7 @@ def own_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_is_changed_in_the_dock_is_kept(qtbot: QtBot, tmp_path: Path) -> None:
-    dock = SettingsDock()
+    dock = SettingsDock(ViewerModel())
     qtbot.addWidget(dock)
     dock.offline.click()
     dock.threads.setValue(2)
@@ -49,7 +50,7 @@ def test_what_is_changed_in_the_dock_is_kept(qtbot: QtBot, tmp_path: Path) -> No
 
 def test_a_damaged_file_is_told_and_mended(qtbot: QtBot) -> None:
     settings_path().write_text("{")
-    dock = SettingsDock()
+    dock = SettingsDock(ViewerModel())
     qtbot.addWidget(dock)
     assert "cannot be read" in dock.message.text()
     dock.shortcuts.click()

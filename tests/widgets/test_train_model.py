@@ -204,6 +204,7 @@ def test_two_runs_are_drawn_beside_each_other(dock, tmp_path):
     assert not view.other.isHidden()
     shown = view.run.run.name
     beside = {"first": "second", "second": "first"}[shown]
+    assert view.other.findText(f"Compare with {shown}") < 0
     view.other.setCurrentIndex(view.other.findText(f"Compare with {beside}"))
     view.other.activated.emit(view.other.currentIndex())
     losses = {"first": 0.5, "second": 0.25}

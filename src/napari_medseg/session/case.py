@@ -19,11 +19,13 @@ from napari_medseg.session.geometry_of import geometry_of
 from napari_medseg.session.history import KEY, record
 from napari_medseg.session.inputs import Inputs
 from napari_medseg.session.locks import Locks
-from napari_medseg.session.proposal import PlaneProposal, Proposal
+from napari_medseg.session.proposal import PlaneProposal, Proposal, require_something
 from napari_medseg.session.stack import PlaneKey, Stack, shape_of
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels
+
+NO_IMAGE = "Open an image first: drop a file on the window."
 
 
 class Case:
@@ -45,6 +47,22 @@ class Case:
         self.mode = Mode.KEEP
         self.known_ranges: dict[Any, ValueRange] = {}
         self.examples.classes_changed.connect(self._note_class_names)
+
+    def forget_listeners(self) -> None:
+        """Tell nobody any more what changes, since whoever listened is gone."""
+        examples = self.examples
+        for signal in (
+            self.image_changed,
+            self.labels_changed,
+            self.proposal_changed,
+            self.approved_changed,
+            self.locked_changed,
+            examples.changed,
+            examples.scores_changed,
+            examples.adaptation_changed,
+            examples.classes_changed,
+        ):
+            signal.disconnect()
 
     def set_image(self, image: Image | None) -> None:
         """Turn to another image; an open proposal belongs to the old one and is dropped."""
@@ -145,12 +163,15 @@ class Case:
         Raises
         ------
         ValueError
-            If the labels cannot be written; the proposal stays open then.
+            If the labels cannot be written, or would have to be made for nothing; the proposal
+            stays open then.
         """
         proposal = self._require_proposal()
         planes = proposal.cuts(positions)
         if not planes:
             raise ValueError("Nothing is proposed on this plane.")
+        if self.labels is None:
+            yield from require_something(planes)
         changed = yield from self._write(proposal, planes)
         for position in planes:
             proposal.discard(position)
@@ -263,7 +284,7 @@ class Case:
 
     def _require_image(self) -> Image:
         if self.image is None:
-            raise ValueError("Open an image first: drop a file on the window.")
+            raise ValueError(NO_IMAGE)
         return self.image
 
     def _require_proposal(self) -> Proposal:

@@ -105,14 +105,33 @@ def write_planes(
     within: Mapping[int, NDArray[np.bool_]] | None = None,
     locks: Locks | None = None,
 ) -> int:
-    """Write proposed planes into a labels layer as one undo step, at once.
+    """Write proposed planes into a labels layer as one undo step, at once; `write_job` in steps.
 
-    See `write_job`, which does it in steps.
+    Parameters
+    ----------
+    layer : napari Labels
+        The user's labels.
+    stack : Stack
+        Where the planes lie.
+    proposed : mapping of int to ndarray of integers (H, W)
+        The labels per plane, by position along the stack.
+    mode, classes :
+        As in `merged`.
+    within : mapping of int to ndarray of bool (H, W), optional
+        Part of each plane that may change, such as one component; a plane that is not named is not
+        restricted.
+    locks : Locks, optional
+        What must not change.
 
     Returns
     -------
     int
         How many voxels changed; with 0 there is no new undo step.
+
+    Raises
+    ------
+    ValueError
+        If the layer cannot be written, if the planes do not fit it, or if it cannot hold a label.
     """
     return finished(
         write_job(layer, stack, proposed, mode=mode, classes=classes, within=within, locks=locks)
@@ -143,36 +162,8 @@ def write_job(
     It runs on the GUI thread, which may do other things between the steps except change this
     layer. Closing it early leaves what is written so far as one undo step.
 
-    Parameters
-    ----------
-    layer : napari Labels
-        The user's labels.
-    stack : Stack
-        Where the planes lie.
-    proposed : mapping of int to ndarray of integers (H, W)
-        The labels per plane, by position along the stack; each is asked for when it is its turn.
-    mode, classes :
-        As in `merged`.
-    within : mapping of int to ndarray of bool (H, W), optional
-        Part of each plane that may change, such as one component; a plane that is not named is not
-        restricted.
-    locks : Locks, optional
-        What must not change.
-
-    Yields
-    ------
-    Progress
-        In planes.
-
-    Returns
-    -------
-    int
-        How many voxels changed; with 0 there is no new undo step.
-
-    Raises
-    ------
-    ValueError
-        If the layer cannot be written, if the planes do not fit it, or if it cannot hold a label.
+    Parameters, errors and result are those of `write_planes`; each plane is asked for when it is
+    its turn. Progress is in planes.
     """
     _require_room(layer, proposed, classes)
     locks = locks or Locks()
@@ -182,14 +173,12 @@ def write_job(
         for done, (position, plane) in enumerate(proposed.items()):
             part = None if within is None else within.get(position)
             for change in _changes(layer, stack, position, plane, mode, classes, part, locks):
-                if change is None:
-                    yield Progress(done, len(proposed), "Writing into your labels")
-                    continue
-                # Only the last write draws what all of them changed.
-                if held is not None:
-                    layer.data_setitem(*held, refresh=False)
-                held = change
-                written += change[1].size
+                if change is not None:
+                    # Only the last write draws what all of them changed.
+                    if held is not None:
+                        layer.data_setitem(*held, refresh=False)
+                    held = change
+                    written += change[1].size
                 yield Progress(done, len(proposed), "Writing into your labels")
         if held is not None:
             layer.data_setitem(*held)

@@ -1,4 +1,4 @@
-"""Measuring and comparing layers: snapshots of them, the jobs, and where each row of a table is."""
+"""Measuring and comparing layers: the jobs, and where each row of a table is."""
 
 from __future__ import annotations
 
@@ -16,15 +16,12 @@ from napari_medseg.engine.compare import compare_job, differences
 from napari_medseg.engine.measure import measure_job
 from napari_medseg.engine.objects import split_objects_job
 from napari_medseg.engine.results import Progress
-from napari_medseg.io.placement import geometry_of_labels, world_matrix
-from napari_medseg.session.history import KEY
-from napari_medseg.session.stack import Stack, full_resolution, shape_of
+from napari_medseg.session.stack import full_resolution, shape_of
+from napari_medseg.session.subject import Subject, planes_of, spacing_of
 
 if TYPE_CHECKING:
     import pandas as pd
-    from napari.layers import Image, Labels, Layer
-
-    from napari_medseg.io.geometry import Geometry
+    from napari.layers import Image, Labels
 
 
 @dataclass(frozen=True)
@@ -34,54 +31,6 @@ class Place:
     position: int
     row: float
     column: float
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A snapshot of a labels layer; of one with more than three axes the volume on display.
-
-    Parameters
-    ----------
-    layer : napari Labels
-        What it was taken from.
-    labels : ndarray of int, shape (H, W) or (Z, H, W)
-        The planes of `stack`, in their order.
-    stack : Stack
-        Which planes of the layer.
-    spacing : tuple of float
-        Of the axes of `labels`.
-    units : str
-        ``"mm"``, ``"um"`` or ``"px"``.
-    class_names : tuple of str or None
-        As noted with the layer.
-    """
-
-    layer: Labels
-    labels: NDArray[np.integer]
-    stack: Stack
-    spacing: tuple[float, ...]
-    units: str
-    class_names: tuple[str, ...] | None
-
-    @classmethod
-    def of(cls, layer: Labels, stack: Stack) -> Subject:
-        """Take the snapshot; the layer's data is copied."""
-        spacing, units = _spacing_of(layer)
-        order = stack.axes if stack.axis is None else (stack.axis, *stack.axes)
-        names = layer.metadata.get(KEY, {}).get("class_names")
-        return cls(
-            layer,
-            np.array(_planes(full_resolution(layer), stack)),
-            stack,
-            tuple(spacing[axis] for axis in order),
-            units,
-            tuple(str(name) for name in names) if names else None,
-        )
-
-    @property
-    def is_volume(self) -> bool:
-        """Whether there are several planes, or could be."""
-        return self.labels.ndim == 3
 
 
 @dataclass(frozen=True)
@@ -112,8 +61,17 @@ class Numbered:
     objects: NDArray[np.uint32]
 
 
-def objects_job(layer: Labels) -> Generator[Progress, None, Numbered]:
+def objects_job(
+    layer: Labels, diameter: float | None = None, part_touching: bool = True
+) -> Generator[Progress, None, Numbered]:
     """Give each object of a labels layer a number, from a snapshot of it.
+
+    Parameters
+    ----------
+    layer : napari Labels
+        A plane or a volume.
+    diameter, part_touching :
+        As in `napari_medseg.engine.objects.split_objects`.
 
     Raises
     ------
@@ -122,14 +80,17 @@ def objects_job(layer: Labels) -> Generator[Progress, None, Numbered]:
     """
     if len(shape_of(layer)) not in (2, 3):
         raise ValueError("Objects are numbered in a plane or a volume; this layer has more axes.")
-    labels, spacing = np.array(full_resolution(layer)), _spacing_of(layer)[0]
-    return _numbering(layer, labels, spacing)
+    labels, spacing = np.array(full_resolution(layer)), spacing_of(layer)[0]
+    return _numbering(
+        layer,
+        split_objects_job(labels, spacing, diameter=diameter, part_touching=part_touching),
+    )
 
 
 def _numbering(
-    layer: Labels, labels: NDArray[np.integer], spacing: tuple[float, ...]
+    layer: Labels, job: Generator[Progress, None, NDArray[np.uint32]]
 ) -> Generator[Progress, None, Numbered]:
-    objects = yield from split_objects_job(labels, spacing)
+    objects = yield from job
     return Numbered(layer, objects)
 
 
@@ -139,8 +100,8 @@ class Compared:
 
     Parameters
     ----------
-    reference : Subject
-        What was compared with.
+    prediction, reference : Subject
+        What was compared, and with what.
     table : DataFrame
         As `napari_medseg.engine.compare.compare` gives it.
     wrong : ndarray of uint8
@@ -150,19 +111,11 @@ class Compared:
         Index in the layer of the first pixel of `wrong`.
     """
 
+    prediction: Subject
     reference: Subject
     table: pd.DataFrame
     wrong: NDArray[np.uint8]
     start: tuple[int, ...]
-
-
-def why_not_together(labels: Layer, other: Layer) -> str:
-    """Say why two layers cannot be measured or compared together; empty if they can."""
-    if shape_of(labels) == shape_of(other):
-        return ""
-    return (
-        f"“{labels.name}” and “{other.name}” have different sizes; choose layers of the same image."
-    )
 
 
 def measure_layer_job(
@@ -182,7 +135,7 @@ def measure_layer_job(
     yield Progress(0, 1, "Reading the layers")
     values = None
     if image is not None:
-        values = np.asarray(_planes(full_resolution(image), subject.stack))
+        values = np.asarray(planes_of(full_resolution(image), subject.stack))
     if each_plane and subject.is_volume:
         return (yield from _measure_planes(subject, values))
     table = yield from measure_job(
@@ -213,7 +166,7 @@ def compare_layers_job(
     lengths = iter(wrong.shape)
     shape = [next(lengths) if axis in free else 1 for axis in range(len(stack.at))]
     start = tuple(0 if axis in free else at for axis, at in enumerate(stack.at))
-    return Compared(reference, table, wrong.reshape(shape), start)
+    return Compared(prediction, reference, table, wrong.reshape(shape), start)
 
 
 def save_table_job(
@@ -285,25 +238,3 @@ def _largest_plane(mask: NDArray[np.bool_], box: tuple[slice, ...]) -> Place:
         position += box[0].start
     rows, columns = np.nonzero(mask)
     return Place(position, rows.mean() + box[-2].start, columns.mean() + box[-1].start)
-
-
-def _planes(data: Any, stack: Stack) -> Any:
-    """Give the planes of a stack, (H, W) or (Z, H, W), colours last, without copying."""
-    planes = np.asarray(data[stack.volume_index])
-    if stack.axis is None:
-        return planes
-    return np.moveaxis(planes, sorted((stack.axis, *stack.axes)).index(stack.axis), 0)
-
-
-def _spacing_of(layer: Labels) -> tuple[tuple[float, ...], str]:
-    """Give the spacing of every axis of a layer, and its unit."""
-    names = ("scale", "translate", "rotate", "shear", "units", "metadata")
-    attributes = {name: getattr(layer, name) for name in names}
-    attributes["affine"] = layer.affine.affine_matrix
-    if layer.ndim in (2, 3):
-        geometry: Geometry = geometry_of_labels(attributes, layer.ndim)
-        return geometry.spacing, "px" if geometry.units == "pixel" else geometry.units
-    lengths = np.linalg.norm(world_matrix(attributes, layer.ndim)[:-1, :-1], axis=0)
-    units = {f"{unit:~}" for unit in layer.units[-2:]}
-    unit = units.pop() if len(units) == 1 else "px"
-    return tuple(lengths.tolist()), {"µm": "um", "um": "um", "mm": "mm"}.get(unit, "px")

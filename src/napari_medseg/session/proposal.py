@@ -6,7 +6,7 @@ touches the user's labels; `napari_medseg.session.edits` does that when the user
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_medseg.engine.results import Provenance
+from napari_medseg.engine.results import Progress, Provenance
 from napari_medseg.session.stack import Stack
 
 if TYPE_CHECKING:
@@ -184,3 +184,22 @@ class Proposal:
 def _box_around(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
     found = ndimage.find_objects(mask.astype(np.uint8))
     return found[0] if found else (slice(0, 0), slice(0, 0))
+
+
+def require_something(
+    planes: Mapping[int, NDArray[np.unsignedinteger]],
+) -> Generator[Progress, None, None]:
+    """Look through proposed planes, one per step, until one shows something.
+
+    Raises
+    ------
+    ValueError
+        With one sentence, if all are empty.
+    """
+    for done, plane in enumerate(planes.values()):
+        if plane.any():
+            return
+        yield Progress(done, len(planes), "Looking for what is proposed")
+    raise ValueError(
+        "The proposal is empty, so no labels were made: lower the threshold, or reject it."
+    )

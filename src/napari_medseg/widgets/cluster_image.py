@@ -4,18 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QEvent
-from qtpy.QtWidgets import (
-    QCheckBox,
-    QFormLayout,
-    QGroupBox,
-    QRadioButton,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QCheckBox, QGroupBox, QRadioButton
 
 from napari_medseg.engine.results import Progress
-from napari_medseg.session.case import Case
+from napari_medseg.session.case import NO_IMAGE, Case
 from napari_medseg.session.clustering import (
     ClusterMap,
     Pick,
@@ -26,18 +18,16 @@ from napari_medseg.session.clustering import (
 from napari_medseg.session.edits import Mode
 from napari_medseg.session.jobs import Query
 from napari_medseg.session.stack import stack_on_display
+from napari_medseg.widgets.parts.arrange import form, group
 from napari_medseg.widgets.parts.class_table import ClassTable
 from napari_medseg.widgets.parts.cluster_details import ClusterDetails
 from napari_medseg.widgets.parts.cluster_view import ClusterView
 from napari_medseg.widgets.parts.copy_offer import CopyOffer
-from napari_medseg.widgets.parts.farewell import Farewell
-from napari_medseg.widgets.parts.job_button import AnyJob, JobButton, JobGate
-from napari_medseg.widgets.parts.job_progress import JobProgress
+from napari_medseg.widgets.parts.dock import Dock
+from napari_medseg.widgets.parts.job_button import AnyJob, JobButton
 from napari_medseg.widgets.parts.layer_follower import LayerFollower, is_image, is_labels_of_user
 from napari_medseg.widgets.parts.layer_picker import LayerPicker
-from napari_medseg.widgets.parts.messages import Message
 from napari_medseg.widgets.parts.region_picker import RegionPicker
-from napari_medseg.widgets.parts.vertical_scroll import VerticalScrollArea
 from napari_medseg.widgets.parts.writing import Writing
 
 if TYPE_CHECKING:
@@ -46,7 +36,7 @@ if TYPE_CHECKING:
 _EXAMPLES_COLUMN = 1
 
 
-class ClusterImage(QWidget):
+class ClusterImage(Dock):
     """The dock; the user's side of it lives in `case`, the clusters in `clusters`.
 
     Parameters
@@ -56,13 +46,9 @@ class ClusterImage(QWidget):
     """
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
-        super().__init__()
-        # A plugin gets a proxy that wraps layers anew at every access; they must stay themselves.
-        self.viewer: napari.viewer.Viewer = getattr(viewer, "__wrapped__", viewer)
+        super().__init__(viewer)
         self.case = Case()
         self.clusters: ClusterMap | None = None
-        self.message = Message()
-        self.progress = JobProgress()
         self.writing = Writing(self, self.progress)
         self.images = LayerPicker(self.viewer.layers, is_image, "Open an image first")
         self.labels = LayerPicker(self.viewer.layers, is_labels_of_user, "Made at the first click")
@@ -71,9 +57,8 @@ class ClusterImage(QWidget):
         self.classes.table.setColumnHidden(_EXAMPLES_COLUMN, True)
         self.details = ClusterDetails()
         self.where = RegionPicker(self.viewer)
-        gate = JobGate(self)
-        self.run = JobButton("Run", self._make_run, gate)
-        self.pick = JobButton("Take what was clicked", self._make_pick, gate, self)
+        self.run = JobButton("Run", self._make_run, self.gate)
+        self.pick = JobButton("Take what was clicked", self._make_pick, parent=self)
         self.pick.hide()
         self.copy_offer = CopyOffer(self.case)
         self.piece = QRadioButton("One connected piece")
@@ -85,7 +70,6 @@ class ClusterImage(QWidget):
         )
         self._clicked = (0, 0)
         self._deleted = False
-        self._farewell = Farewell(self, self._let_go)
         self._lay_out()
         self._connect()
         self.follower.choose_first_image()
@@ -101,18 +85,12 @@ class ClusterImage(QWidget):
             self._clicked = (row, column)
             self.pick.start()
 
-    def event(self, event: QEvent) -> bool:
-        """Leave the viewer as it was when the dock is closed."""
-        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
-            self._farewell.say()
-        return super().event(event)
-
     # -- jobs -----------------------------------------------------------------------------------
 
     def _make_run(self) -> AnyJob:
         image = self.case.image
         if image is None:
-            raise ValueError("Open an image first: drop a file on the window.")
+            raise ValueError(NO_IMAGE)
         stack = stack_on_display(image, self.viewer.dims)
         region = self.where.region(image, stack)
         self._deleted = False
@@ -176,9 +154,7 @@ class ClusterImage(QWidget):
     # -- what is possible now -------------------------------------------------------------------
 
     def _refresh(self) -> None:
-        missing = (
-            "" if self.case.image is not None else "Open an image first: drop a file on the window."
-        )
+        missing = "" if self.case.image is not None else NO_IMAGE
         self.run.set_idle("Run", "Split the image into clusters")
         self.run.set_missing(missing)
         self.where.draw_button.setEnabled(not missing)
@@ -208,40 +184,23 @@ class ClusterImage(QWidget):
     # -- wiring -----------------------------------------------------------------------------------
 
     def _lay_out(self) -> None:
-        inside = QWidget()
-        column = QVBoxLayout(inside)
-        column.setContentsMargins(4, 4, 4, 4)
-        form = QFormLayout()
-        form.addRow("Image", self.images)
-        form.addRow("Method", self.details.method)
-        form.addRow("Look for", self.details.focus)
-        column.addLayout(form)
-        column.addWidget(self.where)
-        column.addWidget(self.run)
-        column.addWidget(self._click_group())
-        column.addWidget(self.details)
-        column.addStretch()
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(2, 0, 4, 4)
-        scroll = VerticalScrollArea(inside)
+        choices = form(
+            ("Image", self.images),
+            ("Method", self.details.method),
+            ("Look for", self.details.focus),
+        )
+        clicks = self._click_group()
+        scroll = self.put(choices, self.where, self.run, clicks, self.details)
         self.details.toggled.connect(lambda _: scroll.show_later(self.details))
-        for part in (scroll, self.progress, self.message):
-            outer.addWidget(part)
 
     def _click_group(self) -> QGroupBox:
-        group = QGroupBox("A click in the image takes")
         self.piece.setToolTip("What hangs together under the click")
         self.whole.setToolTip("All pixels of the cluster, wherever they are")
         self.replace.setToolTip("Otherwise only what has no label yet becomes the class")
         self.piece.setChecked(True)
-        become = QFormLayout()
-        become.addRow("Labels", self.labels)
-        become.addRow(self.copy_offer)
-        layout = QVBoxLayout(group)
-        for part in (self.piece, self.whole, self.classes, self.replace):
-            layout.addWidget(part)
-        layout.insertLayout(2, become)
-        return group
+        become = form(("Labels", self.labels), ("", self.copy_offer))
+        parts = (self.piece, self.whole, become, self.classes, self.replace)
+        return group("A click in the image takes", *parts)
 
     def _connect(self) -> None:
         self.run.started.connect(lambda: self.message.hint(""))
@@ -249,9 +208,8 @@ class ClusterImage(QWidget):
         self.run.succeeded.connect(self._on_clustered)
         self.run.cancelled.connect(self._on_cancelled)
         self.pick.succeeded.connect(self._on_picked)
-        for button in (self.run, self.pick):
-            button.failed.connect(self.message.problem)
-        self.progress.follow(self.run)
+        self.follow(self.run)
+        self.pick.failed.connect(self.message.problem)
         self.progress.follow(self.writing)
         self.classes.problem.connect(self.message.problem)
         self.where.draw_button.clicked.connect(self._draw)
@@ -264,11 +222,9 @@ class ClusterImage(QWidget):
         self.clusters, self._deleted = None, True
         self.run.cancel()
 
-    def _let_go(self) -> None:
+    def let_go(self) -> None:
         """Leave nothing of the dock behind in the viewer; its own widgets may be gone already."""
-        self.case.image_changed.disconnect()
-        self.case.labels_changed.disconnect()
-        self.case.examples.classes_changed.disconnect()
+        self.case.forget_listeners()
         self.follower.close()
         self.view.close()
         self.run.cancel()

@@ -7,45 +7,38 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QEvent, QUrl
+from qtpy.QtCore import QUrl
 from qtpy.QtGui import QColor, QDesktopServices
-from qtpy.QtWidgets import (
-    QFormLayout,
-    QMessageBox,
-    QPushButton,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QLabel, QMessageBox, QPushButton
 
 from napari_medseg.io import formats
 from napari_medseg.io.formats import LabelFormat, why_not
 from napari_medseg.session.export import Export, Source, Written, export_job, export_of, source_of
 from napari_medseg.session.stack import shape_of
+from napari_medseg.widgets.parts.arrange import form
 from napari_medseg.widgets.parts.dicom_options import DicomOptions
+from napari_medseg.widgets.parts.dock import Dock
 from napari_medseg.widgets.parts.export_words import (
     as_file_name,
     class_names_of,
     plan_of,
     question_of,
 )
-from napari_medseg.widgets.parts.farewell import Farewell
 from napari_medseg.widgets.parts.format_list import FormatList
 from napari_medseg.widgets.parts.job_button import AnyJob, JobButton
-from napari_medseg.widgets.parts.job_progress import JobProgress
 from napari_medseg.widgets.parts.label_keeper import LabelKeeper
 from napari_medseg.widgets.parts.layer_kinds import is_image, is_labels_of_user
 from napari_medseg.widgets.parts.layer_picker import LayerPicker
-from napari_medseg.widgets.parts.messages import Message, small_print
+from napari_medseg.widgets.parts.messages import small_print
 from napari_medseg.widgets.parts.nnunet_options import NnunetOptions
 from napari_medseg.widgets.parts.save_target import SaveTarget
-from napari_medseg.widgets.parts.vertical_scroll import VerticalScrollArea
 
 if TYPE_CHECKING:
     import napari.viewer
     from napari.layers import Image, Labels
 
 
-class ExportLabels(QWidget):
+class ExportLabels(Dock):
     """The dock; what it writes is decided in `session.export`.
 
     Parameters
@@ -55,9 +48,7 @@ class ExportLabels(QWidget):
     """
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
-        super().__init__()
-        # A plugin gets a proxy that wraps layers anew at every access; they must stay themselves.
-        self.viewer: napari.viewer.Viewer = getattr(viewer, "__wrapped__", viewer)
+        super().__init__(viewer)
         self.labels = LayerPicker(self.viewer.layers, is_labels_of_user, "No labels yet")
         self.images = LayerPicker(self.viewer.layers, is_image, "No image")
         self.format = FormatList()
@@ -67,8 +58,6 @@ class ExportLabels(QWidget):
         self.target = SaveTarget()
         self.plan = small_print()
         self.button = JobButton("Export", self._job)
-        self.progress = JobProgress()
-        self.message = Message()
         self.folder_button = QPushButton("Open folder")
         self.folder_button.setToolTip("Show the file in the file manager")
         self.folder_button.hide()
@@ -76,7 +65,6 @@ class ExportLabels(QWidget):
         self._image: Image | None = None
         self._written: Path | None = None
         self._note_saved: Callable[[], None] = lambda: None
-        self._farewell = Farewell(self, self._let_go)
         self._lay_out()
         self._connect()
         self._choose_labels(None)
@@ -91,12 +79,6 @@ class ExportLabels(QWidget):
         """Show what was written last in the file manager."""
         if self._written is not None:
             QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._written.parent)))
-
-    def event(self, event: QEvent) -> bool:
-        """Leave the viewer as it was when the dock is closed."""
-        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
-            self._farewell.say()
-        return super().event(event)
 
     def _job(self) -> AnyJob | None:
         """Take a snapshot and give the job; None where the user does not want to replace a file.
@@ -206,29 +188,17 @@ class ExportLabels(QWidget):
     # -- layout and wiring ----------------------------------------------------------------------
 
     def _lay_out(self) -> None:
-        inside = QWidget()
-        column = QVBoxLayout(inside)
-        column.setContentsMargins(4, 4, 4, 4)
-        form = QFormLayout()
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        form.addRow("Labels", self.labels)
-        form.addRow("Image", self.images)
-        form.addRow("Format", self.format)
-        form.addRow("", self.purpose)
-        column.addLayout(form)
-        column.addWidget(self.dicom)
-        column.addWidget(self.nnunet)
-        target = QFormLayout()
-        target.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        target.addRow("Save as", self.target)
-        column.addLayout(target)
-        column.addWidget(self.plan)
-        column.addWidget(self.button)
-        column.addStretch()
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(2, 0, 4, 4)
-        for part in (VerticalScrollArea(inside), self.progress, self.message, self.folder_button):
-            outer.addWidget(part)
+        what = form(
+            ("Labels", self.labels),
+            ("Image", self.images),
+            ("Format", self.format),
+            (QLabel(), self.purpose),
+        )
+        where = form(("Save as", self.target))
+        self.put(what, self.dicom, self.nnunet, where, self.plan, self.button)
+        column = self.layout()
+        assert column is not None
+        column.addWidget(self.folder_button)
 
     def _connect(self) -> None:
         self.labels.picked.connect(self._choose_labels)
@@ -237,11 +207,10 @@ class ExportLabels(QWidget):
         self.target.changed.connect(self._on_target_changed)
         self.nnunet.changed.connect(self._on_target_changed)
         self.dicom.source_changed.connect(self._on_source_changed)
-        self.progress.follow(self.button)
+        self.follow(self.button)
         self.button.started.connect(self._on_started)
         self.button.succeeded.connect(self._on_written)
         self.button.cancelled.connect(lambda: self.message.hint("Cancelled: nothing was written."))
-        self.button.failed.connect(self.message.problem)
         self.folder_button.clicked.connect(self.open_folder)
         layers = self.viewer.layers
         layers.events.inserted.connect(self._on_layers)
@@ -279,7 +248,7 @@ class ExportLabels(QWidget):
         self.folder_button.show()
         self.nnunet.follow(self.target.path)
 
-    def _let_go(self) -> None:
+    def let_go(self) -> None:
         """Leave nothing of the dock behind in the viewer; its own widgets may be gone already."""
         layers = self.viewer.layers
         layers.events.inserted.disconnect(self._on_layers)

@@ -5,30 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QEvent, Qt
+from qtpy.QtCore import Qt
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import (
     QComboBox,
     QFileDialog,
-    QFormLayout,
-    QHBoxLayout,
     QLabel,
     QPlainTextEdit,
     QSizePolicy,
-    QVBoxLayout,
-    QWidget,
 )
 
 from napari_medseg.session.history import KEY
 from napari_medseg.session.inputs import Files, find_job, save_job
 from napari_medseg.session.made import Step, steps_of, title_of, words_of
 from napari_medseg.session.remake import RESULTS, command_of, missing_from, python_of, why_not
-from napari_medseg.widgets.parts.farewell import Farewell
-from napari_medseg.widgets.parts.job_button import AnyJob, JobButton, JobGate
-from napari_medseg.widgets.parts.job_progress import JobProgress
+from napari_medseg.widgets.parts.arrange import form, row
+from napari_medseg.widgets.parts.dock import Dock
+from napari_medseg.widgets.parts.job_button import AnyJob, JobButton
+from napari_medseg.widgets.parts.job_gate import JobGate
 from napari_medseg.widgets.parts.layer_picker import LayerPicker
-from napari_medseg.widgets.parts.messages import Message, small_print
-from napari_medseg.widgets.parts.vertical_scroll import VerticalScrollArea
+from napari_medseg.widgets.parts.messages import small_print
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -38,7 +34,7 @@ _PAINTED = "No method wrote into these labels: all of it was painted, or made el
 _LINES = 7
 
 
-class HowMade(QWidget):
+class HowMade(Dock):
     """The dock; what it says is worked out in `session.made` and `session.remake`.
 
     Parameters
@@ -48,23 +44,18 @@ class HowMade(QWidget):
     """
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
-        super().__init__()
-        # A plugin gets a proxy that wraps layers anew at every access; they must stay themselves.
-        self.viewer: napari.viewer.Viewer = getattr(viewer, "__wrapped__", viewer)
+        super().__init__(viewer)
         self.layer: Labels | None = None
         self.labels = LayerPicker(self.viewer.layers, _is_labels, "No labels yet")
         self.steps = QComboBox()
         self.words = _paragraph()
         self.text = QPlainTextEdit()
-        self.message = Message()
-        self.progress = JobProgress()
         gate = JobGate(self)
         self.command = JobButton("Copy command", self._find, gate)
         self.python = JobButton("Copy Python", self._find, gate)
         self.save = JobButton("Save inputs…", self._save, gate)
         self._known: dict[int, Files] = {}
         self._asked: Step | None = None
-        self._farewell = Farewell(self, self._let_go)
         self._lay_out()
         self._connect()
         self.choose(None)
@@ -93,12 +84,6 @@ class HowMade(QWidget):
         """Let the user name a folder; empty if she would rather not."""
         title = "Save the inputs in a folder"
         return str(QFileDialog.getSaveFileName(self, title, "inputs")[0])
-
-    def event(self, event: QEvent) -> bool:
-        """Leave the viewer as it was when the dock is closed."""
-        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
-            self._farewell.say()
-        return super().event(event)
 
     @property
     def step(self) -> Step | None:
@@ -175,34 +160,20 @@ class HowMade(QWidget):
     # -- layout and wiring ----------------------------------------------------------------------
 
     def _lay_out(self) -> None:
-        inside = QWidget()
-        column = QVBoxLayout(inside)
-        column.setContentsMargins(4, 4, 4, 4)
-        form = QFormLayout()
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        form.addRow("Labels", self.labels)
-        form.addRow("Step", self.steps)
-        column.addLayout(form)
-        column.addWidget(self.words)
-        row = QHBoxLayout()
         for button, tip in (
             (self.command, "Copy the command that makes it again"),
             (self.python, "Copy the Python lines that make it again"),
             (self.save, "Save the image, where it is in no file, and the examples"),
         ):
             button.set_idle(button.title, tip)
-            row.addWidget(button)
-        column.addLayout(row)
         self.text.setReadOnly(True)
         self.text.setLineWrapMode(QPlainTextEdit.LineWrapMode.WidgetWidth)
         self.text.setPlaceholderText("What was copied stands here.")
         self.text.setMinimumHeight(_LINES * self.fontMetrics().lineSpacing())
-        column.addWidget(self.text, 1)
         self.steps.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(2, 0, 4, 4)
-        for part in (VerticalScrollArea(inside), self.progress, self.message):
-            outer.addWidget(part)
+        buttons = row(self.command, self.python, self.save)
+        which = form(("Labels", self.labels), ("Step", self.steps))
+        self.put(which, self.words, buttons, self.text, tall=self.text)
 
     def _connect(self) -> None:
         self.labels.picked.connect(self.choose)
@@ -210,9 +181,7 @@ class HowMade(QWidget):
         self.command.succeeded.connect(lambda files: self._on_found(files, python=False))
         self.python.succeeded.connect(lambda files: self._on_found(files, python=True))
         self.save.succeeded.connect(self._on_saved)
-        for button in (self.command, self.python, self.save):
-            button.failed.connect(self.message.problem)
-            self.progress.follow(button)
+        self.follow(self.command, self.python, self.save)
         layers = self.viewer.layers
         layers.events.removed.connect(self._on_layers)
         layers.selection.events.active.connect(self._on_active)
@@ -226,7 +195,7 @@ class HowMade(QWidget):
         if active in self.labels.choices and active is not self.layer:
             self.choose(active)
 
-    def _let_go(self) -> None:
+    def let_go(self) -> None:
         """Leave nothing of the dock behind in the viewer; its own widgets may be gone already."""
         if self.layer is not None:
             self.layer.events.paint.disconnect(self.refresh)

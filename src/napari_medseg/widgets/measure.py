@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QEvent
-from qtpy.QtWidgets import QTabWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QTabWidget
 
 from napari_medseg.widgets.parts.compare_tab import CompareTab
-from napari_medseg.widgets.parts.farewell import Farewell
-from napari_medseg.widgets.parts.job_progress import JobProgress
+from napari_medseg.widgets.parts.dock import Dock
 from napari_medseg.widgets.parts.measure_tab import MeasureTab
-from napari_medseg.widgets.parts.messages import Message
 
 if TYPE_CHECKING:
     import napari.viewer
 
 
-class MeasureAndCompare(QWidget):
-    """The dock: a tab that measures, a tab that compares.
+class MeasureAndCompare(Dock):
+    """The dock: a tab that measures, a tab that compares, each with what it has to say.
 
     Parameters
     ----------
@@ -27,34 +24,26 @@ class MeasureAndCompare(QWidget):
     """
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
-        super().__init__()
-        # A plugin gets a proxy that wraps layers anew at every access; they must stay themselves.
-        self.viewer: napari.viewer.Viewer = getattr(viewer, "__wrapped__", viewer)
-        self.message = Message()
-        self.progress = JobProgress()
-        self.measure = MeasureTab(self.viewer, self.message)
-        self.compare = CompareTab(self.viewer, self.message)
+        super().__init__(viewer)
+        self.measure = MeasureTab(self.viewer, self.gate)
+        self.compare = CompareTab(self.viewer, self.gate)
         self.tabs = QTabWidget()
         self.tabs.addTab(self.measure, "Measure")
         self.tabs.addTab(self.compare, "Compare")
-        self._farewell = Farewell(self, self._let_go)
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(2, 8, 4, 4)
-        for part in (self.tabs, self.progress, self.message):
-            outer.addWidget(part)
-        self.progress.follow(self.measure.number)
+        self.put(self.tabs, in_sight=(self.measure.message, self.compare.message), tall=self.tabs)
         for tab in (self.measure, self.compare):
-            for button in (tab.run, tab.actions.save):
+            for button in tab.buttons:
                 self.progress.follow(button)
-            tab.run.started.connect(lambda: self.message.hint(""))
+        self.tabs.currentChanged.connect(self._on_tab)
+        self._on_tab()
 
-    def event(self, event: QEvent) -> bool:
-        """Leave the viewer as it was when the dock is closed."""
-        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
-            self._farewell.say()
-        return super().event(event)
+    def _on_tab(self) -> None:
+        """Show what the tab in front has said last."""
+        for tab in (self.measure, self.compare):
+            tab.message.setVisible(tab is self.tabs.currentWidget())
+        self.message = self.tabs.currentWidget().message
 
-    def _let_go(self) -> None:
+    def let_go(self) -> None:
         """Leave nothing of the dock behind in the viewer; its own widgets may be gone already."""
         self.measure.close_links()
         self.compare.close_links()

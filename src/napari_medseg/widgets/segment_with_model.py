@@ -5,26 +5,25 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QEvent, QFileSystemWatcher, QTimer
+from qtpy.QtCore import QFileSystemWatcher, QTimer
 from qtpy.QtGui import QKeyEvent, QShowEvent
-from qtpy.QtWidgets import QLabel, QWidget
+from qtpy.QtWidgets import QLabel
 
 from napari_medseg.session.card_fit import Traits, ranked
-from napari_medseg.session.case import Case
+from napari_medseg.session.case import NO_IMAGE, Case
 from napari_medseg.session.channels import Channel, channel_layer
+from napari_medseg.widgets.parts.arrange import form, group
 from napari_medseg.widgets.parts.axes_picker import AxesPicker
 from napari_medseg.widgets.parts.class_table import ClassTable
-from napari_medseg.widgets.parts.farewell import Farewell
-from napari_medseg.widgets.parts.job_progress import JobProgress
+from napari_medseg.widgets.parts.dock import Dock
 from napari_medseg.widgets.parts.layer_follower import LayerFollower, is_image, is_labels_of_user
 from napari_medseg.widgets.parts.layer_picker import LayerPicker
-from napari_medseg.widgets.parts.messages import Message, small_print
+from napari_medseg.widgets.parts.messages import small_print
 from napari_medseg.widgets.parts.model_answers import ModelAnswers
 from napari_medseg.widgets.parts.model_cards import ModelCards
 from napari_medseg.widgets.parts.model_options import ModelOptions
 from napari_medseg.widgets.parts.model_runs import ModelRuns
-from napari_medseg.widgets.parts.shortcuts import Shortcuts, native
-from napari_medseg.widgets.parts.with_model_layout import lay_out
+from napari_medseg.widgets.parts.shortcuts import Shortcuts
 from napari_medseg.widgets.parts.writing import Writing
 from napari_medseg.widgets.parts.zoo_buttons import ZooButtons
 from napari_medseg.zoo.registry import list_models, user_folder
@@ -38,7 +37,7 @@ _ARRIVING_MS = 300
 RESEARCH = "Research software, not for diagnosis: check every contour."
 
 
-class SegmentWithModel(QWidget):
+class SegmentWithModel(Dock):
     """The dock; its state lives in `case`, its jobs in `runs` and `zoo`.
 
     Parameters
@@ -48,12 +47,8 @@ class SegmentWithModel(QWidget):
     """
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
-        super().__init__()
-        # A plugin gets a proxy that wraps layers anew at every access; they must stay themselves.
-        self.viewer: napari.viewer.Viewer = getattr(viewer, "__wrapped__", viewer)
+        super().__init__(viewer)
         self.case = Case()
-        self.message = Message()
-        self.progress = JobProgress()
         self.writing = Writing(self, self.progress)
         self.images = LayerPicker(self.viewer.layers, is_image, "Open an image first")
         self.labels = LayerPicker(self.viewer.layers, is_labels_of_user, "Made when you accept")
@@ -72,6 +67,7 @@ class SegmentWithModel(QWidget):
             lambda: self.answers.cut,
             self.message,
             self,
+            self.gate,
         )
         self.answers = ModelAnswers(
             self.viewer, self.case, self.runs.stack, self.message, self.writing
@@ -88,8 +84,7 @@ class SegmentWithModel(QWidget):
         self._watch_timer = QTimer(self)
         self._watch_timer.setSingleShot(True)
         self._watch_timer.setInterval(_ARRIVING_MS)
-        self._farewell = Farewell(self, self._let_go)
-        lay_out(self)
+        self._lay_out()
         self._connect()
         self.follower.choose_first_image()
         self._show_keys(self.options.shortcuts.isChecked())
@@ -112,12 +107,6 @@ class SegmentWithModel(QWidget):
         if notices:
             self.message.problem(str(notices[0].message))
         self._on_card()
-
-    def event(self, event: QEvent) -> bool:
-        """Leave the viewer as it was when the dock is closed."""
-        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
-            self._farewell.say()
-        return super().event(event)
 
     def showEvent(self, event: QShowEvent) -> None:
         """Find models that were trained or imported elsewhere meanwhile."""
@@ -180,10 +169,7 @@ class SegmentWithModel(QWidget):
     def refresh(self, event: object = None) -> None:
         """Enable what can be done now, and say in the tooltips what is missing for the rest."""
         stack = self.runs.stack()
-        missing = (
-            "" if self.case.image is not None else "Open an image first: drop a file on the window."
-        )
-        missing = missing or self._why_no_model()
+        missing = NO_IMAGE if self.case.image is None else self._why_no_model()
         flat = "" if stack is None or stack.axis is not None else "The image is a single plane."
         self.runs.plane.set_missing(missing)
         self.runs.volume.set_missing(missing or flat)
@@ -200,7 +186,19 @@ class SegmentWithModel(QWidget):
             return "The weights of this model are not on this computer: press Download first."
         return "" if card.state == "present" else "The weights are missing: import the model again."
 
-    # -- wiring -----------------------------------------------------------------------------------
+    # -- layout and wiring ------------------------------------------------------------------------
+
+    def _lay_out(self) -> None:
+        scroll = self.put(
+            form(("Image", self.images), ("Labels", self.labels)),
+            self.axes,
+            self.runs.plane,
+            self.runs.volume,
+            group("Model", self.cards, self.zoo, self.warning),
+            self.options,
+            in_sight=(self.answers,),
+        )
+        self.options.toggled.connect(lambda _: scroll.show_later(self.options))
 
     def _connect(self) -> None:
         self.case.image_changed.connect(self._on_image)
@@ -212,8 +210,7 @@ class SegmentWithModel(QWidget):
             button.started.connect(self._on_running)
             button.started.connect(lambda: self.message.hint(""))
             button.ended.connect(self._on_running)
-        for button in (*self.runs.buttons, *self.zoo.buttons):
-            self.progress.follow(button)
+        self.follow(*self.runs.buttons, *self.zoo.buttons)
         self.progress.follow(self.writing)
         self.runs.layers_made.connect(self._add_layers)
         self.answers.rejected.connect(self.runs.drop)
@@ -222,23 +219,17 @@ class SegmentWithModel(QWidget):
         self._watch_timer.timeout.connect(self.show_zoo)
         for event in ("current_step", "order"):
             getattr(self.viewer.dims.events, event).connect(self.refresh)
-        self.shortcuts.add(PLANE_KEYS, self.runs.plane.start)
-        self.shortcuts.add(VOLUME_KEYS, self.runs.volume.start)
+        for button, text, keys, tip in (
+            (self.runs.plane, "Segment this plane", PLANE_KEYS, "Propose labels for this plane"),
+            (self.runs.volume, "Segment all planes", VOLUME_KEYS, "Propose labels for all planes"),
+        ):
+            self.shortcuts.add_job(button, text, keys, tip)
 
-    def _let_go(self) -> None:
+    def let_go(self) -> None:
         """Leave nothing of the dock behind in the viewer; its own widgets may be gone already."""
         for event in ("current_step", "order"):
             getattr(self.viewer.dims.events, event).disconnect(self.refresh)
-        case = self.case
-        for signal in (
-            case.image_changed,
-            case.labels_changed,
-            case.proposal_changed,
-            case.approved_changed,
-            case.examples.changed,
-            case.examples.classes_changed,
-        ):
-            signal.disconnect()
+        self.case.forget_listeners()
         self.follower.close()
         self.answers.close_down()
         self.shortcuts.release_canvas()
@@ -246,14 +237,6 @@ class SegmentWithModel(QWidget):
 
     def _show_keys(self, on: bool) -> None:
         """Turn the keys on and write them on the buttons, or the opposite."""
-        for button, text, keys, tip in (
-            (self.runs.plane, "Segment this plane", PLANE_KEYS, "Propose labels for this plane"),
-            (self.runs.volume, "Segment all planes", VOLUME_KEYS, "Propose labels for all planes"),
-        ):
-            button.set_idle(f"{text}  ({native(keys)})" if on else text, tip)
+        self.shortcuts.set_on(on)
         self.answers.show_keys(on)
-        if on:
-            self.shortcuts.turn_on()
-        else:
-            self.shortcuts.turn_off()
         self.refresh()

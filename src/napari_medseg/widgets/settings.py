@@ -5,19 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import (
     QCheckBox,
     QFileDialog,
-    QFormLayout,
-    QGroupBox,
-    QHBoxLayout,
     QLineEdit,
     QPushButton,
     QSizePolicy,
     QSpinBox,
-    QVBoxLayout,
-    QWidget,
 )
 
 from napari_medseg.io.settings_file import LIMITS
@@ -28,17 +22,16 @@ from napari_medseg.session.settings import (
     settings_changed,
     settings_problem,
 )
+from napari_medseg.widgets.parts.arrange import form, group, row
 from napari_medseg.widgets.parts.device_box import DeviceBox
-from napari_medseg.widgets.parts.farewell import Farewell
-from napari_medseg.widgets.parts.messages import Message
-from napari_medseg.widgets.parts.vertical_scroll import VerticalScrollArea
+from napari_medseg.widgets.parts.dock import Dock
 from napari_medseg.zoo.registry import user_folder
 
 if TYPE_CHECKING:
     import napari.viewer
 
 
-class SettingsDock(QWidget):
+class SettingsDock(Dock):
     """The dock; every change is saved at once.
 
     Parameters
@@ -47,9 +40,8 @@ class SettingsDock(QWidget):
         The viewer that it belongs to; unused, since settings hold for all of them.
     """
 
-    def __init__(self, viewer: napari.viewer.Viewer | None = None) -> None:
-        super().__init__()
-        self.message = Message()
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        super().__init__(viewer)
         self.device = DeviceBox()
         self.device.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.threads = _number("threads", "as many as there are", 1)
@@ -64,7 +56,6 @@ class SettingsDock(QWidget):
         self.days = _number("autosave_days", "", 1)
         self.days.setSuffix(" days")
         self.shortcuts = QCheckBox("Keyboard shortcuts")
-        self._farewell = Farewell(self, self._let_go)
         self._lay_out()
         self._tell_tips()
         self.show_settings(settings())
@@ -77,12 +68,6 @@ class SettingsDock(QWidget):
     def ask_for_folder(self) -> str:
         """Let the user choose a folder; empty if she would rather not."""
         return str(QFileDialog.getExistingDirectory(self, "Where models are kept"))
-
-    def event(self, event: QEvent) -> bool:
-        """Stop listening when the dock is closed."""
-        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
-            self._farewell.say()
-        return super().event(event)
 
     def _change(self, **changes: Any) -> None:
         if all(getattr(settings(), name) == value for name, value in changes.items()):
@@ -132,35 +117,15 @@ class SettingsDock(QWidget):
     # -- layout and wiring ----------------------------------------------------------------------
 
     def _lay_out(self) -> None:
-        inside = QWidget()
-        column = QVBoxLayout(inside)
-        column.setContentsMargins(4, 4, 4, 4)
-        folder = QHBoxLayout()
-        folder.addWidget(self.folder, 1)
-        folder.addWidget(self.browse)
-        column.addWidget(
-            _group(
-                "Computing",
-                ("Runs on", self.device),
-                ("Cores", self.threads),
-                ("Tiles", self.tile),
-            )
+        computing = form(("Runs on", self.device), ("Cores", self.threads), ("Tiles", self.tile))
+        models = form(("Folder", row(self.folder, self.browse)), ("", self.offline))
+        unsaved = form(("", self.autosave), ("At most", self.limit), ("Kept for", self.days))
+        self.put(
+            group("Computing", computing),
+            group("Models", models),
+            group("Unsaved work", unsaved),
+            group("Keys", self.shortcuts),
         )
-        column.addWidget(_group("Models", ("Folder", folder), ("", self.offline)))
-        column.addWidget(
-            _group(
-                "Unsaved work",
-                ("", self.autosave),
-                ("At most", self.limit),
-                ("Kept for", self.days),
-            )
-        )
-        column.addWidget(_group("Keys", ("", self.shortcuts)))
-        column.addStretch()
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(2, 0, 4, 4)
-        for part in (VerticalScrollArea(inside), self.message):
-            outer.addWidget(part)
 
     def _tell_tips(self) -> None:
         tips = {
@@ -201,7 +166,8 @@ class SettingsDock(QWidget):
         self.browse.clicked.connect(self._choose_folder)
         settings_changed.connect(self.show_settings)
 
-    def _let_go(self) -> None:
+    def let_go(self) -> None:
+        """Stop listening."""
         settings_changed.disconnect(self.show_settings)
 
 
@@ -219,15 +185,3 @@ def _number(name: str, nothing: str, step: int) -> QSpinBox:
     box.setSpecialValueText(nothing[:1].upper() + nothing[1:])
     box.setKeyboardTracking(False)
     return box
-
-
-def _group(title: str, *rows: tuple[str, Any]) -> QGroupBox:
-    group = QGroupBox(title)
-    form = QFormLayout(group)
-    form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-    for name, part in rows:
-        if name:
-            form.addRow(name, part)
-        else:
-            form.addRow(part)
-    return group

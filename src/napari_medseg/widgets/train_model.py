@@ -7,31 +7,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari.utils.theme import get_theme
-from qtpy.QtCore import QEvent, QUrl
+from qtpy.QtCore import QUrl
 from qtpy.QtGui import QColor, QDesktopServices
-from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_medseg.session import training_run
 from napari_medseg.session.open_cases import dataset_job, painted, painted_pairs
 from napari_medseg.session.stack import stack_on_display
 from napari_medseg.session.trained_model import TrainingReport, add_job, report_job
-from napari_medseg.session.training_data import FoundData, look_job
 from napari_medseg.session.training_command import TrainingCommand
-from napari_medseg.widgets.parts.farewell import Farewell
-from napari_medseg.widgets.parts.job_button import AnyJob, JobButton, JobGate
-from napari_medseg.widgets.parts.job_progress import JobProgress
-from napari_medseg.widgets.parts.messages import Message
+from napari_medseg.session.training_data import FoundData, look_job
+from napari_medseg.widgets.parts.dock import Dock
+from napari_medseg.widgets.parts.job_button import AnyJob, JobButton
 from napari_medseg.widgets.parts.training_plan import TrainingPlan
 from napari_medseg.widgets.parts.training_source import TrainingSource
 from napari_medseg.widgets.parts.training_view import TrainingView
-from napari_medseg.widgets.parts.vertical_scroll import VerticalScrollArea
 from napari_medseg.zoo.cards import ModelCard
 
 if TYPE_CHECKING:
     import napari.viewer
 
 
-class TrainModel(QWidget):
+class TrainModel(Dock):
     """The dock; the training is a process that it starts and follows, and that outlives it.
 
     Parameters
@@ -43,11 +39,9 @@ class TrainModel(QWidget):
     """
 
     def __init__(self, viewer: napari.viewer.Viewer, folder: Path | None = None) -> None:
-        super().__init__()
-        # A plugin gets a proxy that wraps layers anew at every access; they must stay themselves.
-        self.viewer: napari.viewer.Viewer = getattr(viewer, "__wrapped__", viewer)
+        super().__init__(viewer)
         self.runs_folder = folder or training_run.runs_folder()
-        self.gate = gate = JobGate(self)
+        gate = self.gate
         save_open = JobButton("Save what is open as a data set", self._save_open_job, gate)
         look = JobButton("Look", self._look_job, gate)
         look.set_idle("Look", "Read all of it once and list what is wrong")
@@ -58,10 +52,7 @@ class TrainModel(QWidget):
         self.report = JobButton("How good is it?", self._report_job, gate, self)
         for button in (self.add, self.report):
             button.hide()  # the view's own buttons start them
-        self.progress = JobProgress()
-        self.message = Message()
         self._jobs = (look, save_open, self.add, self.report)
-        self._farewell = Farewell(self, self._let_go)
         self._lay_out()
         self._connect()
         self._refresh()
@@ -80,12 +71,6 @@ class TrainModel(QWidget):
             TrainingCommand("", self.view.run.run, resume=True)
         ):
             self.message.hint("It goes on from its last checkpoint.")
-
-    def event(self, event: QEvent) -> bool:
-        """Stop looking when the dock is closed; the training goes on."""
-        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
-            self._farewell.say()
-        return super().event(event)
 
     def _started(self, command: TrainingCommand) -> bool:
         try:
@@ -169,24 +154,12 @@ class TrainModel(QWidget):
         )
 
     def _lay_out(self) -> None:
-        inside = QWidget()
-        column = QVBoxLayout(inside)
-        column.setContentsMargins(4, 4, 4, 4)
-        for part in (self.source, self.plan, self.view):
-            column.addWidget(part)
-        column.addStretch()
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(2, 0, 4, 4)
-        scroll = VerticalScrollArea(inside)
+        scroll = self.put(self.source, self.plan, self.view)
         fold = self.plan.all_values
         fold.toggled.connect(lambda _: scroll.show_later(fold))
-        for part in (scroll, self.progress, self.message):
-            outer.addWidget(part)
 
     def _connect(self) -> None:
-        for button in self._jobs:
-            self.progress.follow(button)
-            button.failed.connect(self.message.problem)
+        self.follow(*self._jobs)
         self.source.look.succeeded.connect(self._on_found)
         self.source.save_open.succeeded.connect(self._on_saved)
         self.add.succeeded.connect(self._on_added)
@@ -200,9 +173,12 @@ class TrainModel(QWidget):
         self.view.report_asked.connect(self.report.start)
         self.view.folder_button.clicked.connect(self._open_folder)
         self.view.ended.connect(self._on_ended)
-        self.gate.changed.connect(lambda: self.view.set_busy(self.gate.holder is not None))
+        self.gate.changed.connect(self._on_gate)
         self.viewer.events.theme.connect(self._on_theme)
         self._on_theme()
+
+    def _on_gate(self) -> None:
+        self.view.set_busy(self.gate.holder is not None)
 
     def _on_theme(self, event: object = None) -> None:
         text = get_theme(self.viewer.theme).text
@@ -212,7 +188,7 @@ class TrainModel(QWidget):
         if self.view.run is not None:
             QDesktopServices.openUrl(QUrl.fromLocalFile(str(self.view.run.run)))
 
-    def _let_go(self) -> None:
+    def let_go(self) -> None:
         """Leave the process alone; only the look at it ends."""
         self.viewer.events.theme.disconnect(self._on_theme)
         for button in self._jobs:

@@ -6,15 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_medseg.engine.adapt import adapt_job
 from napari_medseg.engine.disagreement import PlaneToCheck
 from napari_medseg.engine.leave_one_out import leave_one_out
-from napari_medseg.engine.order import nearest_first
 from napari_medseg.engine.results import Progress, Segmentation
-from napari_medseg.engine.support import SupportExample, SupportSet
+from napari_medseg.engine.support import SupportExample, SupportSet, why_doubtful
 from napari_medseg.session.case import Case
 from napari_medseg.session.examples import Origin
 from napari_medseg.session.jobs import (
@@ -28,16 +26,18 @@ from napari_medseg.session.jobs import (
 )
 from napari_medseg.session.prediction import Prediction
 from napari_medseg.session.proposal import PlaneProposal
-from napari_medseg.session.stack import Stack, show_plane, stack_on_display
+from napari_medseg.session.stack import Stack, show_plane
 from napari_medseg.widgets.parts.details import Details
-from napari_medseg.widgets.parts.job_button import AnyJob, JobButton, JobGate
+from napari_medseg.widgets.parts.job_button import AnyJob, JobButton
+from napari_medseg.widgets.parts.job_gate import JobGate
 from napari_medseg.widgets.parts.messages import Message
+from napari_medseg.widgets.parts.plane_jobs import PlaneJobs
 
 if TYPE_CHECKING:
     from napari.components import Dims
 
 
-class ByExampleJobs(QObject):
+class ByExampleJobs(PlaneJobs):
     """Add, check, adapt, save and load examples; predict, and find what to look at.
 
     Parameters
@@ -54,6 +54,8 @@ class ByExampleJobs(QObject):
         Where results are told.
     parent : QWidget
         The dock.
+    gate : JobGate
+        Lets one job through at a time that computes with a net.
     """
 
     def __init__(
@@ -64,15 +66,14 @@ class ByExampleJobs(QObject):
         threshold: Callable[[], float],
         message: Message,
         parent: QWidget,
+        gate: JobGate,
     ) -> None:
-        super().__init__(parent)
-        self._case, self._dims, self._details = case, dims, details
-        self._threshold, self._message, self._dock = threshold, message, parent
+        super().__init__(case, dims, message, parent)
+        self._details, self._threshold, self._dock = details, threshold, parent
         self._painted_on: Callable[[SupportExample], int] | None = None
         self._checked: tuple[SupportExample, ...] = ()
         self._checked_stack: Stack | None = None
         self.prediction: Prediction | None = None
-        gate = JobGate(self)
         self.add = JobButton("Add example", self._make_example)
         self.plane = JobButton("Predict this plane", self._make_plane, gate)
         self.volume = JobButton("Predict the volume", self._make_volume, gate)
@@ -97,10 +98,6 @@ class ByExampleJobs(QObject):
         """Whether planes are on their way."""
         return self.plane.is_running or self.volume.is_running
 
-    def stack(self) -> Stack | None:
-        """Give the planes on display; None without an image."""
-        return None if self._case.image is None else stack_on_display(self._case.image, self._dims)
-
     def drop_prediction(self) -> None:
         """Stop predicting and take no more planes."""
         if self.prediction is not None:
@@ -111,7 +108,7 @@ class ByExampleJobs(QObject):
     # -- examples -------------------------------------------------------------------------------
 
     def _make_example(self) -> AnyJob:
-        stack = self._require_stack()
+        stack = self._required_stack()
         mask = self._case.paint(stack)
         image = self._case.image
         assert image is not None
@@ -177,31 +174,23 @@ class ByExampleJobs(QObject):
     # -- predictions ----------------------------------------------------------------------------
 
     def _make_plane(self) -> AnyJob:
-        stack = self._require_stack()
-        if stack.key(stack.position) in self._case.approved:
+        stack = self._required_stack()
+        if self._is_approved(stack, stack.position):
             raise ValueError("This plane is approved: untick Approved to predict it again.")
         return self._make_prediction(stack, [stack.position], fresh=False)
 
     def _make_volume(self) -> AnyJob:
-        stack = self._require_stack()
+        stack = self._required_stack()
         painted = self._case.examples.positions_in(self._case.image, stack)
-        positions = [
-            position
-            for position in nearest_first(stack.n_planes, painted or [stack.position])
-            if position not in painted and stack.key(position) not in self._case.approved
-        ]
+        positions = self._open_planes(stack, painted or [stack.position], without=painted)
         if not positions:
             raise ValueError("All planes are examples or approved: nothing is left to predict.")
         return self._make_prediction(stack, positions, fresh=True)
 
     def _make_next_plane(self) -> AnyJob:
-        stack = self._require_stack()
+        stack = self._required_stack()
         painted = self._case.examples.positions_in(self._case.image, stack)
-        approved = [
-            position
-            for position in range(stack.n_planes)
-            if stack.key(position) in self._case.approved
-        ]
+        approved = [i for i in range(stack.n_planes) if self._is_approved(stack, i)]
         options = self._details.options(self._threshold())
         self._checked_stack = stack
         support = self._case.examples.support()
@@ -209,7 +198,7 @@ class ByExampleJobs(QObject):
 
     def _on_next_plane(self, found: PlaneToCheck | None) -> None:
         image, stack = self._case.image, self._checked_stack
-        if image is None or stack is None or not stack.same_planes(self._require_stack()):
+        if image is None or stack is None or not stack.same_planes(self._required_stack()):
             return
         if found is None:
             self._message.done("The examples agree on every plane that was looked at.")
@@ -238,17 +227,19 @@ class ByExampleJobs(QObject):
         if self.prediction is None or not self.prediction.is_wanted or proposal is None:
             return
         self.prediction.finish(segmentation.provenance)
-        if any(plane.any() for plane in proposal.planes().values()):
-            self._message.hint("Accept writes the proposal; a click on a piece accepts only that.")
-        else:
-            self._message.hint("Nothing was found: lower the threshold or add an example.")
+        image = self._case.image
+        doubt = why_doubtful(self._case.examples.support(), image is not None and image.rgb)
+        if doubt:
+            self._message.problem(doubt)
+            return
+        self._tell_proposed(
+            any(plane.any() for plane in proposal.planes().values()),
+            "Nothing was found: lower the threshold or add an example.",
+        )
 
     def _on_prediction_cancelled(self) -> None:
-        n_planes = len(self._case.proposal.positions) if self._case.proposal else 0
-        if self.prediction is None or not self.prediction.is_wanted:
-            return
-        kept = f" {n_planes} planes are proposed: accept or reject them." if n_planes else ""
-        self._message.hint(f"Cancelled.{kept}")
+        if self.prediction is not None and self.prediction.is_wanted:
+            self._tell_cancelled()
 
     # -- wiring ---------------------------------------------------------------------------------
 
@@ -264,8 +255,6 @@ class ByExampleJobs(QObject):
         }
         for button, result in results.items():
             button.succeeded.connect(result)
-            button.failed.connect(self._message.problem)
-        self.adapt.failed.connect(self._message.problem)
         for button in (self.plane, self.volume):
             button.progressed.connect(self._on_step)
             button.cancelled.connect(self._on_prediction_cancelled)
@@ -276,9 +265,3 @@ class ByExampleJobs(QObject):
         assert image is not None
         displayed = self._details.displayed.isChecked()
         return Query.of(image, stack, self._case.known_ranges, displayed)
-
-    def _require_stack(self) -> Stack:
-        stack = self.stack()
-        if stack is None:
-            raise ValueError("Open an image first: drop a file on the window.")
-        return stack

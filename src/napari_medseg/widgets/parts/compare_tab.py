@@ -9,15 +9,12 @@ from qtpy.QtWidgets import QCheckBox, QFormLayout, QLabel, QVBoxLayout, QWidget
 
 from napari_medseg.engine.compare import WRONG_PLACES
 from napari_medseg.session.colours import hex_colour
-from napari_medseg.session.measurement import (
-    Compared,
-    Subject,
-    compare_layers_job,
-    why_not_together,
-)
+from napari_medseg.session.measurement import Compared, compare_layers_job
 from napari_medseg.session.region import placed_on
 from napari_medseg.session.stack import stack_on_display
+from napari_medseg.session.subject import Subject, why_not_together
 from napari_medseg.widgets.parts.job_button import AnyJob, JobButton
+from napari_medseg.widgets.parts.job_gate import JobGate
 from napari_medseg.widgets.parts.layer_follower import is_labels_of_user
 from napari_medseg.widgets.parts.layer_picker import LayerPicker
 from napari_medseg.widgets.parts.messages import Message
@@ -40,29 +37,35 @@ class CompareTab(QWidget):
     ----------
     viewer : napari viewer
         Whose layers are compared.
-    message : Message
-        Where it is told how it went.
+    gate : JobGate
+        Lets one job through at a time.
     """
 
-    def __init__(self, viewer: Viewer, message: Message, parent: QWidget | None = None) -> None:
+    def __init__(self, viewer: Viewer, gate: JobGate, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._viewer, self._message = viewer, message
+        self._viewer = viewer
+        self.message = Message()
         self.prediction: Labels | None = None
         self.reference: Labels | None = None
         self.picture: Labels | None = None
-        self._coloured: Labels | None = None
+        self._compared: tuple[Labels, ...] = ()
         self.predictions = LayerPicker(viewer.layers, is_labels_of_user, "No labels yet")
         self.references = LayerPicker(viewer.layers, is_labels_of_user, "No labels yet")
-        self.run = JobButton("Compare", self._make_run)
+        self.run = JobButton("Compare", self._make_run, gate)
         self.with_picture = QCheckBox("Show where they differ")
         self.with_picture.setChecked(True)
         self.legend = QLabel(_legend())
         self.legend.setWordWrap(True)
         self.table = ResultTable()
-        self.actions = TableActions(self.table, "comparison.csv", message)
+        self.actions = TableActions(self.table, "comparison.csv", self.message)
         self._lay_out()
         self._connect()
         self.choose_first()
+
+    @property
+    def buttons(self) -> tuple[JobButton, ...]:
+        """All that run jobs."""
+        return self.run, self.actions.save
 
     def choose_first(self) -> None:
         """Compare the two topmost labels layers, the lower one being the reference."""
@@ -76,11 +79,12 @@ class CompareTab(QWidget):
         """Stop following layers and take the picture away."""
         for event in ("inserted", "removed"):
             getattr(self._viewer.layers.events, event).disconnect(self._on_layers)
+        self._viewer.layers.events.reordered.disconnect(self._on_colours)
         self.predictions.disconnect_layers()
         self.references.disconnect_layers()
         self.run.cancel()
         self._remove_picture()
-        self._follow_colours(None)
+        self._follow_colours(())
 
     def _make_run(self) -> AnyJob:
         prediction, reference = self.prediction, self.reference
@@ -95,8 +99,8 @@ class CompareTab(QWidget):
     def _on_compared(self, compared: Compared) -> None:
         layer = compared.reference.layer
         unit = compared.reference.units
-        self.table.show_table(compared.table, lambda label: hex_colour(layer, label), unit)
-        self._follow_colours(layer)
+        self._follow_colours((compared.prediction.layer, layer))
+        self.table.show_table(compared.table, self._colour, unit)
         self.legend.setText(_legend())
         self.actions.refresh()
         self._remove_picture()
@@ -104,15 +108,22 @@ class CompareTab(QWidget):
             self._show_picture(compared)
         mean = compared.table["dice"].mean()
         score = "There is nothing to compare" if mean != mean else f"Mean Dice {mean:.3f}"
-        self._message.done(f"{score}; HD95 and ASSD are in {unit}.")
+        self.message.done(f"{score}; HD95 and ASSD are in {unit}.")
 
-    def _follow_colours(self, layer: Labels | None) -> None:
-        """Show the classes in the table in the colours that a layer has on the canvas."""
-        if self._coloured is not None:
-            self._coloured.events.colormap.disconnect(self._on_colours)
-        self._coloured = layer
-        if layer is not None:
+    def _colour(self, label: int) -> str:
+        """Give the colour in which the canvas shows a class: that of the layer on top."""
+        shown = [i for i in reversed(self._viewer.layers) if i in self._compared and i.visible]
+        return hex_colour((*shown, self._compared[-1])[0], label)
+
+    def _follow_colours(self, layers: tuple[Labels, ...]) -> None:
+        """Show the classes in the table in the colours that they have on the canvas."""
+        for layer in self._compared:
+            layer.events.colormap.disconnect(self._on_colours)
+            layer.events.visible.disconnect(self._on_colours)
+        self._compared = layers
+        for layer in layers:
             layer.events.colormap.connect(self._on_colours)
+            layer.events.visible.connect(self._on_colours)
 
     def _on_colours(self, event: Any = None) -> None:
         self.table.viewport().update()
@@ -193,11 +204,13 @@ class CompareTab(QWidget):
         self.predictions.picked.connect(lambda layer: self._choose(prediction=layer))
         self.references.picked.connect(lambda layer: self._choose(reference=layer))
         self.with_picture.toggled.connect(self._on_with_picture)
+        self.run.started.connect(lambda: self.message.hint(""))
         self.run.succeeded.connect(self._on_compared)
-        self.run.failed.connect(self._message.problem)
-        self.run.cancelled.connect(lambda: self._message.hint("Cancelled: nothing has changed."))
+        self.run.failed.connect(self.message.problem)
+        self.run.cancelled.connect(lambda: self.message.hint("Cancelled: nothing has changed."))
         for event in ("inserted", "removed"):
             getattr(self._viewer.layers.events, event).connect(self._on_layers)
+        self._viewer.layers.events.reordered.connect(self._on_colours)
 
 
 def _legend(colours: Sequence[str] = COLOURS) -> str:

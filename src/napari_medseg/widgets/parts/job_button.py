@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Generator
 from typing import Any
 
 from napari.qt.threading import create_worker
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QPushButton, QWidget
 
 from napari_medseg.engine.devices import limit_threads
@@ -20,42 +21,35 @@ from napari_medseg.engine.results import Progress
 from napari_medseg.session.settings import settings
 from napari_medseg.widgets.parts.activity import Activity
 from napari_medseg.widgets.parts.farewell import Farewell
+from napari_medseg.widgets.parts.job_gate import JobGate
 
 AnyJob = Generator[Progress, None, Any]
 
 _log = logging.getLogger(__name__)
 
 
-class JobGate(QObject):
-    """Lets one job through at a time; buttons that share a gate exclude each other."""
-
-    changed = Signal()
-
-    def __init__(self, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self.holder: JobButton | None = None
-
-    def take(self, button: JobButton) -> bool:
-        """Claim the gate; False if somebody else has it."""
-        if self.holder is not None:
-            return False
-        self.holder = button
-        self.changed.emit()
-        return True
-
-    def leave(self, button: JobButton) -> None:
-        """Let the next one in."""
-        if self.holder is button:
-            self.holder = None
-            self.changed.emit()
+BETWEEN_STEPS = 0.05
+"""Seconds between two steps that are told at once, unless they bring something to show."""
+LONGEST_WAIT = 0.5
+"""Seconds that a job waits for the window to show what it brought."""
 
 
 class _Run:
-    """A job on its way through a worker thread."""
+    """A job on its way through a worker thread.
+
+    Qt handles all steps that have come before it draws or takes a click. Where they come faster
+    than the window handles them, as on a busy computer, it would do nothing else until the job
+    ends; so no step is sent before the one before it was handled. What brings something to show
+    waits for that; mere words are held, and the latest of them are fetched by the button.
+    """
 
     def __init__(self, job: AnyJob) -> None:
         self.job = job
         self.cancel = threading.Event()
+        self.handled = threading.Event()
+        self.handled.set()
+        self.held: Progress | None = None
+        self._sent = -BETWEEN_STEPS
         self.result: Any = None
         self.error: Exception | None = None
         self.completed = False
@@ -66,7 +60,11 @@ class _Run:
             # In this thread, as torch keeps the number for each of them.
             limit_threads(settings().threads)
             while not self.cancel.is_set():
-                yield next(self.job)
+                step = next(self.job)
+                is_due = self._is_due(step)
+                self.held = None if is_due else step
+                if is_due:
+                    yield step
         except StopIteration as end:
             self.result = end.value
             self.completed = True
@@ -75,16 +73,37 @@ class _Run:
         finally:
             self.job.close()
 
+    def stop(self) -> None:
+        """Ask the job to stop at its next step."""
+        self.cancel.set()
+        self.handled.set()
+
+    def fetch(self) -> Progress | None:
+        """Give the latest words that were held, once."""
+        step, self.held = self.held, None
+        return step
+
+    def _is_due(self, step: Progress) -> bool:
+        if step.preview is not None:
+            self.handled.wait(LONGEST_WAIT)
+        elif not self.handled.is_set() or time.monotonic() - self._sent < BETWEEN_STEPS:
+            return False
+        self.handled.clear()
+        self._sent = time.monotonic()
+        return True
+
 
 class _Held:
     """What remains of a button that is destroyed while its job runs."""
 
-    def __init__(self) -> None:
+    def __init__(self, button: JobButton, gate: JobGate) -> None:
         self.run: _Run | None = None
+        self._button, self._gate = button, gate
 
-    def cancel(self) -> None:
+    def let_go(self) -> None:
         if self.run is not None:
-            self.run.cancel.set()
+            self.run.stop()
+            self._gate.leave(self._button)
 
 
 class JobButton(QPushButton):
@@ -128,10 +147,13 @@ class JobButton(QPushButton):
         self._gate = gate or JobGate(self)
         self._run: _Run | None = None
         self._activity = Activity(text, self)
+        self._timer = QTimer(self)
+        self._timer.setInterval(round(1000 * BETWEEN_STEPS))
+        self._timer.timeout.connect(self._on_timer)
         self.clicked.connect(self._on_clicked)
         self._gate.changed.connect(self._refresh)
-        self._held = _Held()
-        self._farewell = Farewell(self, self._held.cancel)
+        self._held = _Held(self, self._gate)
+        self._farewell = Farewell(self, self._held.let_go)
 
     @property
     def is_running(self) -> bool:
@@ -154,9 +176,14 @@ class JobButton(QPushButton):
         self._refresh()
 
     def start(self) -> None:
-        """Run the job, unless it cannot start now."""
-        if self._run is not None or not self.isEnabled() or not self._gate.take(self):
+        """Run the job; where it cannot start now, as by a key, say why."""
+        if self._run is not None:
             return
+        reason = self._gate.why_closed(self) or self._reason
+        if reason:
+            self.failed.emit(reason)
+            return
+        self._gate.take(self)
         try:
             job = self._make_job()
         except ValueError as error:
@@ -172,12 +199,13 @@ class JobButton(QPushButton):
         worker.finished.connect(self._on_finished)
         self.started.emit()
         self._refresh()
+        self._timer.start()
         worker.start()
 
     def cancel(self) -> None:
         """Ask the job to stop at its next step; what it has shown so far stays."""
         if self._run is not None and not self._run.cancel.is_set():
-            self._run.cancel.set()
+            self._run.stop()
             self._refresh()
 
     def _on_clicked(self) -> None:
@@ -187,8 +215,18 @@ class JobButton(QPushButton):
             self.cancel()
 
     def _on_progress(self, progress: Progress) -> None:
-        if self._run is None:
+        run = self._run
+        if run is None:
             return
+        self._tell(progress)
+        run.handled.set()
+
+    def _on_timer(self) -> None:
+        words = None if self._run is None else self._run.fetch()
+        if words is not None:
+            self._tell(words)
+
+    def _tell(self, progress: Progress) -> None:
         self._activity.show_progress(progress)
         self.progressed.emit(progress)
 
@@ -196,6 +234,9 @@ class JobButton(QPushButton):
         run = self._run
         if run is None:
             return
+        if run.completed:
+            self._on_timer()
+        self._timer.stop()
         self._run = self._held.run = None
         self._activity.finish()
         self._gate.leave(self)
@@ -217,10 +258,7 @@ class JobButton(QPushButton):
             self.setEnabled(not stopping)
             return
         self.setText(self._idle_text)
-        reason = self._reason
-        other = self._gate.holder
-        if other is not None and other is not self:
-            reason = f"Wait until “{other.title}” is done, or cancel it."
+        reason = self._gate.why_closed(self) or self._reason
         self.setToolTip(reason or self._idle_tip)
         self.setEnabled(not reason)
 

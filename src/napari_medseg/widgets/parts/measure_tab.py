@@ -13,16 +13,17 @@ from napari_medseg.session.measurement import (
     Measured,
     Numbered,
     Place,
-    Subject,
     measure_layer_job,
     objects_job,
-    why_not_together,
 )
 from napari_medseg.session.stack import Stack, shape_of, show_plane, stack_on_display
-from napari_medseg.widgets.parts.job_button import AnyJob, JobButton, JobGate
+from napari_medseg.session.subject import Subject, why_not_together
+from napari_medseg.widgets.parts.job_button import AnyJob, JobButton
+from napari_medseg.widgets.parts.job_gate import JobGate
 from napari_medseg.widgets.parts.layer_follower import is_image, is_labels_of_user
 from napari_medseg.widgets.parts.layer_picker import LayerPicker
 from napari_medseg.widgets.parts.messages import Message
+from napari_medseg.widgets.parts.objects_box import ObjectsBox
 from napari_medseg.widgets.parts.result_table import ResultTable
 from napari_medseg.widgets.parts.table_actions import TableActions
 
@@ -41,17 +42,19 @@ class MeasureTab(QWidget):
     ----------
     viewer : napari viewer
         Whose layers are measured.
-    message : Message
-        Where it is told how it went.
+    gate : JobGate
+        Lets one job through at a time.
     """
 
-    def __init__(self, viewer: Viewer, message: Message, parent: QWidget | None = None) -> None:
+    def __init__(self, viewer: Viewer, gate: JobGate, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._viewer, self._message = viewer, message
+        self._viewer = viewer
+        self.message = Message()
         self.chosen: Labels | None = None
         self.image: Image | None = None
         self.measured: Measured | None = None
         self._followed: Labels | None = None
+        self._counted = ""
         self.labels = LayerPicker(viewer.layers, is_labels_of_user, "No labels yet")
         self.images = LayerPicker(viewer.layers, is_image, "No image")
         self.with_image = QCheckBox("Image")
@@ -60,15 +63,19 @@ class MeasureTab(QWidget):
         self.scope.addItem("Each class as a whole", False)
         self.scope.addItem("Each class on each plane", True)
         self.scope.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        gate = JobGate(self)
         self.run = JobButton("Measure", self._make_run, gate)
-        self.number = JobButton("Number the objects", self._make_number, gate)
+        self.objects = ObjectsBox(gate, self._make_number)
         self.table = ResultTable()
         self.table.setToolTip("Click a row to go there")
-        self.actions = TableActions(self.table, "measurements.csv", message)
+        self.actions = TableActions(self.table, "measurements.csv", self.message)
         self._lay_out()
         self._connect()
         self.choose_first()
+
+    @property
+    def buttons(self) -> tuple[JobButton, ...]:
+        """All that run jobs."""
+        return self.run, self.objects.button, self.actions.save
 
     def choose_first(self) -> None:
         """Turn to the labels that are selected, or to the topmost ones, and to their image."""
@@ -85,7 +92,7 @@ class MeasureTab(QWidget):
         self.labels.disconnect_layers()
         self.images.disconnect_layers()
         self.run.cancel()
-        self.number.cancel()
+        self.objects.button.cancel()
 
     # -- measuring ------------------------------------------------------------------------------
 
@@ -112,12 +119,13 @@ class MeasureTab(QWidget):
         units = {"px": "pixels: the layer has no spacing"}.get(measured.subject.units, "")
         count = len(measured.table)
         rows = "1 row" if count == 1 else f"{count} rows"
-        self._message.done(f"{rows}, in {units or measured.subject.units}.")
+        counted, self._counted = self._counted, ""
+        self.message.done(f"{counted}{rows}, in {units or measured.subject.units}.")
 
     def _make_number(self) -> AnyJob:
         if self.chosen is None:
             raise ValueError("There are no labels: paint some, or open a label map.")
-        return objects_job(self.chosen)
+        return objects_job(self.chosen, self.objects.diameter, self.objects.part.isChecked())
 
     def _on_numbered(self, numbered: Numbered) -> None:
         layer = numbered.layer
@@ -128,9 +136,8 @@ class MeasureTab(QWidget):
         objects = self._viewer.add_labels(numbered.objects, name=f"{layer.name}, objects", **place)
         layer.visible = False
         self._choose(objects)
-        self._message.done(
-            f"{count:,} objects, also where they touch. Measure gives a row for each."
-        )
+        self._counted = f"{count:,} objects: "
+        self.run.start()
 
     # -- the table and the canvas ---------------------------------------------------------------
 
@@ -179,7 +186,7 @@ class MeasureTab(QWidget):
 
     def _on_painted(self, event: object = None) -> None:
         if self.measured is not None:
-            self._message.hint("The labels have changed since: press Measure again.")
+            self.message.hint("The labels have changed since: press Measure again.")
 
     def _follow(self, layer: Labels | None) -> None:
         names = {"selected_label": self._on_canvas, "paint": self._on_painted}
@@ -203,6 +210,12 @@ class MeasureTab(QWidget):
             if self.image not in fitting:
                 self._choose_image(next(iter(fitting), None))
         self._refresh()
+        self._tell_what_the_table_is_of()
+
+    def _tell_what_the_table_is_of(self) -> None:
+        if self.measured is not None and self.measured.subject.layer is not self.chosen:
+            name = self.measured.subject.layer.name
+            self.message.hint(f"The table is of “{name}”: press Measure for the labels above.")
 
     def _choose_image(self, image: Image | None) -> None:
         self.image = image
@@ -214,11 +227,7 @@ class MeasureTab(QWidget):
         missing = "" if self.chosen is not None else "There are no labels to measure yet."
         self.run.set_idle("Measure", "Measure the labels in the units of their layer")
         self.run.set_missing(missing)
-        self.number.set_idle(
-            "Number the objects",
-            "Make a layer in which each round object, such as a nucleus, is a label of its own",
-        )
-        self.number.set_missing(missing)
+        self.objects.show_layer(self.chosen, missing)
         flat = self.chosen is None or self.chosen.ndim < 3
         self.scope.setEnabled(not flat)
         self.scope.setToolTip("The labels are a single plane." if flat else "What a row stands for")
@@ -244,7 +253,7 @@ class MeasureTab(QWidget):
         form.addRow(self.scope)
         column.addLayout(form)
         column.addWidget(self.run)
-        column.addWidget(self.number)
+        column.addWidget(self.objects)
         column.addWidget(self.table, 1)
         column.addWidget(self.actions)
 
@@ -252,10 +261,11 @@ class MeasureTab(QWidget):
         self.labels.picked.connect(self._choose)
         self.images.picked.connect(self._choose_image)
         self.run.succeeded.connect(self._on_measured)
-        self.number.succeeded.connect(self._on_numbered)
-        for button in (self.run, self.number):
-            button.failed.connect(self._message.problem)
-            button.cancelled.connect(lambda: self._message.hint("Cancelled: nothing has changed."))
+        self.objects.button.succeeded.connect(self._on_numbered)
+        for button in (self.run, self.objects.button):
+            button.started.connect(lambda: self.message.hint(""))
+            button.failed.connect(self.message.problem)
+            button.cancelled.connect(lambda: self.message.hint("Cancelled: nothing has changed."))
         self.table.chosen.connect(self.go_to)
         for event in ("inserted", "removed"):
             getattr(self._viewer.layers.events, event).connect(self._on_layers)

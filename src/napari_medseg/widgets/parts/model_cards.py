@@ -54,12 +54,14 @@ class ModelCardView(QFrame):
     moved = Signal(int)
     """An arrow key asks for the card above (-1) or below (1)."""
 
-    def __init__(self, card: ModelCard, fit: Fit, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, card: ModelCard, fit: Fit, title: str, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
-        self.card, self.fit = card, fit
+        self.card, self.fit, self.title = card, fit, title
         self.setObjectName("medseg_card")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setAccessibleName(card.title)
+        self.setAccessibleName(title)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 5, 8, 5)
@@ -105,7 +107,7 @@ class ModelCardView(QFrame):
 
     def _head(self) -> QHBoxLayout:
         head = QHBoxLayout()
-        head.addWidget(_line(f"<b>{escape(self.card.title)}</b>"), 1)
+        head.addWidget(_line(f"<b>{escape(self.title)}</b>"), 1)
         state = QLabel(state_words(self.card))
         state.setEnabled(False)
         head.addWidget(state, 0, Qt.AlignmentFlag.AlignTop)
@@ -164,7 +166,11 @@ class ModelCards(QWidget):
         for view in self.views:
             self._column.removeWidget(view)
             view.deleteLater()
-        self.views = [ModelCardView(card, fit) for card, fit in judged]
+        titles = _told_apart([card for card, _ in judged])
+        self.views = [
+            ModelCardView(card, fit, title)
+            for (card, fit), title in zip(judged, titles, strict=True)
+        ]
         for index, view in enumerate(self.views):
             view.clicked.connect(self.choose)
             view.moved.connect(lambda step, view=view: self._move(view, step))
@@ -226,6 +232,15 @@ class ModelCards(QWidget):
             self.choose(shown[at].card.name)
 
     _has_usable = False
+
+
+def _told_apart(cards: Sequence[ModelCard]) -> list[str]:
+    """Give what each card is called; where several have one title, with their names in the zoo."""
+    titles = [card.title for card in cards]
+    return [
+        card.title if titles.count(card.title) == 1 else f"{card.title} ({card.name})"
+        for card in cards
+    ]
 
 
 def _facts(card: ModelCard) -> list[str]:

@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QWidget
 
-from napari_medseg.engine.order import nearest_first
 from napari_medseg.engine.results import Progress, Segmentation
 from napari_medseg.session.case import Case
 from napari_medseg.session.jobs import Query
 from napari_medseg.session.model_jobs import ModelRun, is_huge, segment_model_job
 from napari_medseg.session.model_proposal import Cut, ModelPlane, ModelProposal
 from napari_medseg.session.probability_layers import probability_layers
-from napari_medseg.session.stack import Stack, shape_of, stack_on_display
-from napari_medseg.widgets.parts.job_button import AnyJob, JobButton, JobGate
+from napari_medseg.session.stack import Stack, shape_of
+from napari_medseg.widgets.parts.job_button import AnyJob, JobButton
+from napari_medseg.widgets.parts.job_gate import JobGate
 from napari_medseg.widgets.parts.messages import Message
 from napari_medseg.widgets.parts.model_options import ModelOptions
+from napari_medseg.widgets.parts.plane_jobs import PlaneJobs
 from napari_medseg.zoo.cards import ModelCard
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
 
-class ModelRuns(QObject):
+class ModelRuns(PlaneJobs):
     """Segment this plane, segment all planes.
 
     Parameters
@@ -45,6 +46,8 @@ class ModelRuns(QObject):
         Where results are told.
     parent : QWidget
         The dock.
+    gate : JobGate
+        Lets one job through at a time.
     """
 
     layers_made = Signal(object)
@@ -59,20 +62,18 @@ class ModelRuns(QObject):
         cut: Callable[[], Cut],
         message: Message,
         parent: QWidget,
+        gate: JobGate,
     ) -> None:
-        super().__init__(parent)
-        self._case, self._dims, self._options = case, dims, options
-        self._chosen, self._cut, self._message = chosen, cut, message
+        super().__init__(case, dims, message, parent)
+        self._options, self._chosen, self._cut = options, chosen, cut
         self._run: ModelRun | None = None
         self._asked: tuple[Image, Stack, list[int]] | None = None
-        gate = JobGate(self)
         self.plane = JobButton("Segment this plane", lambda: self._make(whole=False), gate)
         self.volume = JobButton("Segment all planes", lambda: self._make(whole=True), gate)
         for button in self.buttons:
             button.progressed.connect(self._on_step)
             button.succeeded.connect(self._on_segmented)
             button.cancelled.connect(self._on_cancelled)
-            button.failed.connect(message.problem)
 
     @property
     def buttons(self) -> tuple[JobButton, ...]:
@@ -89,10 +90,6 @@ class ModelRuns(QObject):
         """The model that ran last, or runs."""
         return None if self._run is None else self._run.card
 
-    def stack(self) -> Stack | None:
-        """Give the planes on display; None without an image."""
-        return None if self._case.image is None else stack_on_display(self._case.image, self._dims)
-
     def drop(self) -> None:
         """Stop, and take no more planes."""
         if self._run is not None:
@@ -101,19 +98,12 @@ class ModelRuns(QObject):
             button.cancel()
 
     def _make(self, whole: bool) -> AnyJob:
-        image, stack, card = self._case.image, self.stack(), self._chosen()
-        if image is None or stack is None:
-            raise ValueError("Open an image first: drop a file on the window.")
+        stack, image, card = self._required_stack(), self._case.image, self._chosen()
+        assert image is not None  # there are no planes without one
         if card is None:
             raise ValueError("Choose a model first.")
-        positions = [stack.position]
-        if whole:
-            positions = [
-                position
-                for position in nearest_first(stack.n_planes, positions)
-                if stack.key(position) not in self._case.approved
-            ]
-        elif stack.key(stack.position) in self._case.approved:
+        positions = self._open_planes(stack, [stack.position]) if whole else [stack.position]
+        if not whole and self._is_approved(stack, stack.position):
             raise ValueError("This plane is approved: open it in Segment by example to change it.")
         if not positions:
             raise ValueError("All planes are approved: nothing is left to segment.")
@@ -137,17 +127,12 @@ class ModelRuns(QObject):
         run.finish(segmentation.provenance)
         self.layers_made.emit(probability_layers(*self._asked[:2], segmentation, self._asked[2]))
         proposal = self._case.proposal
-        if isinstance(proposal, ModelProposal) and proposal.finds_anything:
-            self._message.hint("Accept writes the proposal; a click on a piece accepts only that.")
-        else:
-            self._message.hint(
-                f"“{run.card.title}” found nothing. Is this image what its card says it is made "
-                "for? A lower threshold finds more."
-            )
+        self._tell_proposed(
+            isinstance(proposal, ModelProposal) and proposal.finds_anything,
+            f"“{run.card.title}” found nothing. Is this image what its card says it is made for? "
+            "A lower threshold finds more.",
+        )
 
     def _on_cancelled(self) -> None:
-        if self._run is None or not self._run.is_wanted:
-            return
-        n_planes = len(self._case.proposal.positions) if self._case.proposal else 0
-        kept = f" {n_planes} planes are proposed: accept or reject them." if n_planes else ""
-        self._message.hint(f"Cancelled.{kept}")
+        if self._run is not None and self._run.is_wanted:
+            self._tell_cancelled()

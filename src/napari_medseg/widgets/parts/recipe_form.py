@@ -150,7 +150,7 @@ class RecipeForm(QWidget):
 
 
 def _words(name: str) -> str:
-    text = name.replace("_", " ")
+    text = name.replace("_", " ").replace("selfreg", "SelfReg")
     return text[:1].upper() + text[1:]
 
 

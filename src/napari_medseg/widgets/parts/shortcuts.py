@@ -12,6 +12,8 @@ from qtpy.QtWidgets import QShortcut, QWidget
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
+    from napari_medseg.widgets.parts.job_button import JobButton
+
 
 class Shortcuts:
     """Binds keys to actions while they are on, and leaves no trace when they are off.
@@ -33,10 +35,25 @@ class Shortcuts:
         self._actions: dict[str, Callable[[], Any]] = {}
         self._bound: list[str] = []
         self._qt: list[QShortcut] = []
+        self._buttons: list[tuple[JobButton, str, str, str]] = []
+
+    def add_job(self, button: JobButton, text: str, keys: str, tip: str) -> None:
+        """Give a key combination the job of a button, which shows the keys while they are on."""
+        self._buttons.append((button, text, keys, tip))
+        self.add(keys, button.start)
 
     def add(self, keys: str, action: Callable[[], Any]) -> None:
         """Give a key combination such as ``"Ctrl+Shift+E"`` an action."""
         self._actions[keys] = action
+
+    def set_on(self, on: bool) -> None:
+        """Bind all keys and write them on the buttons, or the opposite."""
+        for button, text, keys, tip in self._buttons:
+            button.set_idle(f"{text}  ({native(keys)})" if on else text, tip)
+        if on:
+            self.turn_on()
+        else:
+            self.turn_off()
 
     def turn_on(self) -> None:
         """Bind all keys."""

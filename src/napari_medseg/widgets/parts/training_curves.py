@@ -25,6 +25,9 @@ class TrainingCurves(QWidget):
         self.plot.setFixedHeight(_HEIGHT)
         self.plot.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.plot.setBackground(None)
+        # What lies under it shows through, or the colour of an earlier theme would stay.
+        self.plot.setStyleSheet("background: transparent")
+        self.plot.viewport().setAutoFillBackground(False)
         self.plot.setMenuEnabled(False)
         self.plot.setMouseEnabled(x=False, y=False)
         self.plot.hideButtons()

@@ -97,16 +97,24 @@ class TrainingView(QGroupBox):
         self._refresh()
 
     def _list(self) -> None:
-        beside = self.other.currentData()
         self.runs.clear()
-        self.other.clear()
-        self.other.addItem("Compare with …", "")
         for run in training_run.runs_in(self.folder):
             self.runs.addItem(run.name, str(run))
-            self.other.addItem(f"Compare with {run.name}", str(run))
         if self.run is not None:
             self.runs.setCurrentIndex(self.runs.findData(str(self.run.run)))
+        self._list_others()
+
+    def _list_others(self) -> None:
+        """Offer every run but the one on display to compare with; the choice stays."""
+        beside, shown = self.other.currentData(), self.runs.currentData()
+        self.other.clear()
+        self.other.addItem("Compare with …", "")
+        for row in range(self.runs.count()):
+            if self.runs.itemData(row) != shown:
+                name = f"Compare with {self.runs.itemText(row)}"
+                self.other.addItem(name, self.runs.itemData(row))
         self.other.setCurrentIndex(max(0, self.other.findData(beside)))
+        self._show_other()
 
     def _show_other(self) -> None:
         """Draw the run that is chosen to compare with, as it is now."""
@@ -127,6 +135,7 @@ class TrainingView(QGroupBox):
         self.curves.clear()
         self.picture.clear()
         self.runs.setCurrentIndex(self.runs.findData(str(run)))
+        self._list_others()
         self._poll()
         self._timer.start()
 

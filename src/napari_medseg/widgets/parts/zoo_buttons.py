@@ -32,7 +32,8 @@ from napari_medseg.session.zoo_jobs import (
     remove_job,
 )
 from napari_medseg.widgets.parts.import_dialog import ImportDialog
-from napari_medseg.widgets.parts.job_button import AnyJob, JobButton, JobGate
+from napari_medseg.widgets.parts.job_button import AnyJob, JobButton
+from napari_medseg.widgets.parts.job_gate import JobGate
 from napari_medseg.widgets.parts.messages import Message
 from napari_medseg.zoo.cards import ModelCard
 from napari_medseg.zoo.inspection import Inspection
@@ -239,7 +240,6 @@ class ZooButtons(QWidget):
         self._show_gate()
         self.page.clicked.connect(self._show_page)
         for button in self.buttons:
-            button.failed.connect(self._message.problem)
             button.started.connect(lambda: self._message.hint(""))
             button.cancelled.connect(lambda: self._message.hint("Cancelled: nothing was changed."))
         for arriving in (self.download, self.install, self.take_folder):

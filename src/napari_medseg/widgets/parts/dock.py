@@ -1,0 +1,108 @@
+"""What all docks have in common: how they begin, how they are laid out, and how they end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QEvent
+from qtpy.QtGui import QShowEvent
+from qtpy.QtWidgets import QDockWidget, QMainWindow, QVBoxLayout, QWidget
+
+from napari_medseg.widgets.parts.arrange import Part, fill
+from napari_medseg.widgets.parts.farewell import Farewell
+from napari_medseg.widgets.parts.job_button import JobButton
+from napari_medseg.widgets.parts.job_gate import JobGate
+from napari_medseg.widgets.parts.job_progress import JobProgress
+from napari_medseg.widgets.parts.messages import Message
+from napari_medseg.widgets.parts.preferences import link_preferences
+from napari_medseg.widgets.parts.vertical_scroll import VerticalScrollArea
+
+if TYPE_CHECKING:
+    import napari.viewer
+
+
+class Dock(QWidget):
+    """A dock: its parts scroll, its progress and messages stay in sight below them.
+
+    Parameters
+    ----------
+    viewer : napari viewer
+        The viewer that it works in.
+    """
+
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        super().__init__()
+        # A plugin gets a proxy that wraps layers anew at every access; they must stay themselves.
+        self.viewer: napari.viewer.Viewer = getattr(viewer, "__wrapped__", viewer)
+        self.message = Message()
+        self.progress = JobProgress()
+        self._is_placed = False
+        self._farewell = Farewell(self, self.let_go)
+        link_preferences()
+
+    @property
+    def gate(self) -> JobGate:
+        """Passed by whatever computes in this window, one at a time."""
+        return JobGate.of(self.viewer)
+
+    def put(
+        self, *parts: Part, in_sight: tuple[QWidget, ...] = (), tall: QWidget | None = None
+    ) -> VerticalScrollArea:
+        """Lay the dock out.
+
+        Parameters
+        ----------
+        *parts : QWidget or QLayout
+            From top to bottom, in the order in which they are used.
+        in_sight : tuple of QWidget
+            What does not scroll away on a small screen.
+        tall : QWidget, optional
+            The part that takes the height that is left; otherwise it stays empty.
+        """
+        inside = QWidget()
+        column = QVBoxLayout(inside)
+        column.setContentsMargins(4, 4, 4, 4)
+        fill(column, *parts)
+        if tall is None:
+            column.addStretch()
+        else:
+            column.setStretchFactor(tall, 1)
+        scroll = VerticalScrollArea(inside)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(2, 0, 4, 4)
+        fill(outer, scroll, *in_sight, self.progress, self.message)
+        return scroll
+
+    def follow(self, *buttons: JobButton) -> None:
+        """Show the progress of jobs, and say where one fails."""
+        for button in buttons:
+            self.progress.follow(button)
+            button.failed.connect(self.message.problem)
+
+    def let_go(self) -> None:
+        """Leave nothing of the dock behind in the viewer; its own widgets may be gone already."""
+
+    def event(self, event: QEvent) -> bool:
+        """Let go when the dock is closed."""
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            self._farewell.say()
+        return super().event(event)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Come as a tab of the docks that are open, as stacked they would be too small to use."""
+        super().showEvent(event)
+        if not self._is_placed:
+            self._is_placed = True
+            self._join_tabs()
+
+    def _join_tabs(self) -> None:
+        mine, window = self.parentWidget(), self.window()
+        if not isinstance(mine, QDockWidget) or not isinstance(window, QMainWindow):
+            return
+        area = window.dockWidgetArea(mine)
+        for other in window.findChildren(QDockWidget):
+            is_ours = other is not mine and isinstance(other.widget(), Dock)
+            if is_ours and window.dockWidgetArea(other) == area and other.isVisible():
+                window.tabifyDockWidget(other, mine)
+                mine.raise_()
+                return

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_medseg.engine import adapt, adapt_planes
+from napari_medseg.engine import adapt, adapt_choice, adapt_planes, adapt_tune
 from napari_medseg.engine.adapt import adapt_job
 from napari_medseg.engine.adapt_planes import Album, folds
 from napari_medseg.engine.adaptation import Adaptation, Gain, Shares, in_words
@@ -28,6 +28,8 @@ def short_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(adapt, "ROUNDS", 2)
     monkeypatch.setattr(adapt, "STEPS_PER_ROUND", 5)
     monkeypatch.setattr(adapt, "MEMBERS", 2)
+    monkeypatch.setattr(adapt, "STEPS", 3)
+    monkeypatch.setattr(adapt_tune, "SIDE", 32)
     monkeypatch.setattr(adapt_planes, "SMALL", 32)
 
 
@@ -109,7 +111,7 @@ def test_a_single_example_is_adapted_to_without_a_gain_being_claimed() -> None:
 
 
 def test_classes_and_colours(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(adapt, "WORTH", -1.0)
+    monkeypatch.setattr(adapt_choice, "WORTH", -1.0)
     rng = np.random.default_rng(0)
     support = SupportSet(class_names=("background", "red", "only once"))
     for number in range(3):

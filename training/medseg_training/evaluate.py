@@ -16,7 +16,7 @@ from medseg_training.in_context.pixel_baseline import best_cut
 from medseg_training.in_context.tasks import ImageTask
 
 PROTOCOL = (
-    "Mean Dice over tasks that were never trained or tuned on. Each class of a task is asked for "
+    "Mean Dice over tasks that were never trained or tuned on. {classes} of a task is asked for "
     "by itself; a task counts with the mean of its classes. {draws} draw(s) of examples per class, "
     "up to {queries} queries each, the same for every method; fewer examples where a class occurs "
     "in too few images. Scored at the size of the image file (longer side at most 256)."
@@ -47,6 +47,8 @@ class Report:
     ----------
     weights
         sha256 of the model's weights.
+    classes
+        How many classes of a task are asked for at most; 0 for all.
     dice
         ``dice[method][task][support]``.
     """
@@ -55,12 +57,15 @@ class Report:
     queries: int
     draws: int
     weights: str = ""
+    classes: int = 0
     dice: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
 
     @property
     def protocol(self) -> str:
         """What was measured, in words."""
-        return PROTOCOL.format(draws=self.draws, queries=self.queries)
+        classes = f"Each of the first {self.classes} classes" if self.classes else "Each class"
+        classes = "The first class" if self.classes == 1 else classes
+        return PROTOCOL.format(classes=classes, draws=self.draws, queries=self.queries)
 
     @property
     def shared_tasks(self) -> list[str]:
@@ -174,7 +179,8 @@ def evaluate(
             missing = [n for n in support or report.support if str(n) not in row]
             for n in missing:
                 limits = {"queries": report.queries, "draws": report.draws, "seed": seed}
-                row[str(n)] = round(mean_dice(task, method, n, **limits), 4)
+                dice = mean_dice(task, method, n, classes=report.classes, **limits)
+                row[str(n)] = round(dice, 4)
             if missing:
                 tell(json.dumps({"task": task.name, "method": name, "dice": row}))
     return report

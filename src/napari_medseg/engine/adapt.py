@@ -1,61 +1,41 @@
 """Adapt to my examples: fit on the support set what the in-context net cannot know.
 
-The in-context net was trained for everything and fitted to nothing. Three small U-Nets, each fitted
-without a third of the examples, see the image, what the in-context net says about it, and the
-masks of the examples that look most alike. For every class leave-one-out then decides how much
-each of the opinions weighs; where nothing is better, all stays as it was.
+The in-context net was trained for everything and fitted to nothing. First it is tuned itself, three
+times, each without a third of the examples. Then three small U-Nets, fitted in the same way, see
+the image, what the in-context net says about it, and the masks of the examples that look most
+alike. For every class leave-one-out decides whether the tuned net is better and how much each of
+the opinions weighs; where nothing is better, all stays as it was.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from dataclasses import dataclass
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_medseg.engine.adapt_choice import better_classes, choose_shares
 from napari_medseg.engine.adapt_fit import Member
 from napari_medseg.engine.adapt_planes import Album, folds, resize_maps
-from napari_medseg.engine.adaptation import Adaptation, Gain, Opinions, Shares, mean_gain
-from napari_medseg.engine.choose import dice
+from napari_medseg.engine.adapt_tune import STEPS, Tuner, averaged, can_be_tuned, with_net
+from napari_medseg.engine.adaptation import Adaptation, Opinions
 from napari_medseg.engine.devices import has_fast_bfloat16
 from napari_medseg.engine.leave_one_out import answer_without
 from napari_medseg.engine.options import ByExampleOptions
 from napari_medseg.engine.prepare import PreparedSupport, prepare
-from napari_medseg.engine.results import Progress
+from napari_medseg.engine.results import Progress, told
 from napari_medseg.engine.support import SupportSet
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 MEMBERS = 3
 ROUNDS = 5
 STEPS_PER_ROUND = 24
 PATIENCE = 3
 """Rounds after which the fit ends if the nets got no better on the held-out examples."""
-
-WORTH = 0.01
-"""Gain of leave-one-out Dice from which a class is predicted in another way than before."""
-
-FEW = 3
-"""With fewer examples only the plainest mixtures are tried."""
-
-ALONE = Shares(0.5, unaided=0.5)
-"""For a single example, where nothing can be held out: half of each."""
-
-PLAIN = (
-    Shares(),
-    Shares(0.5, fitted=0.5),
-    Shares(0.5, unaided=0.5),
-    Shares(0.0, fitted=1.0),
-    Shares(0.0, unaided=1.0),
-)
-MIXTURES = (
-    *PLAIN,
-    Shares(0.25, fitted=0.75),
-    Shares(0.0, fitted=0.5, unaided=0.5),
-    Shares(0.5, alike=0.5),
-    Shares(0.0, alike=1.0),
-    Shares(0.0, fitted=0.5, alike=0.5),
-    Shares(0.25, fitted=0.5, alike=0.25),
-)
 
 
 def adapt_job(
@@ -91,17 +71,18 @@ def adapt_job(
         If there is no example.
     """
     options = options or ByExampleOptions()
-    n_examples = len(support)
-    parts = folds(n_examples, MEMBERS)
-    total = n_examples + ROUNDS * STEPS_PER_ROUND * len(parts)
+    parts = folds(len(support), MEMBERS)
+    asked = len(support) * (1 + len(parts))
+    total = asked + (STEPS + ROUNDS * STEPS_PER_ROUND) * len(parts)
     if colours is None:
         colours = True
     prepared = yield from prepare(support, options, colours, total)
     album = album_of(support, prepared)
-    opinions = yield from _first_opinions(album, prepared, total)
-    fit = _Fit(album, opinions, parts, prepared, options.seed)
-    yield from fit.run(total)
-    return fit.adaptation(support.examples_hash, prepared.card.sha256, options.seed)
+    before = yield from _asked(album, prepared, range(len(album)), 0, total)
+    tuning = yield from _tune(album, prepared, parts, before, options.seed, total)
+    fit = _Fit(album, prepared, parts, before, tuning, options.seed)
+    yield from fit.run(asked + STEPS * len(parts), total)
+    return fit.adaptation(support.examples_hash, prepared.card.sha256)
 
 
 def album_of(support: SupportSet, prepared: PreparedSupport) -> Album:
@@ -111,29 +92,71 @@ def album_of(support: SupportSet, prepared: PreparedSupport) -> Album:
     return Album(tuple(ordered), classes, prepared.gathered[0].colours)
 
 
-def _first_opinions(
-    album: Album, prepared: PreparedSupport, total: int
-) -> Generator[Progress, None, Opinions]:
-    """Ask about every example what has not seen it; the nets have said nothing yet."""
+def _asked(
+    album: Album, prepared: PreparedSupport, wanted: Iterable[int], done: int, total: int
+) -> Generator[Progress, None, NDArray[np.float32]]:
+    """Ask the in-context net about examples after all others; (S, C, n, n), 0 where unasked."""
     shape = (album.size, album.size)
-    in_context = np.zeros((len(album), len(album.classes), *shape), np.float32)
-    alike = np.zeros_like(in_context)
-    for index, example in enumerate(album.examples):
-        answers = answer_without(example, prepared)
-        while True:
-            try:
-                next(answers)
-            except StopIteration as stop:
-                found = stop.value
-                break
-            yield Progress(index, total, f"Example {index + 1} of {len(album)} from the others")
+    answers = np.zeros((len(album), len(album.classes), *shape), np.float32)
+    for number, index in enumerate(wanted):
+        words = f"Example {index + 1} of {len(album)} from the others"
+        passes = answer_without(album.examples[index], prepared)
+        found = yield from told(passes, Progress(done + number, total, words))
         for at, value in enumerate(album.classes):
             if value in found:
-                in_context[index, at] = resize_maps(found[value][None], shape)[0]
-        if len(album) > 1:
-            alike[index] = album.alike(album.plane(index), without=index)
-    fitted, unaided = np.zeros_like(in_context), np.zeros_like(in_context)
-    return Opinions(in_context, fitted, unaided, alike)
+                answers[index, at] = resize_maps(found[value][None], shape)[0]
+    return answers
+
+
+@dataclass(frozen=True)
+class _Tuning:
+    """What tuning the in-context net brought.
+
+    Parameters
+    ----------
+    answers : ndarray of float32, shape (S, C, n, n)
+        About examples not seen: of the tuned nets for the classes where they are better.
+    classes : tuple of int
+        These classes.
+    weights : mapping of str to Tensor
+        Of the net to ask about them; none if there are no such classes.
+    """
+
+    answers: NDArray[np.float32]
+    classes: tuple[int, ...] = ()
+    weights: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+def _tune(
+    album: Album,
+    prepared: PreparedSupport,
+    parts: Sequence[NDArray[np.intp]],
+    before: NDArray[np.float32],
+    seed: int,
+    total: int,
+) -> Generator[Progress, None, _Tuning]:
+    """Tune one net per part that it does not see, and keep them where they are better."""
+    if not album.known.any() or not can_be_tuned(prepared.predictor.net):
+        return _Tuning(before)
+    done = len(album)
+    after, states = np.zeros_like(before), []
+    for number, part in enumerate(parts):
+        tuner = Tuner(prepared, [album.examples[i] for i in part], seed * MEMBERS + number)
+        if not tuner.can_learn:
+            return _Tuning(before)
+        for step in range(STEPS):
+            tuner.step(step)
+            words = f"Tuning the network, part {number + 1} of {len(parts)}"
+            yield Progress(done + step, total, words)
+        done += STEPS
+        after += yield from _asked(album, with_net(prepared, tuner.net), part, done, total)
+        done += len(part)
+        states.append(tuner.state())
+    classes = better_classes(album, before, after)
+    if not classes:
+        return _Tuning(before)
+    tuned = np.isin(album.classes, classes)
+    return _Tuning(np.where(tuned[None, :, None, None], after, before), classes, averaged(states))
 
 
 class _Fit:
@@ -142,30 +165,16 @@ class _Fit:
     def __init__(
         self,
         album: Album,
-        opinions: Opinions,
-        parts: list[NDArray[np.intp]],
         prepared: PreparedSupport,
+        parts: Sequence[NDArray[np.intp]],
+        before: NDArray[np.float32],
+        tuning: _Tuning,
         seed: int,
     ) -> None:
-        import torch
-
-        self.album, self.opinions = album, opinions
-        device = prepared.predictor.device
-        dtype = torch.bfloat16 if has_fast_bfloat16(device) else torch.float32
-        inputs = torch.from_numpy(
-            np.stack(
-                [
-                    album.inputs(album.plane(i), opinions.in_context[i], without=i)
-                    for i in range(len(album))
-                ]
-            )
-        ).to(device)
-        masks = torch.from_numpy(album.masks).to(device)
-        self.members = [
-            Member(inputs, masks, part, album.colour_channels, seed * MEMBERS + number, dtype)
-            for number, part in enumerate(parts)
-        ]
-        self.best = _choose(album, opinions, without_nets=True)
+        self.album, self.before, self.tuning, self.seed = album, before, tuning, seed
+        self.opinions = _opinions(album, tuning.answers)
+        self.members = _members(album, prepared, parts, tuning.answers, seed)
+        self.best = choose_shares(album, self.opinions, before, without_nets=True)
         self.states = [member.state() for member in self.members]
         self.steps = 0
 
@@ -174,14 +183,14 @@ class _Fit:
         """Whether anything was held out."""
         return len(self.album) > 1 and bool(self.album.known.any())
 
-    def run(self, total: int) -> Generator[Progress, None, None]:
-        """Fit round by round until the held-out examples no longer gain."""
+    def run(self, done: int, total: int) -> Generator[Progress, None, None]:
+        """Fit round by round until the held-out examples no longer gain; `done` is before it."""
         waited, reached = 0, 0.0
         for number in range(ROUNDS):
-            yield from self._round(number, total)
+            yield from self._round(number, done, total)
             if not self.is_measured:
                 continue
-            found = _choose(self.album, self.opinions)
+            found = choose_shares(self.album, self.opinions, self.before)
             if found.after > self.best.after:
                 self.best = found
                 self._keep(number)
@@ -192,7 +201,7 @@ class _Fit:
         if not self.is_measured:
             self._keep(ROUNDS - 1)
 
-    def _round(self, number: int, total: int) -> Generator[Progress, None, None]:
+    def _round(self, number: int, before: int, total: int) -> Generator[Progress, None, None]:
         all_steps = ROUNDS * STEPS_PER_ROUND
         words = f"Fitting, round {number + 1} of {ROUNDS}"
         if number and self.is_measured:
@@ -200,7 +209,7 @@ class _Fit:
         for step in range(number * STEPS_PER_ROUND, (number + 1) * STEPS_PER_ROUND):
             for at, member in enumerate(self.members):
                 member.step(step / all_steps, step)
-                done = len(self.album) + step * len(self.members) + at + 1
+                done = before + step * len(self.members) + at + 1
                 yield Progress(min(done, total), total, words)
         for member in self.members:
             for index, aided, unaided in member.answers():
@@ -211,7 +220,7 @@ class _Fit:
         self.states = [member.state() for member in self.members]
         self.steps = (number + 1) * STEPS_PER_ROUND
 
-    def adaptation(self, support_sha256: str, model_sha256: str, seed: int) -> Adaptation:
+    def adaptation(self, support_sha256: str, model_sha256: str) -> Adaptation:
         """Give what was best."""
         uses_nets = any(share.needs_nets for share in self.best.shares)
         return Adaptation(
@@ -223,56 +232,37 @@ class _Fit:
             self.best.shares,
             self.best.gain if self.is_measured else None,
             self.steps if uses_nets else 0,
-            seed,
+            self.seed,
+            self.tuning.classes,
+            self.tuning.weights,
         )
 
 
-@dataclass(frozen=True)
-class _Choice:
-    shares: tuple[Shares, ...]
-    gain: Gain
-    by_nets: float
-    """Sum over classes of the Dice that the nets reach alone, to see whether they still learn."""
-
-    @property
-    def before(self) -> float:
-        return self.gain.before
-
-    @property
-    def after(self) -> float:
-        return self.gain.after
+def _opinions(album: Album, in_context: NDArray[np.float32]) -> Opinions:
+    """Give what is said of every example by those who have not seen it; the nets say nothing."""
+    alike = np.zeros_like(in_context)
+    if len(album) > 1:
+        for index in range(len(album)):
+            alike[index] = album.alike(album.plane(index), without=index)
+    return Opinions(in_context, np.zeros_like(in_context), np.zeros_like(in_context), alike)
 
 
-def _choose(album: Album, opinions: Opinions, without_nets: bool = False) -> _Choice:
-    """Choose for every class the mixture with the highest Dice on examples left out."""
-    tried = list(MIXTURES if len(album) >= FEW else PLAIN)
-    if without_nets:
-        tried = [share for share in tried if not share.needs_nets]
-    shares, before, after, by_nets = [], [], [], [0.0]
-    for at, value in enumerate(album.classes):
-        shown = [i for i, example in enumerate(album.examples) if value in example.classes]
-        if not album.known[at]:
-            shares.append(ALONE if len(album) == 1 else Shares())
-            continue
-        scores = np.array(
-            [
-                [_reached(album, opinions, share, example, at) for example in shown]
-                for share in tried
-            ]
-        )
-        means = scores.mean(1)
-        alone = [mean for mean, share in zip(means, tried, strict=True) if share.is_nets_alone]
-        by_nets.append(float(max(alone, default=0.0)))
-        best = int(means.argmax())
-        if means[best] - means[0] <= WORTH:
-            best = 0
-        shares.append(tried[best])
-        before += scores[0].tolist()
-        after += scores[best].tolist()
-    gain = mean_gain(before, after) if before else Gain(0.0, 0.0, float("nan"), 0)
-    return _Choice(tuple(shares), gain, sum(by_nets))
+def _members(
+    album: Album,
+    prepared: PreparedSupport,
+    parts: Sequence[NDArray[np.intp]],
+    in_context: NDArray[np.float32],
+    seed: int,
+) -> list[Member]:
+    """Give a fresh net for every part that it does not see."""
+    import torch
 
-
-def _reached(album: Album, opinions: Opinions, share: Shares, example: int, at: int) -> float:
-    found = share.mix(opinions.at(example, at))
-    return dice(found >= 0.5, album.masks[example, at] > 0)
+    device = prepared.predictor.device
+    dtype = torch.bfloat16 if has_fast_bfloat16(device) else torch.float32
+    planes = [album.inputs(album.plane(i), in_context[i], without=i) for i in range(len(album))]
+    inputs = torch.from_numpy(np.stack(planes)).to(device)
+    masks = torch.from_numpy(album.masks).to(device)
+    return [
+        Member(inputs, masks, part, album.colour_channels, seed * MEMBERS + number, dtype)
+        for number, part in enumerate(parts)
+    ]

@@ -12,6 +12,9 @@ from napari_medseg.engine.support import SupportError
 from napari_medseg.zoo.weights import WeightsError, parse_safetensors
 
 FILE = "adaptation.safetensors"
+TUNED = "tuned"
+"""What the tuned net's weights are called in it; those of the fitted nets have numbers."""
+
 DAMAGED = (
     f"The nets adapted to these examples ({FILE}) are damaged or belong to others: delete "
     "the entry “adaptation” from support.json to load the examples alone."
@@ -22,10 +25,11 @@ def write_adaptation(adaptation: Adaptation, folder: Path) -> dict[str, Any]:
     """Write the weights into a folder, as float16, and give the entry for its JSON file."""
     from safetensors.torch import save
 
+    nets = {str(number): member for number, member in enumerate(adaptation.members)}
     tensors = {
-        f"{number}.{key}": (value.half() if value.is_floating_point() else value).contiguous()
-        for number, member in enumerate(adaptation.members)
-        for key, value in member.items()
+        f"{name}.{key}": (value.half() if value.is_floating_point() else value).contiguous()
+        for name, net in (nets | {TUNED: adaptation.tuned}).items()
+        for key, value in net.items()
     }
     content = save(tensors)
     (folder / FILE).write_bytes(content)
@@ -45,21 +49,25 @@ def read_adaptation(entry: Mapping[str, Any], folder: Path) -> Adaptation:
         content = (folder / FILE).read_bytes()
         if hashlib.sha256(content).hexdigest() != entry["file_sha256"]:
             raise SupportError(DAMAGED)
-        members: list[dict[str, Any]] = [{} for _ in range(int(entry["members"]))]
+        names = [*map(str, range(int(entry["members"]))), TUNED]
+        nets: dict[str, dict[str, Any]] = {name: {} for name in names}
         for name, value in parse_safetensors(content, FILE).items():
-            number, _, key = name.partition(".")
-            members[int(number)][key] = value
+            net, _, key = name.partition(".")
+            nets[net][key] = value
+        tuned = nets.pop(TUNED)
         gain = entry["gain"]
         adaptation = Adaptation(
             str(entry["support_sha256"]),
             str(entry["model_sha256"]),
             tuple(int(value) for value in entry["classes"]),
             bool(entry["colours"]),
-            tuple(members),
+            tuple(nets.values()),
             tuple(Shares(**share) for share in entry["shares"]),
             None if gain is None else Gain(**gain),
             int(entry["steps"]),
             int(entry["seed"]),
+            tuple(int(value) for value in entry.get("tuned_classes", ())),
+            tuned,
         )
     except (OSError, KeyError, IndexError, TypeError, ValueError, WeightsError) as error:
         raise SupportError(DAMAGED) from error

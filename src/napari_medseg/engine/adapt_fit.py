@@ -92,10 +92,11 @@ class Member:
     def state(self) -> dict[str, Tensor]:
         """Copy the weights, rounded as a file keeps them (float16)."""
         state = self.net.state_dict()
-        return {key: _rounded(value.detach().cpu()) for key, value in state.items()}
+        return {key: rounded(value.detach().cpu()) for key, value in state.items()}
 
 
-def _rounded(values: Tensor) -> Tensor:
+def rounded(values: Tensor) -> Tensor:
+    """Give values as a file in float16 keeps them."""
     return values.half().float() if values.is_floating_point() else values.clone()
 
 

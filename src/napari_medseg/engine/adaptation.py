@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +66,7 @@ class Opinions:
     unaided: NDArray[np.float32]
     alike: NDArray[np.float32]
 
-    def at(self, *index: int) -> Opinions:
+    def at(self, *index: int | slice) -> Opinions:
         """Give a part of each."""
         return Opinions(
             self.in_context[index], self.fitted[index], self.unaided[index], self.alike[index]
@@ -121,6 +121,10 @@ class Adaptation:
         None where it could not be measured, as with a single example.
     steps, seed : int
         How it was fitted.
+    tuned_classes : tuple of int
+        Classes for which the in-context net itself was tuned.
+    tuned : mapping of str to Tensor
+        Its weights then; none where tuning brought nothing.
     """
 
     support_sha256: str
@@ -132,11 +136,14 @@ class Adaptation:
     gain: Gain | None
     steps: int
     seed: int
+    tuned_classes: tuple[int, ...] = ()
+    tuned: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
     def is_worth_it(self) -> bool:
         """Whether predictions are changed by it at all."""
-        return any(share.in_context < 1 for share in self.shares)
+        mixed = any(share.in_context < 1 for share in self.shares)
+        return mixed or bool(self.tuned_classes)
 
     def belongs_to(self, support_sha256: str, model_sha256: str) -> bool:
         """Tell whether it was made from these examples for this model."""
@@ -145,8 +152,9 @@ class Adaptation:
     @cached_property
     def sha256(self) -> str:
         """Hash of its weights and shares."""
-        digest = hashlib.sha256(repr((self.classes, self.shares, self.colours)).encode())
-        for member in self.members:
+        chosen = (self.classes, self.shares, self.colours, self.tuned_classes)
+        digest = hashlib.sha256(repr(chosen).encode())
+        for member in (*self.members, self.tuned):
             for key in sorted(member):
                 digest.update(key.encode())
                 digest.update(member[key].contiguous().numpy().tobytes())
@@ -161,6 +169,7 @@ class Adaptation:
             "colours": self.colours,
             "members": len(self.members),
             "shares": [asdict(share) for share in self.shares],
+            "tuned_classes": list(self.tuned_classes),
             "gain": None if self.gain is None else asdict(self.gain),
             "steps": self.steps,
             "seed": self.seed,

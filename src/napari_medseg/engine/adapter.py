@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,16 +11,14 @@ from numpy.typing import NDArray
 from napari_medseg.engine.adapt import adapt_job, album_of
 from napari_medseg.engine.adapt_fit import new_net, probabilities
 from napari_medseg.engine.adapt_planes import Album, resize_maps
+from napari_medseg.engine.adapt_tune import with_weights
 from napari_medseg.engine.adaptation import Adaptation, Opinions
 from napari_medseg.engine.devices import has_fast_bfloat16
-from napari_medseg.engine.looks import Plane
+from napari_medseg.engine.looks import Plane, Subject, look
 from napari_medseg.engine.options import ByExampleOptions
 from napari_medseg.engine.prepare import PreparedSupport, keep
-from napari_medseg.engine.results import Progress
+from napari_medseg.engine.results import Progress, finished
 from napari_medseg.engine.support import SupportSet
-
-if TYPE_CHECKING:
-    import torch
 
 
 class Adapter:
@@ -33,21 +30,23 @@ class Adapter:
         What was fitted.
     album : Album
         The same examples.
-    device : torch.device
-        Where the nets run.
+    prepared : PreparedSupport
+        Made from them, with the device where the nets run.
     """
 
-    def __init__(self, adaptation: Adaptation, album: Album, device: torch.device) -> None:
+    def __init__(self, adaptation: Adaptation, album: Album, prepared: PreparedSupport) -> None:
         import torch
 
-        self.adaptation, self.album, self.device = adaptation, album, device
-        self.dtype = torch.bfloat16 if has_fast_bfloat16(device) else torch.float32
+        self.adaptation, self.album = adaptation, album
+        self.device = prepared.predictor.device
+        self.tuned = with_weights(prepared, adaptation.tuned) if adaptation.tuned else None
+        self.dtype = torch.bfloat16 if has_fast_bfloat16(self.device) else torch.float32
         self.nets = []
         for member in adaptation.members:
             net = new_net(album.channels, len(album.classes))
             net.load_state_dict(dict(member), strict=True)
             net.eval().requires_grad_(False)
-            self.nets.append(net.to(device))
+            self.nets.append(net.to(self.device))
 
     def __call__(self, plane: Plane, found: NDArray[np.float32]) -> NDArray[np.float32]:
         """Give the probabilities of a plane as they are after adapting.
@@ -67,6 +66,7 @@ class Adapter:
 
         if not self.adaptation.is_worth_it:
             return found
+        found = self._asked_again(plane, found)
         rows = [value - 1 for value in self.album.classes]
         shape = found.shape[1:]
         aided = unaided = np.zeros((len(rows), *shape), np.float32)
@@ -80,6 +80,19 @@ class Adapter:
         for at, (row, share) in enumerate(zip(rows, self.adaptation.shares, strict=True)):
             mixed[row] = share.mix(opinions.at(at))
         return mixed
+
+    def _asked_again(self, plane: Plane, found: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Put the tuned net's answers in place of those of the net as it came."""
+        if self.tuned is None:
+            return found
+        classes = self.adaptation.tuned_classes
+        tasks = [task for task in self.tuned.tasks if task.index in classes]
+        subjects = [Subject(plane, task) for task in tasks]
+        again = finished(look(self.tuned.predictor, subjects, self.tuned.averaging))
+        found = found.copy()
+        for task, seen in zip(tasks, again, strict=True):
+            found[task.index - 1] = seen.last
+        return found
 
 
 def adapter_for(
@@ -113,7 +126,7 @@ def adapter_for(
     key = ("adapter", adaptation.sha256, str(prepared.predictor.device))
     adapter: Adapter | None = support.memo.get(key)
     if adapter is None:
-        adapter = Adapter(adaptation, album_of(support, prepared), prepared.predictor.device)
+        adapter = Adapter(adaptation, album_of(support, prepared), prepared)
         keep(support.memo, key, adapter)
     return adapter
 

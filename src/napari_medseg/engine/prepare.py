@@ -12,7 +12,7 @@ from napari_medseg.engine.devices import choose_device, choose_precision
 from napari_medseg.engine.looks import ClassTask
 from napari_medseg.engine.options import ByExampleOptions
 from napari_medseg.engine.passes import Averaging, Predictor
-from napari_medseg.engine.results import Progress
+from napari_medseg.engine.results import Progress, told
 from napari_medseg.engine.support import SupportError, SupportSet
 from napari_medseg.zoo.cards import ModelCard
 from napari_medseg.zoo.registry import get_card
@@ -109,9 +109,8 @@ def _prepare(
     ways = {}
     for examples in gathered:
         choice = choose_way(predictor, examples, options.learned_colour, options.second_look)
-        ways[examples.index] = yield from _told(
-            choice, "Choosing how to look, by leaving examples out", total
-        )
+        choosing = Progress(0, total, "Choosing how to look, by leaving examples out")
+        ways[examples.index] = yield from told(choice, choosing)
     return PreparedSupport(
         predictor,
         card,
@@ -122,18 +121,6 @@ def _prepare(
         support.class_names,
         support.content_hash,
     )
-
-
-def _told(
-    passes: Generator[None, None, Way], message: str, total: int
-) -> Generator[Progress, None, Way]:
-    while True:
-        try:
-            next(passes)
-        except StopIteration as stop:
-            way: Way = stop.value
-            return way
-        yield Progress(0, total, message)
 
 
 def keep(memo: dict[Any, Any], key: Any, result: Any) -> None:

@@ -169,7 +169,20 @@ Job = Generator[Progress, None, Segmentation]
 Result = TypeVar("Result")
 
 
-def finished(job: Generator[Progress, None, Result]) -> Result:
+def told(
+    passes: Generator[Any, None, Result], progress: Progress
+) -> Generator[Progress, None, Result]:
+    """Tell the same progress at every step of a part of a job; gives what the part returns."""
+    while True:
+        try:
+            next(passes)
+        except StopIteration as stop:
+            result: Result = stop.value
+            return result
+        yield progress
+
+
+def finished(job: Generator[Any, None, Result]) -> Result:
     """Run a job to its end and give its result."""
     while True:
         try:

@@ -14,6 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--support", type=int, nargs="+", default=[1, 4, 16])
     parser.add_argument("--queries", type=int, default=8, help="largest number per class")
     parser.add_argument("--draws", type=int, default=1, help="draws of examples per class")
+    parser.add_argument("--classes", type=int, default=0, help="only so many of each task; 0: all")
     parser.add_argument("--size", type=int, default=128, help="of the bare net's input")
     parser.add_argument("--tasks", nargs="+", help="only these task folders")
     parser.add_argument(
@@ -52,7 +53,8 @@ def run(options: argparse.Namespace) -> None:
         for name in options.methods
     )
     card = ModelCard.from_folder(options.model)
-    report = evaluate.Report(tuple(options.support), options.queries, options.draws, card.sha256)
+    limits = (options.queries, options.draws)
+    report = evaluate.Report(tuple(options.support), *limits, card.sha256, options.classes)
     if options.results and options.results.exists():
         report.add_from(options.results)
     for task in tasks:  # written after every task, so that a long measurement can be broken off

@@ -34,15 +34,21 @@ Method = Callable[[Trial], Sequence[np.ndarray]]
 
 
 def trials(
-    task: ImageTask, support: int, *, queries: int = 8, draws: int = 1, seed: int = 0
+    task: ImageTask,
+    support: int,
+    *,
+    queries: int = 8,
+    draws: int = 1,
+    classes: int = 0,
+    seed: int = 0,
 ) -> Iterator[Trial]:
     """Give `draws` trials per class; no pair is example and query of the same trial.
 
     A quarter of the pairs that show the class, at most `queries`, are asked about; the examples
     come from the rest, and are fewer than `support` where there are not enough. The queries of a
-    draw are the same for every support size.
+    draw are the same for every support size. With `classes`, only so many are asked for: the first.
     """
-    for class_index in task.classes:
+    for class_index in task.classes[: classes or None]:
         holders = task.holders[class_index]
         asked = min(queries, max(1, len(holders) // 4))
         for draw in range(draws):

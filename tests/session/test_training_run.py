@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from napari_medseg.session import training_run
@@ -169,3 +170,14 @@ def test_the_command_can_be_pasted_into_a_terminal(tmp_path: Path) -> None:
     ]
     resumed = TrainingCommand("unet", Path("r"), resume=True)
     assert resumed.arguments == ["train", "--resume", "r"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="priorities are called otherwise there")
+def test_a_training_leaves_the_processor_to_who_works_at_it(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    process = training_run.start(TrainingCommand("no-such-recipe", run))
+    try:
+        assert psutil.Process(process.pid).nice() >= 10
+    finally:
+        process.wait(60)
+    assert "There is no recipe" in RunFollower(run, process).message

@@ -11,10 +11,12 @@ import pytest
 from napari_medseg.engine import adapt, adapt_choice, adapt_planes, adapt_tune
 from napari_medseg.engine.adapt import adapt_job
 from napari_medseg.engine.adapt_planes import Album, folds
+from napari_medseg.engine.adapt_tune import Tuner
 from napari_medseg.engine.adaptation import Adaptation, Gain, Shares, in_words
 from napari_medseg.engine.by_example import segment_by_example
 from napari_medseg.engine.choose import dice
 from napari_medseg.engine.options import ByExampleOptions
+from napari_medseg.engine.prepare import prepare
 from napari_medseg.engine.results import Progress, finished
 from napari_medseg.engine.support import SupportError, SupportSet
 
@@ -64,6 +66,46 @@ def test_what_the_net_cannot_know_is_learned_from_the_examples(ambiguous: Suppor
     assert made["gain"]["after"] > made["gain"]["before"] + 0.1
     assert before.provenance.parameters["adaptation"] is None
     json.dumps(after.provenance.as_dict())
+
+
+def test_a_tuned_net_answers_where_it_is_better_and_is_kept_with_the_examples(
+    ambiguous: SupportSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adapt_choice, "is_worth", lambda before, after: True)
+    monkeypatch.setattr(adapt_choice, "MIXTURES", (Shares(),))
+    image = ring_plane(9)[0]
+    options = {**vars(FINDS), "model": "random"}
+    before = segment_by_example(image, ambiguous, **options)
+    ambiguous.adaptation = finished(adapt_job(ambiguous, ByExampleOptions(**options)))
+    assert ambiguous.adaptation.tuned_classes == (1,)
+    assert ambiguous.adaptation.members == ()
+    after = segment_by_example(image, ambiguous, **options)
+    assert after.provenance.parameters["adaptation"]["tuned_classes"] == [1]
+    assert np.abs(after.probabilities - before.probabilities).max() > 1e-3
+    ambiguous.save(tmp_path / "examples")
+    again = segment_by_example(image, SupportSet.load(tmp_path / "examples"), **options)
+    assert again.probabilities.tobytes() == after.probabilities.tobytes()
+
+
+def test_what_is_held_out_has_no_part_in_tuning(ambiguous: SupportSet) -> None:
+    options = ByExampleOptions(**{**vars(FINDS), "model": "random"})
+    other = ambiguous.without(0).add(*ring_plane(8))
+    states = []
+    for examples, held_out in ((ambiguous, ambiguous.examples[0]), (other, other.examples[-1])):
+        prepared = finished(prepare(examples, options, False))
+        tuner = Tuner(prepared, [held_out], seed=0)
+        for number in range(3):
+            tuner.step(number)
+        states.append(tuner.state())
+        untouched = prepared.predictor.net.state_dict()
+        assert any((untouched[key] != value).any() for key, value in states[-1].items())
+    assert all((states[0][key] == states[1][key]).all() for key in states[0])
+
+
+def test_gains_by_luck_do_not_count() -> None:
+    assert adapt_choice.is_worth([0.5, 0.5, 0.5], [0.55, 0.56, 0.54])
+    assert not adapt_choice.is_worth([0.5, 0.5, 0.5], [0.505, 0.505, 0.505])
+    assert not adapt_choice.is_worth([0.1, 0.9, 0.2, 0.8], [0.9, 0.1, 0.8, 0.3])
 
 
 def test_where_nothing_is_better_nothing_changes(support: SupportSet) -> None:

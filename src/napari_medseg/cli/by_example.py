@@ -63,7 +63,7 @@ Ensemble = Annotated[
 Adapt = Annotated[
     bool,
     typer.Option(
-        "--adapt", help="Fit small nets on the examples first, which takes half a minute, once."
+        "--adapt", help="Fit small nets on the examples first, which takes up to a minute, once."
     ),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Of the subsets.", rich_help_panel=_FINE)]

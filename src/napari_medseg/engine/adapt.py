@@ -43,8 +43,8 @@ def adapt_job(
 ) -> Generator[Progress, None, Adaptation]:
     """Fit small nets on a support set and measure on held-out examples what they bring.
 
-    About half a minute on two CPU cores, less where there is little to learn. The same examples,
-    model and seed give the same nets on the same computer.
+    Half a minute to a minute on two CPU cores, less where there is little to learn. The same
+    examples, model and seed give the same nets on the same computer.
 
     Parameters
     ----------

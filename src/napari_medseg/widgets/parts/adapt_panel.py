@@ -11,7 +11,7 @@ from napari_medseg.widgets.parts.job_button import JobButton
 from napari_medseg.widgets.parts.messages import small_print
 
 _TIP = (
-    "Fit small networks on the examples, about half a minute, and see on examples left out "
+    "Fit small networks on the examples, up to a minute, and see on examples left out "
     "whether that is better"
 )
 

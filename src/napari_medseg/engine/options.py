@@ -36,9 +36,9 @@ class ByExampleOptions:
     precision : {"float32", "bfloat16", "auto"}
         See `napari_medseg.engine.devices.choose_precision`.
     adapt : bool or "kept"
-        Whether nets are fitted on the examples first, which takes up to a minute the first time, see
-        `napari_medseg.engine.adapt`; ``"kept"`` uses those that the support set carries already.
-        With a single example nothing is fitted, as nothing could be left out to measure by.
+        Whether nets are fitted on the examples first, which takes up to a minute the first time,
+        see `napari_medseg.engine.adapt`; ``"kept"`` uses those that the support set carries
+        already. With a single example nothing is fitted, as nothing could be left out to measure by.
     seed : int
         Of the random subsets, and of the fit.
     keep_probabilities : bool

@@ -38,7 +38,7 @@ class ByExampleOptions:
     adapt : bool or "kept"
         Whether nets are fitted on the examples first, which takes up to a minute the first time,
         see `napari_medseg.engine.adapt`; ``"kept"`` uses those that the support set carries
-        already. With a single example nothing is fitted, as nothing could be left out to measure by.
+        already. With a single example nothing is fitted, as nothing could be left out.
     seed : int
         Of the random subsets, and of the fit.
     keep_probabilities : bool

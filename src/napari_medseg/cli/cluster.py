@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from napari_medseg.engine.results import Job, Progress, Segmentation
     from napari_medseg.io.images import ImageFile
 
+Sides = tuple[int, int, int, int]
+"""Top, left, bottom and right of a part of a plane, in pixels."""
 _TAKE = "Taking one cluster"
 _FINE = "Fine points"
 
@@ -157,11 +159,15 @@ def cluster(
             **asdict(fitting),
         )
         request = writing.request(context, looking)
-        part = _numbers(rectangle, 4, "--rectangle", "0,0,64,64")
-        start = partial(_start, options=chosen, rectangle=part)
+        start = partial(_start, options=chosen, rectangle=_sides(rectangle))
         if taking.pixel is not None:
             start = partial(_start_taking, start=start, pixel=taking.pixel, taking=taking)
     run_on_images("cluster", inputs, request, start, writing.json_)
+
+
+def _sides(text: str | None) -> Sides | None:
+    found = _numbers(text, 4, "--rectangle", "0,0,64,64")
+    return None if found is None else (found[0], found[1], found[2], found[3])
 
 
 def _numbers(text: str | None, count: int, option: str, like: str) -> tuple[int, ...] | None:
@@ -172,7 +178,7 @@ def _start(
     image: ImageFile,
     seen: dict[str, Any],
     options: ClusterOptions,
-    rectangle: tuple[int, ...] | None,
+    rectangle: Sides | None,
 ) -> Job:
     from napari_medseg.engine.cluster import cluster_job
 
@@ -180,7 +186,7 @@ def _start(
     return cluster_job(image.data, options, rectangle=rectangle, **seen)
 
 
-def _check_rectangle(rectangle: tuple[int, ...] | None, image: ImageFile, axis: int) -> None:
+def _check_rectangle(rectangle: Sides | None, image: ImageFile, axis: int) -> None:
     if rectangle is None:
         return
     sides = list(image.data.shape[: image.geometry.ndim])

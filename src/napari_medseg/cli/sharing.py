@@ -27,7 +27,7 @@ def sharing(command: Callable[..., None]) -> Callable[..., None]:
     shared: dict[str, type] = {
         name: parameter.annotation
         for name, parameter in signature.parameters.items()
-        if is_dataclass(parameter.annotation)
+        if isinstance(parameter.annotation, type) and is_dataclass(parameter.annotation)
     }
     parameters: list[inspect.Parameter] = []
     for name, parameter in signature.parameters.items():
@@ -41,7 +41,7 @@ def sharing(command: Callable[..., None]) -> Callable[..., None]:
         command(**given)
 
     # Typer reads the signature; it must not look through the wrapper at the command's own.
-    del call.__wrapped__  # type: ignore[attr-defined]
+    del call.__wrapped__
     call.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return call

@@ -45,6 +45,7 @@ WAYS: dict[str, dict[str, str | int]] = {
     "S3-Net improved, lesion": {"method": "s3net-improved", "focus": "lesion"},
 }
 BASELINES = ("k-means, 2", "k-means, 2, focused")
+FIGURES = ("cluster", "clicked")
 RESAMPLES = 10_000
 
 Mask = NDArray[np.bool_]
@@ -111,15 +112,15 @@ def table(cases: list[Case], scores: dict[str, list[float]], seeds: int) -> None
         for way in WAYS
     }
     draws = np.random.default_rng(0).integers(0, len(cases), (RESAMPLES, len(cases)))
-    print(f"| {len(cases)} images, {seeds} seeds | cluster | clicked | cluster against ", end="")
-    print(" | against ".join(BASELINES), "|")
-    print("|---" * (3 + len(BASELINES)) + "|")
+    against = (f"{figure} against {way}" for way in BASELINES for figure in FIGURES)
+    print(f"| {len(cases)} images, {seeds} seeds |", " | ".join((*FIGURES, *against)), "|")
+    print("|---" * (1 + len(FIGURES) * (1 + len(BASELINES))) + "|")
     for way, values in by_way.items():
         cells = [f"{mean:.3f}" for mean in values.mean(0)]
         for baseline in BASELINES:
-            difference = (values - by_way[baseline])[:, 0]
-            low, high = np.percentile(difference[draws].mean(1), (2.5, 97.5))
-            cells.append(f"{difference.mean():+.3f} [{low:+.3f}, {high:+.3f}]")
+            for difference in (values - by_way[baseline]).T:
+                low, high = np.percentile(difference[draws].mean(1), (2.5, 97.5))
+                cells.append(f"{difference.mean():+.3f} [{low:+.3f}, {high:+.3f}]")
         print(f"| {way} | " + " | ".join(cells) + " |")
 
 

@@ -2,8 +2,8 @@
 
     python docs/draw_methods.py [cluster s3net by-example selfreg condseg]
 
-Needs no display. All images are the synthetic samples; no patient is in them. ConDSeg has no weights
-that may ship: it is trained here for some minutes, on lesions drawn for it, which says how
+Needs no display. All images are the synthetic samples; no patient is in them. No weights of ConDSeg
+may be shipped: it is trained here for some minutes, on lesions drawn for it, which says how
 its maps look and not how good they are.
 """
 
@@ -45,7 +45,6 @@ SIDE = 96
 STEPS, BATCH = 150, 4
 DRAWN, FIRST_DRAWN = 32, 1000
 """How many lesions are drawn to train with; the samples have the seeds 0 to 7."""
-QUERY, MR_RANGE = 5, (0.0, 620.0)
 
 
 def sample(folder: str, file: str) -> tuple[NDArray, NDArray]:
@@ -80,23 +79,23 @@ def s3net() -> None:
 
 def by_example() -> None:
     """Draw examples, the answer of the in-context net, and its second, closer look."""
-    support = SupportSet.load(FOLDER / "cardiac_mr" / "examples")
-    volume, truth = sample("cardiac_mr", "patient_2.ome.tif")
-    first, last = (
-        segment_by_example(volume[QUERY], support, refine=again) for again in (False, True)
-    )
-    (window,) = closer_windows("crop", first.probabilities[0])
+    support = SupportSet.load(FOLDER / "skin_lesions" / "examples")
+    image, truth = sample("skin_lesions", "06.png")
+    first, last = (segment_by_example(image, support, refine=again) for again in (False, True))
+    windows = closer_windows("crop", first.probabilities[0])
     examples = [
-        painted(photo(item.image, f"example {number}", *MR_RANGE), item.mask)
+        painted(photo(item.image, f"example {number}"), item.mask)
         for number, item in enumerate(support, start=1)
     ]
-    seen = photo(volume[QUERY], "new plane", *MR_RANGE)
-    framed = painted(seen, first.labels, "first look; frame: looked at again")
+    seen = photo(image, "new image")
+    framed = painted(seen, first.labels, "first look")
+    for window in windows:
+        framed = boxed(framed, window.top, window.left, window.bottom, window.right)
     answers = [
         seen,
-        boxed(framed, window.top, window.left, window.bottom, window.right),
+        framed,
         painted(seen, last.labels, "after the second look"),
-        painted(seen, truth[QUERY], "right answer"),
+        painted(seen, truth, "right answer"),
     ]
     save_sheet("by-example", [examples, answers])
 

@@ -87,6 +87,9 @@ class ModelPlane(PlaneProposal):
         if not self.graded and self.values.shape == self.shape:
             return self.values
         labels = np.zeros(self.shape, self.values.dtype)
+        if not self.graded:
+            labels[self.box] = self.values
+            return labels
         inside = self.chosen if threshold is None else self.confidence >= threshold
         labels[self.box] = np.where(inside, self.values, 0)
         return labels

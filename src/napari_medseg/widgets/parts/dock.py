@@ -93,12 +93,14 @@ class Dock(QWidget):
         super().showEvent(event)
         if not self._is_placed:
             self._is_placed = True
-            self._join_tabs()
+            mine, window = self.parentWidget(), self.window()
+            if isinstance(mine, QDockWidget) and isinstance(window, QMainWindow):
+                # napari adds the plugin's name, for which a tab has no room.
+                mine.setWindowTitle(mine.windowTitle().partition(" (")[0])
+                self._join_tabs(mine, window)
 
-    def _join_tabs(self) -> None:
-        mine, window = self.parentWidget(), self.window()
-        if not isinstance(mine, QDockWidget) or not isinstance(window, QMainWindow):
-            return
+    @staticmethod
+    def _join_tabs(mine: QDockWidget, window: QMainWindow) -> None:
         area = window.dockWidgetArea(mine)
         for other in window.findChildren(QDockWidget):
             is_ours = other is not mine and isinstance(other.widget(), Dock)

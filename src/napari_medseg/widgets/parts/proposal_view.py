@@ -65,11 +65,14 @@ class ProposalView:
         if proposal is None:
             self._remove()
             return
-        if self.layer is None:
+        is_new = self.layer is None
+        if is_new:
             self._create()
         self._forget_missing()
         self._cut_at.clear()
         self.recut()
+        if is_new:
+            self._outline()
 
     def recut(self) -> None:
         """Cut what is on display at the present threshold."""
@@ -126,7 +129,6 @@ class ProposalView:
             metadata={"medseg_proposal": True},
             **placed_on(image, (0.0,) * len(shape), steps),
         )
-        layer.contour = 1 + max(shown[axis] for axis in axes) // _PIXELS_PER_CONTOUR
         layer.editable = False
         layer.help = "Click a piece to accept it alone; Enter accepts all, Esc rejects."
         layer.mouse_drag_callbacks.append(self._on_drag)
@@ -134,6 +136,13 @@ class ProposalView:
         self._bind_keys()
         self._viewer.add_layer(layer)
         self._viewer.layers.selection.active = layer
+
+    def _outline(self) -> None:
+        """Draw contours from now on; last, as napari works them out anew at every step before."""
+        layer, proposal = self.layer, self._case.proposal
+        if layer is not None and proposal is not None:
+            longest = max(layer.data.shape[axis] for axis in proposal.stack.axes)
+            layer.contour = 1 + longest // _PIXELS_PER_CONTOUR
 
     def _forget_missing(self) -> None:
         """Clear planes that are no longer proposed."""

@@ -7,20 +7,10 @@ Needs a display; `xvfb-run -a -s "-screen 0 1280x720x24"` will do.
 
 from __future__ import annotations
 
-import os
-import tempfile
-import time
-from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-# napari's notices would cover the picture; the choice must not reach the user's own settings.
-os.environ["NAPARI_CONFIG"] = str(Path(tempfile.mkdtemp()) / "settings.yaml")
-
-import napari
 import numpy as np
-from napari.settings import get_settings
-from qtpy.QtWidgets import QApplication
+from window import IMAGES, open_window, press, settle
 
 from napari_medseg.session.colours import class_colormap
 from napari_medseg.session.geometry_of import geometry_of
@@ -28,39 +18,17 @@ from napari_medseg.session.geometry_of import geometry_of
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-    from napari_medseg.widgets.parts.job_button import JobButton
 
-IMAGES = Path(__file__).resolve().parent / "images"
-
-
-def settle(seconds: float = 0.5) -> None:
-    """Let the window work for a while."""
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        QApplication.processEvents()
-        time.sleep(0.01)
-
-
-def press(button: JobButton, until: Callable[[], bool] = lambda: False) -> None:
-    """Press a button and wait until its job is over, or until something is true."""
-    button.click()
-    while button.is_running and not until():
-        settle(0.02)
-    settle()
-
-
-def window(sample: str) -> Viewer:
+def opened(sample: str) -> Viewer:
     """Open a sample."""
-    get_settings().application.gui_notification_level = "error"
-    viewer = napari.Viewer()
-    viewer.window.resize(1280, 720)
+    viewer = open_window()
     viewer.open_sample("napari-medseg", sample)
     return viewer
 
 
 def cluster() -> None:
     """Cluster a photograph of skin and take the lesion."""
-    viewer = window("skin_lesions")
+    viewer = opened("skin_lesions")
     painted = next(layer for layer in viewer.layers if layer.name.endswith(": labels"))
     viewer.layers.remove(painted)
     viewer.dims.set_current_step(0, 3)
@@ -83,7 +51,7 @@ def cluster() -> None:
 
 def measure() -> None:
     """Measure the chambers of a heart, and compare a shifted copy with them."""
-    viewer = window("cardiac_mr")
+    viewer = opened("cardiac_mr")
     right = next(layer for layer in viewer.layers if "right answer" in layer.name)
     right.visible, right.colormap = True, class_colormap()
     _, dock = viewer.window.add_plugin_dock_widget("napari-medseg", "Measure and compare")

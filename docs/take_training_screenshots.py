@@ -7,25 +7,17 @@ Needs a display; `xvfb-run -a -s "-screen 0 1280x900x24"` will do.
 
 from __future__ import annotations
 
-import os
 import tempfile
-import time
 from pathlib import Path
 
-# napari's notices would cover the picture; the choice must not reach the user's own settings.
-os.environ["NAPARI_CONFIG"] = str(Path(tempfile.mkdtemp()) / "settings.yaml")
-
-import napari
 import numpy as np
-from napari.settings import get_settings
 from PIL import Image
-from qtpy.QtWidgets import QApplication
+from window import open_window, picture, settle
 
 from napari_medseg.widgets.parts.vertical_scroll import VerticalScrollArea
 from napari_medseg.widgets.train_model import TrainModel
 
 FOLDER = Path(tempfile.mkdtemp())
-IMAGES = Path(__file__).resolve().parent / "images"
 SIDE, COUNT = 96, 60
 VALUES = {"data.size": "[64, 64]", "net.options": "{width = 8}", "optimiser.rate": "0.03"}
 
@@ -47,19 +39,9 @@ def write_cells(folder: Path) -> Path:
     return folder
 
 
-def settle(seconds: float = 0.5) -> None:
-    """Let the window work for a while."""
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        QApplication.processEvents()
-        time.sleep(0.01)
-
-
 def main() -> None:
     """Look into the data, train, and take a picture of each."""
-    get_settings().application.gui_notification_level = "error"
-    viewer = napari.Viewer()
-    viewer.window.resize(1280, 900)
+    viewer = open_window(size=(1280, 900))
     dock = TrainModel(viewer, FOLDER / "runs")
     viewer.window.add_dock_widget(dock, name="Train a model", area="right")
     dock.source.point_to(write_cells(FOLDER / "Cells"))
@@ -73,14 +55,12 @@ def main() -> None:
         dock.plan.form.editors[key].widget.editingFinished.emit()
     dock.plan.form.editors["trainer.epochs"].widget.setValue(40)
     dock.plan.form.editors["trainer.batch_size"].widget.setValue(8)
-    settle()
-    viewer.screenshot(str(IMAGES / "train-1-plan.png"), canvas_only=False, flash=False)
+    picture(viewer, "train-1-plan")
     dock.plan.start_button.click()
     while dock.view.phase in ("new", "running", "stopping"):
         settle(0.5)
     dock.findChildren(VerticalScrollArea)[0].ensureWidgetVisible(dock.view.folder_button, 0, 0)
-    settle()
-    viewer.screenshot(str(IMAGES / "train-2-curves.png"), canvas_only=False, flash=False)
+    picture(viewer, "train-2-curves")
     viewer.close()
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QDialogButtonBox, QWidget
+from qtpy.QtWidgets import QApplication, QDialogButtonBox, QMainWindow, QWidget
 
+from napari_medseg.widgets import readers
 from napari_medseg.widgets.parts.series_dialog import SeriesDialog
 from tests.io.dicom_phantoms import block, write_series
 from tests.widgets.dialogs import when_shown
@@ -57,3 +59,26 @@ def test_cancelling_opens_nothing(viewer, qtbot, two_series):
     )
     viewer.open(str(two_series[0]), plugin="napari-medseg")
     assert len(viewer.layers) == 0
+
+
+def test_the_question_belongs_to_our_window_also_behind_a_file_manager(qtbot, monkeypatch):
+    main = QMainWindow()
+    qtbot.addWidget(main)
+    with qtbot.waitExposed(main):
+        main.show()
+    monkeypatch.setattr(QApplication, "activeWindow", staticmethod(lambda: None))
+    parent = readers._window()
+    assert isinstance(parent, QMainWindow) and parent.isVisible()
+
+
+def test_what_is_odd_is_told_once_the_layer_is_there(viewer, qtbot, tmp_path):
+    phantom = write_series(tmp_path / "a", tilt=20.0)
+    told = []
+    with notification_manager:
+        notification_manager.notification_ready.connect(
+            lambda notice: told.append((notice.message, len(viewer.layers)))
+        )
+        viewer.open(str(phantom.folder), plugin="napari-medseg")
+        qtbot.waitUntil(lambda: bool(told), timeout=20_000)
+    (message, count), *_ = told
+    assert "gantry tilt" in message and count == 1

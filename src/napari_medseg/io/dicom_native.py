@@ -50,7 +50,7 @@ def read_into(frame: Frame, plane: NDArray[Any]) -> bool:
         with frame.file.open("rb", buffering=0) as stream:
             stream.seek(start)
             kind = pixel_element(stream, syntax)["pixel_keyword"]
-            if kind != "PixelData" or stream.readinto(plane) != plane.nbytes:
+            if kind != "PixelData" or stream.readinto(plane.data) != plane.nbytes:
                 return False
     except (OSError, KeyError, struct.error):
         return False

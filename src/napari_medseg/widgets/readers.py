@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,8 +10,11 @@ from napari_medseg.io import layers
 from napari_medseg.io.layers import LayerData
 
 if TYPE_CHECKING:
+    from qtpy.QtWidgets import QWidget
+
     from napari_medseg.io.series import Series
 
+_LATER = 300  # ms
 NOTHING: list[tuple[None]] = [(None,)]
 """What a reader gives that has read, but for which there is nothing to show."""
 
@@ -22,7 +26,22 @@ def get_reader(path: str | Sequence[str]) -> Callable[[Any], list[Any]] | None:
 
 def read(path: str | Sequence[str]) -> list[LayerData] | list[tuple[None]]:
     """Read files or a folder into layers; of several series the person says which."""
-    return layers.read_layers(path, _ask if _has_window() else None) or NOTHING
+    if not _has_window():
+        return layers.read_layers(path) or NOTHING
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        data = layers.read_layers(path, _ask)
+    _tell_later([str(warning.message) for warning in found])
+    return data or NOTHING
+
+
+def _tell_later(sentences: list[str]) -> None:
+    """Show notices once the layers are there: the sliders that come with them would cover part."""
+    from napari.utils.notifications import show_warning
+    from qtpy.QtCore import QTimer
+
+    if sentences:
+        QTimer.singleShot(_LATER, lambda: [show_warning(sentence) for sentence in sentences])
 
 
 def _has_window() -> bool:
@@ -37,8 +56,18 @@ def _has_window() -> bool:
 
 
 def _ask(found: Sequence[Series]) -> Series | None:
-    from qtpy.QtWidgets import QApplication
-
     from napari_medseg.widgets.parts.series_dialog import SeriesDialog
 
-    return SeriesDialog.ask(found, QApplication.activeWindow())
+    return SeriesDialog.ask(found, _window())
+
+
+def _window() -> QWidget | None:
+    """Give the window to ask in: the active one, or ours where another program is in front.
+
+    A folder that is dropped comes from a file manager, which is then the active program.
+    """
+    from qtpy.QtWidgets import QApplication, QMainWindow
+
+    active: QWidget | None = QApplication.activeWindow()
+    ours = (w for w in QApplication.topLevelWidgets() if isinstance(w, QMainWindow))
+    return active or next((window for window in ours if window.isVisible()), None)

@@ -49,6 +49,7 @@ class SettingsDock(Dock):
         self.folder = QLineEdit()
         self.folder.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.browse = QPushButton("Choose…")
+        self.browse.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.offline = QCheckBox("Work offline: download nothing")
         self.autosave = QCheckBox("Keep unsaved paint for after a crash")
         self.limit = _number("autosave_limit_mb", "", 50)

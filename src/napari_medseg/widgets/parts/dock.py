@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEvent
 from qtpy.QtGui import QShowEvent
-from qtpy.QtWidgets import QDockWidget, QMainWindow, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QDockWidget, QLabel, QMainWindow, QVBoxLayout, QWidget
 
 from napari_medseg.widgets.parts.arrange import Part, fill
 from napari_medseg.widgets.parts.farewell import Farewell
@@ -95,8 +95,7 @@ class Dock(QWidget):
             self._is_placed = True
             mine, window = self.parentWidget(), self.window()
             if isinstance(mine, QDockWidget) and isinstance(window, QMainWindow):
-                # napari adds the plugin's name, for which a tab has no room.
-                mine.setWindowTitle(mine.windowTitle().partition(" (")[0])
+                _shorten_title(mine)
                 self._join_tabs(mine, window)
 
     @staticmethod
@@ -108,3 +107,13 @@ class Dock(QWidget):
                 window.tabifyDockWidget(other, mine)
                 mine.raise_()
                 return
+
+
+def _shorten_title(dock: QDockWidget) -> None:
+    """Take the plugin's name off a title, for which neither a tab nor a small screen has room."""
+    full, bar = dock.windowTitle(), dock.titleBarWidget()
+    short = full.partition(" (")[0]
+    dock.setWindowTitle(short)
+    for label in bar.findChildren(QLabel) if bar is not None else ():
+        if label.text() == full:
+            label.setText(short)

@@ -46,11 +46,11 @@ class ObjectsBox(QWidget):
         self.size.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
-        grid.addWidget(self.button, 0, 0, 1, 3)
-        grid.addWidget(self.part, 1, 0)
-        grid.addWidget(QLabel("Diameter"), 1, 1)
-        grid.addWidget(self.size, 1, 2)
-        grid.setColumnStretch(2, 1)
+        grid.addWidget(self.button, 0, 0, 1, 2)
+        grid.addWidget(self.part, 1, 0, 1, 2)
+        grid.addWidget(QLabel("Diameter"), 2, 0)
+        grid.addWidget(self.size, 2, 1)
+        grid.setColumnStretch(1, 1)
         self.part.toggled.connect(self.size.setEnabled)
 
     @property

@@ -67,6 +67,31 @@ def test_labels_are_those_of_torch_and_the_model_is_converted_once(
     segment(image, card, runtime="onnx")
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "classes", "activation"),
+    [("SwinUNet", ("a", "b", "c"), "softmax"), ("ConDSeg ResNet-18", ("a",), "sigmoid")],
+)
+def test_published_nets_have_the_labels_of_torch(
+    kind: str,
+    classes: tuple[str, ...],
+    activation: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for package in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(package)
+    monkeypatch.setenv("NAPARI_MEDSEG_MODELS", str(tmp_path))
+    fields = {"net_options": SMALL[kind][1], "classes": classes}
+    fields |= {"output": {"activation": activation}, "input": {"size": [64, 64], "channels": 3}}
+    card = write_pretrained(tmp_path, "net", small_net(kind), **fields)
+    photo = np.random.default_rng(0).integers(0, 255, (70, 60, 3), np.uint8)
+    expected = segment(photo, card)
+    found = segment(photo, card, runtime="onnx")
+    np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=TOLERANCE)
+    assert (found.labels != expected.labels).mean() < 1e-3
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

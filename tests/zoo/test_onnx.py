@@ -46,6 +46,23 @@ def test_onnxruntime_gives_the_logits_of_torch(mine: str, tmp_path: Path) -> Non
     assert card["classes"] == ["a", "b"]
 
 
+@pytest.mark.slow
+def test_condseg_takes_any_number_of_images(models: Path, tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript")
+    onnxruntime = pytest.importorskip("onnxruntime")
+    net = small_net("ConDSeg ResNet-18")
+    torch.save(net.state_dict(), tmp_path / "mine.pt")
+    name = import_checkpoint(
+        tmp_path / "mine.pt", classes=("a",), input={"size": [32, 48], "channels": 3}
+    ).name
+    session = onnxruntime.InferenceSession(str(export_onnx(name, tmp_path / "out")))
+    image = torch.rand(3, 3, 32, 48)
+    (found,) = session.run(None, {"image": image.numpy()})
+    with torch.inference_mode():
+        wanted = net.mask_logits(image).numpy()
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
+
+
 def test_a_model_that_needs_examples_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CardError, match="examples"):
         export_onnx("universeg-open", tmp_path)

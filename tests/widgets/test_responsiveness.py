@@ -223,5 +223,6 @@ def test_the_window_answers_and_cancel_ends_the_method(
     assert not any(work > LATEST for work in ticks.work), sorted(ticks.work)[-4:]
     assert took[1] < LONGEST_CANCEL
     if others < IDLE:
-        assert not any(gap > LATEST for gap in ticks.gaps), sorted(ticks.gaps)[-4:]
+        # Python's lock is held while a library of compiled code is loaded for the first time.
+        assert sum(gap > LATEST for gap in ticks.gaps) <= 1, sorted(ticks.gaps)[-4:]
         assert took[0] < LONGEST_CANCEL

@@ -1,4 +1,8 @@
-"""Random views of the examples to fit nets on: another place, scale, turn, bend and contrast."""
+"""Random views of the examples to fit nets on: another place, scale, turn, bend and contrast.
+
+None is mirrored: in images of patients the sides differ, and a net that has seen both ways round
+cannot tell a left lung from a right one.
+"""
 
 from __future__ import annotations
 
@@ -99,11 +103,10 @@ def _window(rng: np.random.Generator, part: float, by: Strengths) -> np.ndarray:
     scale = part * float(np.exp(rng.uniform(*np.log(by.zoom))))
     angle = np.deg2rad(rng.uniform(-by.turn, by.turn))
     stretch = float(np.exp(rng.uniform(-0.1, 0.1)))
-    mirror = 1.0 if rng.random() < 0.5 else -1.0
     room = max(0.0, 1.0 - scale) + 0.1
     shift = rng.uniform(-room, room, 2)
     cos, sin = np.cos(angle) * scale, np.sin(angle) * scale
-    matrix = [[cos * stretch * mirror, -sin, shift[0]], [sin * stretch * mirror, cos, shift[1]]]
+    matrix = [[cos * stretch, -sin, shift[0]], [sin * stretch, cos, shift[1]]]
     return np.asarray(matrix, np.float32)
 
 

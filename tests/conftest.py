@@ -16,7 +16,18 @@ def no_settings_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterato
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(CONFIG_VARIABLE, str(tmp_path_factory.mktemp("config")))
         patch.setenv("NAPARI_MEDSEG_JOURNAL", str(tmp_path_factory.mktemp("unsaved")))
+        # For the programs that tests start; napari reads it when it is imported.
+        patch.setenv("NAPARI_CONFIG", str(tmp_path_factory.mktemp("napari") / "settings.yaml"))
         yield
+
+
+@pytest.fixture(autouse=True)
+def no_preferences_of_the_user(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keep docks from being linked with napari's Preferences, which outlive a test and a run."""
+    if request.node.get_closest_marker("gui"):
+        monkeypatch.setattr("napari_medseg.widgets.parts.preferences._linked", [None])
 
 
 @pytest.fixture(scope="session")

@@ -72,7 +72,7 @@ def adapt_job(
     """
     options = options or ByExampleOptions()
     parts = folds(len(support), MEMBERS)
-    asked = len(support) * (1 + len(parts))
+    asked = 2 * len(support)  # before tuning and after it
     total = asked + (STEPS + ROUNDS * STEPS_PER_ROUND) * len(parts)
     if colours is None:
         colours = True

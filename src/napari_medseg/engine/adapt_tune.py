@@ -158,8 +158,8 @@ def with_weights(prepared: PreparedSupport, weights: Mapping[str, Tensor]) -> Pr
 
 
 def with_net(prepared: PreparedSupport, net: nn.Module) -> PreparedSupport:
-    """Give the same preparation, to be answered by another net."""
-    asked = copy.deepcopy(net).eval().requires_grad_(False)
+    """Give the same preparation, to be answered by another net, which learns no more."""
+    asked = net.eval().requires_grad_(False)
     predictor = Predictor(asked, prepared.predictor.device, prepared.predictor.dtype)
     return replace(prepared, predictor=predictor)
 

@@ -24,6 +24,7 @@ from medseg_training.words import few_steps
 from napari_medseg.session.recipes import RecipeChoice, all_recipes
 from napari_medseg.session.training_command import TrainingCommand
 from napari_medseg.session.training_data import TASKS, FoundData
+from napari_medseg.widgets.parts.arrange import fill
 from napari_medseg.widgets.parts.device_box import device_box
 from napari_medseg.widgets.parts.fold import Fold
 from napari_medseg.widgets.parts.messages import small_print
@@ -248,8 +249,7 @@ def _under_each_other(*widgets: QWidget) -> QWidget:
     holder = QWidget()
     column = QVBoxLayout(holder)
     column.setContentsMargins(0, 0, 0, 0)
-    for widget in widgets:
-        column.addWidget(widget)
+    fill(column, *widgets)
     return holder
 
 

@@ -53,7 +53,7 @@ def main() -> None:
     dialog.show()
     picture_of(dialog, "with-model-2-import")
     dialog.close()
-    press(dock.runs.plane)
+    press(dock.jobs.plane)
     picture(viewer, "with-model-3-proposal")
     dock.answers.accept()
     settle()
@@ -63,7 +63,7 @@ def main() -> None:
     viewer = photographs("light")
     _, dock = viewer.window.add_plugin_dock_widget("napari-medseg", "Segment with a model")
     dock.show_zoo(choose="skin-lesion")
-    press(dock.runs.volume)
+    press(dock.jobs.volume)
     picture(viewer, "with-model-5-light")
     viewer.close()
 

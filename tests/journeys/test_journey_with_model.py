@@ -88,7 +88,7 @@ def test_from_the_card_to_accepted_labels(window: Viewer, qtbot: QtBot, tmp_path
 
     # One key segments the plane under the slider; Esc on the canvas leaves no trace.
     window.dims.set_current_step(0, PLANE)
-    with qtbot.waitSignal(dock.runs.plane.ended, timeout=240_000):
+    with qtbot.waitSignal(dock.jobs.plane.ended, timeout=240_000):
         qtbot.keyClick(canvas(window), Qt.Key.Key_Return, CTRL)
     assert case.proposal.positions == [PLANE]
     assert window.layers.selection.active is answers.view.layer
@@ -97,7 +97,7 @@ def test_from_the_card_to_accepted_labels(window: Viewer, qtbot: QtBot, tmp_path
     assert [layer.name for layer in window.layers] == ["Cardiac MR"]
 
     # All planes; moving the threshold and cleaning up change the proposal at once.
-    press_and_wait(qtbot, dock.runs.volume, timeout=240_000)
+    press_and_wait(qtbot, dock.jobs.volume, timeout=240_000)
     whole = medseg.segment(case.image.data, "heart")
     np.testing.assert_array_equal(answers.view.layer.data[PLANE], whole.labels[PLANE])
     answers.panel.slider.setValue(80)

@@ -42,7 +42,7 @@ def press_and_wait(qtbot: QtBot, button: QAbstractButton, timeout: int = 180_000
 
 def paint(dock: SegmentByExample, mask: NDArray[np.integer]) -> None:
     """Paint a plane into the labels at the place on display, as one stroke."""
-    labels, stack = dock.case.labels, dock.jobs.stack()
+    labels, stack = dock.case.labels, dock.bench.stack()
     assert labels is not None
     assert stack is not None
     rows, columns = np.nonzero(mask)

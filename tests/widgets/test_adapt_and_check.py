@@ -105,7 +105,7 @@ def test_the_next_plane_to_check_comes_on_display(
 ) -> None:
     for position in (0, 4):
         add_example(dock, qtbot, position, volume()[1][position])
-    stack = dock.jobs.stack()
+    stack = dock.bench.stack()
     assert stack is not None
     dock.case.set_approved(stack.key(7), True)
     press_and_wait(qtbot, dock.jobs.next_plane)
@@ -121,5 +121,5 @@ def test_the_next_plane_to_check_comes_on_display(
     monkeypatch.setattr(by_example_jobs, "check_plane_job", doubtful)
     press_and_wait(qtbot, dock.jobs.next_plane)
     assert left_out == [0, 4, 7]
-    assert dock.jobs.stack().position == 2
+    assert dock.bench.stack().position == 2
     assert dock.message.text().startswith("Plane 2: halves of the examples disagree on 40 %")

@@ -69,7 +69,7 @@ def test_without_a_model_the_dock_says_what_to_do(dock: SegmentWithModel) -> Non
         pytest.skip("models that need no examples come with the package")
     assert dock.cards.empty.text() == EMPTY
     assert not dock.cards.empty.isHidden()
-    assert "Import" in dock.runs.plane.toolTip()
+    assert "Import" in dock.jobs.plane.toolTip()
     assert dock.zoo.import_button.isEnabled()
     assert "not for diagnosis" in dock.warning.text()
 
@@ -122,7 +122,7 @@ def test_a_checkpoint_is_imported_with_the_card_that_was_filled_in(
     assert dock.cards.chosen.name == "my-net"
     card = get_card("my-net")
     assert (card.title, card.classes, card.licence) == ("My net", ("left", "right"), "mine")
-    assert dock.runs.plane.isEnabled(), dock.runs.plane.toolTip()
+    assert dock.jobs.plane.isEnabled(), dock.jobs.plane.toolTip()
 
 
 def test_a_wrong_file_is_refused_with_the_reason(

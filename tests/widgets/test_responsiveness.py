@@ -138,7 +138,7 @@ def model(viewer: Viewer, qtbot: QtBot, folder: Path) -> JobButton:
     open_scan(viewer)
     dock = open_model_dock(viewer)
     dock.cards.choose("condseg")
-    return dock.runs.volume
+    return dock.jobs.volume
 
 
 def cluster(method: str) -> Callable[[Viewer, QtBot, Path], JobButton]:

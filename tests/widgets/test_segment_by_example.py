@@ -390,7 +390,7 @@ def test_photo_time_series_lazy_and_multiscale_images(dock: SegmentByExample, qt
         paint(dock, truth[4])
         press_and_wait(qtbot, dock.jobs.add)
         press_and_wait(qtbot, dock.jobs.plane)
-        stack = dock.jobs.stack()
+        stack = dock.bench.stack()
         found = dock.case.proposal.labels(stack.position)
         assert dice(found, truth[4]) > 0.9, kind
         click(qtbot, dock.panel.accept_button)

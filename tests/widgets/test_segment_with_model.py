@@ -93,7 +93,7 @@ def test_the_volume_accepted_is_what_the_command_writes(
     dock: SegmentWithModel, qtbot: QtBot, tmp_path: Path
 ) -> None:
     dock.cards.choose("bright")
-    press_and_wait(qtbot, dock.runs.volume)
+    press_and_wait(qtbot, dock.jobs.volume)
     assert dock.case.labels is None, "nothing is the user's before she accepts"
     assert dock.answers.view.layer.contour > 0
     accept(dock, qtbot)
@@ -119,8 +119,8 @@ def test_threshold_and_cleaning_up_change_at_once_and_as_in_the_command(
     image[2, 40:60, 30:45] = 700
     image[:, 20, 10] = 1300
     dock.cards.choose(model)
-    press_and_wait(qtbot, dock.runs.volume)
-    dock.runs.volume.setEnabled(False)
+    press_and_wait(qtbot, dock.jobs.volume)
+    dock.jobs.volume.setEnabled(False)
     for threshold in (None, 0.3):
         if threshold is not None:
             dock.answers.panel.slider.setValue(30)
@@ -145,15 +145,15 @@ def test_this_plane_is_cleaned_up_as_a_plane(dock: SegmentWithModel, qtbot: QtBo
     data[3, 48, 36] = 300
     dock.viewer.dims.set_current_step(0, 3)
     dock.answers.live.fill_holes.setChecked(True)
-    press_and_wait(qtbot, dock.runs.plane)
+    press_and_wait(qtbot, dock.jobs.plane)
     settle(dock, qtbot)
     expected = segment(data, "bright", planes=[3], post=PostProcess(fill_holes=True)).labels[3]
     np.testing.assert_array_equal(dock.case.proposal.labels(3), expected)
     assert expected[48, 36] == 1
     assert dock.case.proposal.positions == [3]
-    press_and_wait(qtbot, dock.runs.plane)
+    press_and_wait(qtbot, dock.jobs.plane)
     dock.viewer.dims.set_current_step(0, 5)
-    press_and_wait(qtbot, dock.runs.plane)
+    press_and_wait(qtbot, dock.jobs.plane)
     assert dock.case.proposal.positions == [3, 5], "another plane joins the proposal"
 
 
@@ -164,8 +164,8 @@ def test_planes_are_taken_along_the_axis_that_is_chosen(
     dock.cards.choose("two")
     dock.axes.along.setCurrentIndex(axis)
     dock.axes.along.activated.emit(axis)
-    assert dock.runs.stack().axis == axis
-    press_and_wait(qtbot, dock.runs.volume)
+    assert dock.bench.stack().axis == axis
+    press_and_wait(qtbot, dock.jobs.volume)
     dock.answers.live.largest.setChecked(True)
     settle(dock, qtbot)
     accept(dock, qtbot)
@@ -178,7 +178,7 @@ def test_a_click_accepts_one_piece_and_leaves_the_rest(
 ) -> None:
     dock.cards.choose("bright")
     dock.viewer.dims.set_current_step(0, 4)
-    press_and_wait(qtbot, dock.runs.plane)
+    press_and_wait(qtbot, dock.jobs.plane)
     dock.answers.live.min_size.setValue(3)
     settle(dock, qtbot)
     dock.answers.view.clicked.emit(4, 14, 66)
@@ -203,7 +203,7 @@ def test_classes_keep_the_values_that_the_labels_know_them_by(
     labels.data_setitem((np.array([0]), np.array([0]), np.array([0])), np.array([1]))
     dock.cards.choose("two")
     dock.viewer.dims.set_current_step(0, 4)
-    press_and_wait(qtbot, dock.runs.plane)
+    press_and_wait(qtbot, dock.jobs.plane)
     accept(dock, qtbot)
     assert dock.case.examples.class_names == ("background", "dark", "bright")
     assert labels.data[4, 48, 36] == 2
@@ -217,7 +217,7 @@ def test_existing_labels_are_kept_unless_told(dock: SegmentWithModel, qtbot: QtB
     dock.cards.choose("bright")
     dock.viewer.dims.set_current_step(0, 4)
     for mode, kept in ((0, 7), (2, 2)):
-        press_and_wait(qtbot, dock.runs.plane)
+        press_and_wait(qtbot, dock.jobs.plane)
         dock.answers.panel.mode.setCurrentIndex(mode)
         accept(dock, qtbot)
         assert labels.data[4, 48, 36] == kept
@@ -239,11 +239,11 @@ def test_cancel_keeps_what_is_done_as_a_proposal(
     dock.cards.choose("bright")
     dock.answers.live.largest.setChecked(True)
     dock.viewer.dims.set_current_step(0, 3)
-    click(qtbot, dock.runs.volume)
+    click(qtbot, dock.jobs.volume)
     qtbot.waitUntil(lambda: dock.case.proposal is not None, timeout=120_000)
     assert "wait, or cancel" in dock.answers.panel.accept_button.toolTip()
-    with qtbot.waitSignal(dock.runs.volume.ended, timeout=30_000):
-        click(qtbot, dock.runs.volume)
+    with qtbot.waitSignal(dock.jobs.volume.ended, timeout=30_000):
+        click(qtbot, dock.jobs.volume)
         cancelled.set()
     settle(dock, qtbot)
     assert dock.case.proposal.positions == [3]
@@ -256,7 +256,7 @@ def test_probability_layers_are_those_of_the_call(dock: SegmentWithModel, qtbot:
     dock.cards.choose("two")
     dock.options.probabilities.setChecked(True)
     dock.axes.along.activated.emit(1)
-    press_and_wait(qtbot, dock.runs.volume)
+    press_and_wait(qtbot, dock.jobs.volume)
     expected = segment(dock.case.image.data, "two", axis=1).probabilities
     for index, name in enumerate(("bright", "dark")):
         layer = dock.viewer.layers[f"probability of {name}"]
@@ -265,7 +265,7 @@ def test_probability_layers_are_those_of_the_call(dock: SegmentWithModel, qtbot:
     assert dock.viewer.layers.selection.active is dock.answers.view.layer
     dock.viewer.dims.order = (0, 1, 2)
     dock.viewer.dims.set_current_step(0, 3)
-    press_and_wait(qtbot, dock.runs.plane)
+    press_and_wait(qtbot, dock.jobs.plane)
     layer = dock.viewer.layers["probability of bright [1]"]
     assert layer.data.shape == (1, 96, 80)
     np.testing.assert_allclose(layer.data_to_world((0, 0, 0)), (12, 0, 0))
@@ -273,15 +273,15 @@ def test_probability_layers_are_those_of_the_call(dock: SegmentWithModel, qtbot:
 
 def test_every_button_that_is_off_says_why(dock: SegmentWithModel) -> None:
     dock.cards.choose("universeg-open")
-    assert "needs examples" in dock.runs.plane.toolTip()
+    assert "needs examples" in dock.jobs.plane.toolTip()
     assert "comes with MedSeg" in dock.zoo.remove.toolTip()
     dock.cards.choose("universeg-v1")
-    assert "examples" in dock.runs.plane.toolTip()
+    assert "examples" in dock.jobs.plane.toolTip()
     assert dock.zoo.download.isEnabled()
     assert "not on this computer" in dock.zoo.export.toolTip()
     dock.viewer.layers.clear()
-    assert "Open an image" in dock.runs.plane.toolTip()
-    for button in (dock.runs.plane, dock.runs.volume, *dock.zoo.buttons, dock.zoo.page):
+    assert "Open an image" in dock.jobs.plane.toolTip()
+    for button in (dock.jobs.plane, dock.jobs.volume, *dock.zoo.buttons, dock.zoo.page):
         assert button.isEnabled() or button.toolTip(), button.text()
 
 
@@ -289,10 +289,10 @@ def test_deleting_the_image_or_the_proposal_is_harmless(
     dock: SegmentWithModel, qtbot: QtBot
 ) -> None:
     dock.cards.choose("bright")
-    press_and_wait(qtbot, dock.runs.plane)
+    press_and_wait(qtbot, dock.jobs.plane)
     dock.viewer.layers.remove(dock.answers.view.layer)
     assert dock.case.proposal is None
-    press_and_wait(qtbot, dock.runs.volume)
+    press_and_wait(qtbot, dock.jobs.volume)
     dock.answers.live.largest.setChecked(True)
     dock.viewer.layers.remove(dock.case.image)
     qtbot.wait(200)
@@ -302,7 +302,7 @@ def test_deleting_the_image_or_the_proposal_is_harmless(
 
 def test_closing_the_dock_leaves_nothing_behind(dock: SegmentWithModel, qtbot: QtBot) -> None:
     dock.cards.choose("bright")
-    press_and_wait(qtbot, dock.runs.plane)
+    press_and_wait(qtbot, dock.jobs.plane)
     dock.viewer.window.remove_dock_widget(dock)
     assert [layer.name for layer in dock.viewer.layers] == ["ball"]
     dock.viewer.dims.set_current_step(0, 2)
@@ -321,11 +321,11 @@ def test_a_net_that_takes_its_time_is_cancelled_in_the_middle(
 
     monkeypatch.setattr("napari_medseg.engine.segment.segment_job", slow)
     dock.cards.choose("bright")
-    with qtbot.waitSignal(dock.runs.plane.started):
-        click(qtbot, dock.runs.plane)
+    with qtbot.waitSignal(dock.jobs.plane.started):
+        click(qtbot, dock.jobs.plane)
     qtbot.waitUntil(inside.is_set, timeout=120_000)
-    with qtbot.waitSignal(dock.runs.plane.ended, timeout=30_000):
-        click(qtbot, dock.runs.plane)
+    with qtbot.waitSignal(dock.jobs.plane.ended, timeout=30_000):
+        click(qtbot, dock.jobs.plane)
     assert not left.is_set(), "the step has not ended, and nobody waits for it"
     left.set()
 
@@ -352,9 +352,9 @@ def test_images_of_every_kind(viewer: Viewer, qtbot: QtBot, models: Path, kind: 
     dock.cards.choose(bright)
     if kind == "time":
         viewer.dims.set_current_step(0, 1)
-        assert dock.runs.stack().n_planes == len(stack)
-    assert dock.runs.volume.isEnabled() == (kind != "plane")
-    press_and_wait(qtbot, dock.runs.plane if kind == "plane" else dock.runs.volume)
+        assert dock.bench.stack().n_planes == len(stack)
+    assert dock.jobs.volume.isEnabled() == (kind != "plane")
+    press_and_wait(qtbot, dock.jobs.plane if kind == "plane" else dock.jobs.volume)
     accept(dock, qtbot)
     found = dock.case.labels.data
     if kind == "time":
@@ -377,7 +377,7 @@ def test_a_channel_becomes_an_image_whose_labels_have_no_channels(
     dock.axes.channel.activated.emit(2)
     assert dock.case.image.name == "stain · channel 1"
     assert not viewer.layers["stain"].visible
-    press_and_wait(qtbot, dock.runs.volume)
+    press_and_wait(qtbot, dock.jobs.volume)
     accept(dock, qtbot)
     np.testing.assert_array_equal(dock.case.labels.data, segment(stack, "bright").labels)
 
@@ -392,7 +392,7 @@ def test_planes_too_large_for_probabilities_are_segmented_and_shown_coarsely(
     viewer.add_image(plane, name="slide", scale=(0.5, 0.5))
     dock = open_model_dock(viewer)
     dock.cards.choose("bright")
-    press_and_wait(qtbot, dock.runs.plane)
+    press_and_wait(qtbot, dock.jobs.plane)
     answers, layer = dock.answers, dock.answers.view.layer
     assert layer.data.shape == (32, 27), "every third pixel"
     np.testing.assert_allclose(layer.data_to_world((16, 12)), (24.5, 18.5))
@@ -401,7 +401,7 @@ def test_planes_too_large_for_probabilities_are_segmented_and_shown_coarsely(
     answers.panel.slider.setValue(90)
     assert "segment again" in dock.message.text()
     np.testing.assert_array_equal(dock.case.proposal.labels(0), segment(plane, "bright").labels)
-    press_and_wait(qtbot, dock.runs.plane)
+    press_and_wait(qtbot, dock.jobs.plane)
     expected = segment(plane, "bright", threshold=0.9).labels
     accept(dock, qtbot)
     np.testing.assert_array_equal(dock.case.labels.data, expected)

@@ -5,16 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_medseg.engine.results import Provenance
+from napari_medseg.session.model_classes import planned_values
+from napari_medseg.session.model_proposal import Cut, ModelPlane, ModelProposal
 
 if TYPE_CHECKING:
     from napari_medseg.engine.support import SupportSet
     from napari_medseg.session.case import Case
     from napari_medseg.session.proposal import PlaneProposal
     from napari_medseg.session.stack import Stack
+    from napari_medseg.zoo.cards import ModelCard
 
 
-class Prediction:
-    """Takes the planes that a job finishes, as long as the user still wants them.
+class Arrivals:
+    """Planes that a job finishes, as long as the user still wants them.
 
     Parameters
     ----------
@@ -22,12 +25,41 @@ class Prediction:
         Where they go.
     stack : Stack
         The planes that are predicted, of the image that is chosen now.
-    n_classes : int
-        Number of classes, without the background.
     fresh : bool
         Whether the first finished plane replaces an open proposal, or joins it.
     provenance : Provenance
         What is known of the result before the job has ended.
+    """
+
+    def __init__(self, case: Case, stack: Stack, fresh: bool, provenance: Provenance) -> None:
+        self.image, self.stack = case.image, stack
+        self._case, self._fresh, self._provenance = case, fresh, provenance
+        self._wanted = True
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether its planes still go anywhere: not after a reject, nor for another image."""
+        return self._wanted and self.image is self._case.image
+
+    def drop(self) -> None:
+        """Take no more planes."""
+        self._wanted = False
+
+    def finish(self, provenance: Provenance) -> None:
+        """Take over what the finished job says of itself."""
+        if self.is_wanted and self._case.proposal is not None:
+            self._case.proposal.provenance = provenance
+
+
+class Prediction(Arrivals):
+    """What the examples show, plane by plane.
+
+    Parameters
+    ----------
+    case, stack, fresh, provenance :
+        As in `Arrivals`.
+    n_classes : int
+        Number of classes, without the background.
     support : SupportSet, optional
         The examples that it is made from.
     """
@@ -41,23 +73,9 @@ class Prediction:
         provenance: Provenance,
         support: SupportSet | None = None,
     ) -> None:
-        self._case = case
-        self._image = case.image
-        self._stack = stack
+        super().__init__(case, stack, fresh, provenance)
         self._values = range(1, n_classes + 1)
-        self._fresh = fresh
-        self._provenance = provenance
         self._support = support
-        self._wanted = True
-
-    @property
-    def is_wanted(self) -> bool:
-        """Whether its planes still go anywhere: not after a reject, nor for another image."""
-        return self._wanted and self._image is self._case.image
-
-    def drop(self) -> None:
-        """Take no more planes."""
-        self._wanted = False
 
     def take(self, plane: PlaneProposal, threshold: float) -> None:
         """Put a finished plane into the proposal."""
@@ -66,12 +84,48 @@ class Prediction:
         if self._fresh:
             self._case.reject()
             self._fresh = False
-        proposal = self._case.open_proposal(self._stack, self._values, threshold)
+        proposal = self._case.open_proposal(self.stack, self._values, threshold)
         proposal.provenance = self._provenance
         proposal.support = self._support
         self._case.propose(plane)
 
-    def finish(self, provenance: Provenance) -> None:
-        """Take over what the finished job says of itself."""
-        if self.is_wanted and self._case.proposal is not None:
-            self._case.proposal.provenance = provenance
+
+class ModelRun(Arrivals):
+    """What a pretrained model says, plane by plane.
+
+    Parameters
+    ----------
+    case, stack :
+        As in `Arrivals`.
+    card : ModelCard
+        The model.
+    fresh : bool
+        Whether the first finished plane replaces an open proposal of the same model and planes, or
+        joins it.
+    """
+
+    def __init__(self, case: Case, stack: Stack, card: ModelCard, fresh: bool) -> None:
+        super().__init__(case, stack, fresh, Provenance("segment", card.name, card.sha256))
+        self.card = card
+
+    def take(self, plane: ModelPlane, cut: Cut) -> None:
+        """Put a finished plane into the proposal."""
+        if not self.is_wanted:
+            return
+        proposal = self._case.proposal
+        if self._fresh or not self._continues(proposal):
+            self._case.reject()
+            values = planned_values(self._case, self.card.classes)
+            proposal = ModelProposal(self.stack, values, cut, self.card.classes)
+            self._case.proposal = proposal
+            self._fresh = False
+        assert isinstance(proposal, ModelProposal)
+        proposal.set_cut(cut)
+        proposal.provenance = self._provenance
+        self._case.propose(plane)
+
+    def _continues(self, proposal: object) -> bool:
+        if not isinstance(proposal, ModelProposal) or proposal.provenance is None:
+            return False
+        same_model = proposal.provenance.weights_sha256 == self.card.sha256
+        return same_model and proposal.stack.same_planes(self.stack)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QCheckBox, QGroupBox, QRadioButton
 
 from napari_medseg.engine.results import Progress
-from napari_medseg.session.case import NO_IMAGE, Case
+from napari_medseg.session.case import NO_IMAGE
 from napari_medseg.session.clustering import (
     ClusterMap,
     Pick,
@@ -19,24 +19,21 @@ from napari_medseg.session.edits import Mode
 from napari_medseg.session.jobs import Query
 from napari_medseg.session.stack import stack_on_display
 from napari_medseg.widgets.parts.arrange import form, group
-from napari_medseg.widgets.parts.class_table import ClassTable
+from napari_medseg.widgets.parts.case_dock import CaseDock
 from napari_medseg.widgets.parts.cluster_details import ClusterDetails
 from napari_medseg.widgets.parts.cluster_view import ClusterView
 from napari_medseg.widgets.parts.copy_offer import CopyOffer
-from napari_medseg.widgets.parts.dock import Dock
 from napari_medseg.widgets.parts.job_button import AnyJob, JobButton
-from napari_medseg.widgets.parts.layer_follower import LayerFollower, is_image, is_labels_of_user
-from napari_medseg.widgets.parts.layer_picker import LayerPicker
 from napari_medseg.widgets.parts.region_picker import RegionPicker
-from napari_medseg.widgets.parts.writing import Writing
 
 if TYPE_CHECKING:
     import napari.viewer
 
 _EXAMPLES_COLUMN = 1
+NO_LABELS = "Made at the first click"
 
 
-class ClusterImage(Dock):
+class ClusterImage(CaseDock):
     """The dock; the user's side of it lives in `case`, the clusters in `clusters`.
 
     Parameters
@@ -46,14 +43,9 @@ class ClusterImage(Dock):
     """
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
-        super().__init__(viewer)
-        self.case = Case()
+        super().__init__(viewer, NO_LABELS, brush=False)
         self.clusters: ClusterMap | None = None
-        self.writing = Writing(self, self.progress)
-        self.images = LayerPicker(self.viewer.layers, is_image, "Open an image first")
-        self.labels = LayerPicker(self.viewer.layers, is_labels_of_user, "Made at the first click")
-        self.labels.setPlaceholderText("Made at the first click")
-        self.classes = ClassTable(self.case.examples)
+        self.labels.setPlaceholderText(NO_LABELS)
         self.classes.table.setColumnHidden(_EXAMPLES_COLUMN, True)
         self.details = ClusterDetails()
         self.where = RegionPicker(self.viewer)
@@ -65,9 +57,6 @@ class ClusterImage(Dock):
         self.whole = QRadioButton("The whole cluster")
         self.replace = QCheckBox("Replace labels that are there")
         self.view = ClusterView(self.viewer, self.case)
-        self.follower = LayerFollower(
-            self.viewer, self.case, self.images, self.labels, self.classes, brush=False
-        )
         self._clicked = (0, 0)
         self._deleted = False
         self._lay_out()
@@ -210,8 +199,6 @@ class ClusterImage(Dock):
         self.pick.succeeded.connect(self._on_picked)
         self.follow(self.run)
         self.pick.failed.connect(self.message.problem)
-        self.progress.follow(self.writing)
-        self.classes.problem.connect(self.message.problem)
         self.where.draw_button.clicked.connect(self._draw)
         self.view.clicked.connect(self.take)
         self.view.removed.connect(self._on_layer_removed)
@@ -224,7 +211,6 @@ class ClusterImage(Dock):
 
     def let_go(self) -> None:
         """Leave nothing of the dock behind in the viewer; its own widgets may be gone already."""
-        self.case.forget_listeners()
-        self.follower.close()
+        super().let_go()
         self.view.close()
         self.run.cancel()

@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QLabel, QMessageBox, QPushButton
 from napari_medseg.io import formats
 from napari_medseg.io.formats import LabelFormat, why_not
 from napari_medseg.session.export import Export, Source, Written, export_job, export_of, source_of
+from napari_medseg.session.layer_kinds import is_image, is_labels_of_user
 from napari_medseg.session.stack import shape_of
 from napari_medseg.widgets.parts.arrange import form
 from napari_medseg.widgets.parts.dicom_options import DicomOptions
@@ -27,7 +28,6 @@ from napari_medseg.widgets.parts.export_words import (
 from napari_medseg.widgets.parts.format_list import FormatList
 from napari_medseg.widgets.parts.job_button import AnyJob, JobButton
 from napari_medseg.widgets.parts.label_keeper import LabelKeeper
-from napari_medseg.widgets.parts.layer_kinds import is_image, is_labels_of_user
 from napari_medseg.widgets.parts.layer_picker import LayerPicker
 from napari_medseg.widgets.parts.messages import small_print
 from napari_medseg.widgets.parts.nnunet_options import NnunetOptions

@@ -4,33 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import QPushButton, QSizePolicy
 
-from napari_medseg.session.case import NO_IMAGE, Case
+from napari_medseg.session.case import NO_IMAGE
 from napari_medseg.session.stack import show_plane
 from napari_medseg.widgets.parts.adapt_panel import AdaptPanel
 from napari_medseg.widgets.parts.approved_plane import ApprovedPlane
 from napari_medseg.widgets.parts.arrange import form, group, row
 from napari_medseg.widgets.parts.by_example_jobs import ByExampleJobs
-from napari_medseg.widgets.parts.class_table import ClassTable
 from napari_medseg.widgets.parts.copy_offer import CopyOffer
 from napari_medseg.widgets.parts.details import Details
-from napari_medseg.widgets.parts.dock import Dock
 from napari_medseg.widgets.parts.example_strip import ExampleStrip
-from napari_medseg.widgets.parts.layer_follower import LayerFollower, is_image, is_labels_of_user
-from napari_medseg.widgets.parts.layer_picker import LayerPicker
 from napari_medseg.widgets.parts.proposal_answers import ProposalAnswers
-from napari_medseg.widgets.parts.shortcuts import Shortcuts
-from napari_medseg.widgets.parts.writing import Writing
+from napari_medseg.widgets.parts.proposal_dock import ProposalDock
 
 if TYPE_CHECKING:
     import napari.viewer
 
-ADD_KEYS, PLANE_KEYS, VOLUME_KEYS = "Ctrl+Shift+E", "Ctrl+Enter", "Ctrl+Shift+Enter"
+ADD_KEYS = "Ctrl+Shift+E"
 
 
-class SegmentByExample(Dock):
+class SegmentByExample(ProposalDock):
     """The dock; its state lives in `case`, its jobs in `jobs`, its parts are widgets of their own.
 
     Parameters
@@ -40,43 +34,22 @@ class SegmentByExample(Dock):
     """
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
-        super().__init__(viewer)
-        self.case = Case()
-        self.images = LayerPicker(self.viewer.layers, is_image, "Open an image first")
-        self.labels = LayerPicker(self.viewer.layers, is_labels_of_user, "No labels yet")
+        super().__init__(viewer, "No labels yet", brush=True)
+        self.follower.keeper.keep_examples(self.case.examples)
         self.new_button = QPushButton("New labels")
         self.new_button.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
-        self.classes = ClassTable(self.case.examples)
         self.strip = ExampleStrip()
         self.copy_offer = CopyOffer(self.case)
         self.details = Details()
-        self.writing = Writing(self, self.progress)
-        self.jobs = ByExampleJobs(
-            self.case,
-            self.viewer.dims,
-            self.details,
-            lambda: self.panel.threshold,
-            self.message,
-            self,
-            self.gate,
-        )
-        self.answers = ProposalAnswers(
-            self.viewer, self.case, self.jobs.stack, self.message, self.writing
-        )
+        self.keys_box = self.details.shortcuts
+        self.jobs = ByExampleJobs(self.bench, self.details, lambda: self.panel.threshold)
+        self.answers = ProposalAnswers(self.bench)
         self.panel, self.view = self.answers.panel, self.answers.view
         self.adaptation = AdaptPanel(self.case.examples, self.jobs.adapt, self.details)
-        self.approved = ApprovedPlane(self.case, self.jobs.stack)
-        self.follower = LayerFollower(
-            self.viewer, self.case, self.images, self.labels, self.classes
-        )
-        self.follower.keeper.keep_examples(self.case.examples)
-        self.shortcuts = Shortcuts(self.viewer, self)
+        self.approved = ApprovedPlane(self.bench)
         self._lay_out()
         self._connect()
-        self.follower.choose_first_image()
-        self._show_keys(self.details.shortcuts.isChecked())
-        self.refresh()
-        self._tell_first_step()
+        self.begin()
 
     # -- what the user does ---------------------------------------------------------------------
 
@@ -87,13 +60,8 @@ class SegmentByExample(Dock):
         except ValueError as error:
             self.message.problem(str(error))
 
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Accept or reject where no part of the dock wanted the key for itself."""
-        wanted = self.details.shortcuts.isChecked()
-        if not (wanted and self.answers.answer_key(event)):
-            super().keyPressEvent(event)
-
-    def _tell_first_step(self) -> None:
+    def tell_first_step(self) -> None:
+        """Say what the user does first."""
         if self.case.image is None:
             self.message.hint("Open an image: drop a file on the window, or File > Open Sample.")
         elif self.case.labels is None:
@@ -118,7 +86,7 @@ class SegmentByExample(Dock):
 
     def refresh(self, event: object = None) -> None:
         """Enable what can be done now, and say in the tooltips what is missing for the rest."""
-        case, stack = self.case, self.jobs.stack()
+        case, stack = self.case, self.bench.stack()
         no_image = "" if case.image is not None else NO_IMAGE
         no_labels = no_image or (
             "" if case.labels is not None else "Press New labels and paint this plane first."
@@ -139,7 +107,7 @@ class SegmentByExample(Dock):
         self.jobs.save.set_missing(no_examples)
         self.copy_offer.refresh()
         self.approved.refresh()
-        self.answers.show_running(self.jobs.is_predicting)
+        super().refresh()
 
     # -- layout and wiring ------------------------------------------------------------------------
 
@@ -164,51 +132,21 @@ class SegmentByExample(Dock):
             self.case.image_changed,
             self.case.labels_changed,
             self.case.proposal_changed,
-            self.case.approved_changed,
             examples.changed,
         ):
             signal.connect(self.refresh)
         for signal in (self.case.image_changed, self.case.labels_changed):
-            signal.connect(self._tell_first_step)
-        for button in self.jobs.buttons:
-            button.started.connect(self.refresh)
-            button.started.connect(lambda: self.message.hint(""))
-            button.ended.connect(self.refresh)
-        self.follow(*self.jobs.buttons)
-        self.progress.follow(self.writing)
+            signal.connect(self.tell_first_step)
+        self.shortcuts.add_job(
+            self.jobs.add, "Add example", ADD_KEYS, "Take the paint of this plane as an example"
+        )
+        self.connect_jobs("Predict this plane", "Predict the volume")
         examples.changed.connect(self._show_examples)
         examples.scores_changed.connect(self._show_examples)
         self.new_button.clicked.connect(self.new_labels)
         self.strip.removed.connect(examples.remove)
         self.strip.chosen.connect(self._go_to_example)
-        self.classes.problem.connect(self.message.problem)
         self.panel.threshold_changed.connect(self._on_threshold)
-        self.answers.rejected.connect(self.jobs.drop_prediction)
-        self.details.shortcuts_toggled.connect(self._show_keys)
-        self.viewer.dims.events.current_step.connect(self.refresh)
-        self.viewer.dims.events.order.connect(self.refresh)
-        for button, text, keys, tip in (
-            (self.jobs.add, "Add example", ADD_KEYS, "Take the paint of this plane as an example"),
-            (self.jobs.plane, "Predict this plane", PLANE_KEYS, "Propose labels for this plane"),
-            (self.jobs.volume, "Predict the volume", VOLUME_KEYS, "Propose labels for all planes"),
-        ):
-            self.shortcuts.add_job(button, text, keys, tip)
-
-    def let_go(self) -> None:
-        """Leave nothing of the dock behind in the viewer; its own widgets may be gone already."""
-        for event in ("current_step", "order"):
-            getattr(self.viewer.dims.events, event).disconnect(self.refresh)
-        self.case.forget_listeners()
-        self.follower.close()
-        self.answers.close_down()
-        self.shortcuts.release_canvas()
-        self.jobs.drop_prediction()
 
     def _show_examples(self) -> None:
         self.strip.show_entries(self.case.examples.entries)
-
-    def _show_keys(self, on: bool) -> None:
-        """Turn the keys on and write them on the buttons, or the opposite."""
-        self.shortcuts.set_on(on)
-        self.answers.show_keys(on)
-        self.refresh()

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from qtpy.QtWidgets import QCheckBox, QSizePolicy
 
-from qtpy.QtWidgets import QCheckBox, QSizePolicy, QWidget
-
-from napari_medseg.session.case import Case
-from napari_medseg.session.stack import Stack
+from napari_medseg.widgets.parts.workbench import Workbench
 
 
 class ApprovedPlane(QCheckBox):
@@ -15,18 +12,14 @@ class ApprovedPlane(QCheckBox):
 
     Parameters
     ----------
-    case : Case
-        Whose labels they are.
-    stack : callable
-        Gives the planes on display, None without an image.
+    bench : Workbench
+        Whose labels they are, and which plane is on display.
     """
 
-    def __init__(
-        self, case: Case, stack: Callable[[], Stack | None], parent: QWidget | None = None
-    ) -> None:
-        super().__init__("This plane is approved", parent)
+    def __init__(self, bench: Workbench) -> None:
+        super().__init__("This plane is approved")
         self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
-        self._case, self._stack = case, stack
+        self._case, self._stack = bench.case, bench.stack
         self._mode_before = "paint"
         self.clicked.connect(self._on_clicked)
 

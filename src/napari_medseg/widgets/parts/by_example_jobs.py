@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from qtpy.QtWidgets import QFileDialog, QWidget
+from qtpy.QtWidgets import QFileDialog
 
 from napari_medseg.engine.adapt import adapt_job
 from napari_medseg.engine.disagreement import PlaneToCheck
 from napari_medseg.engine.leave_one_out import leave_one_out
-from napari_medseg.engine.results import Progress, Segmentation
+from napari_medseg.engine.results import Progress
 from napari_medseg.engine.support import SupportExample, SupportSet, why_doubtful
-from napari_medseg.session.case import Case
 from napari_medseg.session.examples import Origin
 from napari_medseg.session.jobs import (
     Query,
@@ -29,12 +28,8 @@ from napari_medseg.session.proposal import PlaneProposal
 from napari_medseg.session.stack import Stack, show_plane
 from napari_medseg.widgets.parts.details import Details
 from napari_medseg.widgets.parts.job_button import AnyJob, JobButton
-from napari_medseg.widgets.parts.job_gate import JobGate
-from napari_medseg.widgets.parts.messages import Message
 from napari_medseg.widgets.parts.plane_jobs import PlaneJobs
-
-if TYPE_CHECKING:
-    from napari.components import Dims
+from napari_medseg.widgets.parts.workbench import Workbench
 
 
 class ByExampleJobs(PlaneJobs):
@@ -42,47 +37,28 @@ class ByExampleJobs(PlaneJobs):
 
     Parameters
     ----------
-    case : Case
-        What is worked on.
-    dims : napari Dims
-        The viewer's sliders, which say what plane is on display.
+    bench : Workbench
+        What is worked on, and where.
     details : Details
         How predictions are made.
     threshold : callable
         Gives the threshold that is set now.
-    message : Message
-        Where results are told.
-    parent : QWidget
-        The dock.
-    gate : JobGate
-        Lets one job through at a time that computes with a net.
     """
 
-    def __init__(
-        self,
-        case: Case,
-        dims: Dims,
-        details: Details,
-        threshold: Callable[[], float],
-        message: Message,
-        parent: QWidget,
-        gate: JobGate,
-    ) -> None:
-        super().__init__(case, dims, message, parent)
-        self._details, self._threshold, self._dock = details, threshold, parent
-        self._painted_on: Callable[[SupportExample], int] | None = None
+    def __init__(self, bench: Workbench, details: Details, threshold: Callable[[], float]) -> None:
+        super().__init__(bench, "Predict this plane", "Predict the volume")
+        self._details, self._threshold = details, threshold
+        self._origin: Origin | None = None
         self._checked: tuple[SupportExample, ...] = ()
         self._checked_stack: Stack | None = None
-        self.prediction: Prediction | None = None
+        self._arrivals: Prediction | None = None
         self.add = JobButton("Add example", self._make_example)
-        self.plane = JobButton("Predict this plane", self._make_plane, gate)
-        self.volume = JobButton("Predict the volume", self._make_volume, gate)
-        self.check = JobButton("Check", self._make_check, gate)
-        self.next_plane = JobButton("Next plane to check", self._make_next_plane, gate)
+        self.check = JobButton("Check", self._make_check, bench.gate)
+        self.next_plane = JobButton("Next plane to check", self._make_next_plane, bench.gate)
         self.next_plane.set_idle(
             "Next plane to check", "Go to the plane where the examples disagree the most"
         )
-        self.adapt = JobButton("Adapt to my examples", self._make_adaptation, gate)
+        self.adapt = JobButton("Adapt to my examples", self._make_adaptation, bench.gate)
         self.save = JobButton("Save…", self._make_save)
         self.load = JobButton("Load…", self._make_load)
         self._connect()
@@ -93,35 +69,21 @@ class ByExampleJobs(PlaneJobs):
         examples = (self.add, self.check, self.adapt, self.save, self.load)
         return (*examples, self.plane, self.volume, self.next_plane)
 
-    @property
-    def is_predicting(self) -> bool:
-        """Whether planes are on their way."""
-        return self.plane.is_running or self.volume.is_running
-
-    def drop_prediction(self) -> None:
-        """Stop predicting and take no more planes."""
-        if self.prediction is not None:
-            self.prediction.drop()
-        for button in (self.plane, self.volume):
-            button.cancel()
-
     # -- examples -------------------------------------------------------------------------------
 
     def _make_example(self) -> AnyJob:
-        stack = self._required_stack()
+        stack = self._bench.required_stack()
         mask = self._case.paint(stack)
         image = self._case.image
         assert image is not None
-        origin = Origin(image, stack.key(stack.position))
-        self._painted_on = lambda example: self._case.examples.add(example, origin)
+        self._origin = Origin(image, stack.key(stack.position))
         name = image.name if stack.axis is None else f"plane {stack.position}"
         return example_job(self._query(stack), mask, name)
 
     def _on_example(self, example: SupportExample) -> None:
-        assert self._painted_on is not None
         before = len(self._case.examples)
         try:
-            self._painted_on(example)
+            self._case.examples.add(example, self._origin)
         except ValueError as error:
             self._message.problem(str(error))
             return
@@ -165,22 +127,24 @@ class ByExampleJobs(PlaneJobs):
     def ask_where_to_save(self) -> str:
         """Let the user name a folder; empty if she would rather not."""
         title = "Save the examples as a folder"
-        return str(QFileDialog.getSaveFileName(self._dock, title, "examples")[0])
+        return str(QFileDialog.getSaveFileName(self._bench.dock, title, "examples")[0])
 
     def ask_what_to_load(self) -> str:
         """Let the user choose a folder; empty if she would rather not."""
-        return str(QFileDialog.getExistingDirectory(self._dock, "Load examples from a folder"))
+        return str(
+            QFileDialog.getExistingDirectory(self._bench.dock, "Load examples from a folder")
+        )
 
     # -- predictions ----------------------------------------------------------------------------
 
     def _make_plane(self) -> AnyJob:
-        stack = self._required_stack()
+        stack = self._bench.required_stack()
         if self._is_approved(stack, stack.position):
             raise ValueError("This plane is approved: untick Approved to predict it again.")
         return self._make_prediction(stack, [stack.position], fresh=False)
 
     def _make_volume(self) -> AnyJob:
-        stack = self._required_stack()
+        stack = self._bench.required_stack()
         painted = self._case.examples.positions_in(self._case.image, stack)
         positions = self._open_planes(stack, painted or [stack.position], without=painted)
         if not positions:
@@ -188,7 +152,7 @@ class ByExampleJobs(PlaneJobs):
         return self._make_prediction(stack, positions, fresh=True)
 
     def _make_next_plane(self) -> AnyJob:
-        stack = self._required_stack()
+        stack = self._bench.required_stack()
         painted = self._case.examples.positions_in(self._case.image, stack)
         approved = [i for i in range(stack.n_planes) if self._is_approved(stack, i)]
         options = self._details.options(self._threshold())
@@ -198,12 +162,12 @@ class ByExampleJobs(PlaneJobs):
 
     def _on_next_plane(self, found: PlaneToCheck | None) -> None:
         image, stack = self._case.image, self._checked_stack
-        if image is None or stack is None or not stack.same_planes(self._required_stack()):
+        if image is None or stack is None or not stack.same_planes(self._bench.required_stack()):
             return
         if found is None:
             self._message.done("The examples agree on every plane that was looked at.")
             return
-        show_plane(image, self._dims, stack.key(found.index))
+        show_plane(image, self._bench.viewer.dims, stack.key(found.index))
         self._message.hint(
             f"Plane {found.index}: halves of the examples disagree on "
             f"{100 * found.disagreement:.0f} % of what they find. Correct it and add it."
@@ -215,18 +179,18 @@ class ByExampleJobs(PlaneJobs):
         query = self._query(stack)
         provenance = planned_provenance(options, support, query, positions)
         n_classes = len(support.class_names) - 1
-        self.prediction = Prediction(self._case, stack, n_classes, fresh, provenance, support)
+        self._arrivals = Prediction(self._case, stack, n_classes, fresh, provenance, support)
         return predict_job(query, positions, support, options)
 
     def _on_step(self, progress: Progress) -> None:
-        if isinstance(progress.preview, PlaneProposal) and self.prediction is not None:
-            self.prediction.take(progress.preview, self._threshold())
+        if isinstance(progress.preview, PlaneProposal) and self._arrivals is not None:
+            self._arrivals.take(progress.preview, self._threshold())
 
-    def _on_predicted(self, segmentation: Segmentation) -> None:
+    def _on_proposed(self, result: Any) -> None:
         proposal = self._case.proposal
-        if self.prediction is None or not self.prediction.is_wanted or proposal is None:
+        if self._arrivals is None or not self._arrivals.is_wanted or proposal is None:
             return
-        self.prediction.finish(segmentation.provenance)
+        self._arrivals.finish(result.provenance)
         image = self._case.image
         doubt = why_doubtful(self._case.examples.support(), image is not None and image.rgb)
         if doubt:
@@ -237,17 +201,11 @@ class ByExampleJobs(PlaneJobs):
             "Nothing was found: lower the threshold or add an example.",
         )
 
-    def _on_prediction_cancelled(self) -> None:
-        if self.prediction is not None and self.prediction.is_wanted:
-            self._tell_cancelled()
-
     # -- wiring ---------------------------------------------------------------------------------
 
     def _connect(self) -> None:
         results: dict[JobButton, Callable[[Any], None]] = {
             self.add: self._on_example,
-            self.plane: self._on_predicted,
-            self.volume: self._on_predicted,
             self.check: lambda _: self._message.done("Every example was predicted by the others."),
             self.next_plane: self._on_next_plane,
             self.save: self._on_saved,
@@ -255,9 +213,6 @@ class ByExampleJobs(PlaneJobs):
         }
         for button, result in results.items():
             button.succeeded.connect(result)
-        for button in (self.plane, self.volume):
-            button.progressed.connect(self._on_step)
-            button.cancelled.connect(self._on_prediction_cancelled)
         self.check.progressed.connect(self._on_check_step)
 
     def _query(self, stack: Stack) -> Query:

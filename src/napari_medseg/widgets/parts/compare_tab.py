@@ -9,13 +9,13 @@ from qtpy.QtWidgets import QCheckBox, QFormLayout, QLabel, QVBoxLayout, QWidget
 
 from napari_medseg.engine.compare import WRONG_PLACES
 from napari_medseg.session.colours import hex_colour
+from napari_medseg.session.layer_kinds import is_labels_of_user
 from napari_medseg.session.measurement import Compared, compare_layers_job
 from napari_medseg.session.region import placed_on
 from napari_medseg.session.stack import stack_on_display
 from napari_medseg.session.subject import Subject, why_not_together
 from napari_medseg.widgets.parts.job_button import AnyJob, JobButton
 from napari_medseg.widgets.parts.job_gate import JobGate
-from napari_medseg.widgets.parts.layer_follower import is_labels_of_user
 from napari_medseg.widgets.parts.layer_picker import LayerPicker
 from napari_medseg.widgets.parts.messages import Message
 from napari_medseg.widgets.parts.result_table import ResultTable

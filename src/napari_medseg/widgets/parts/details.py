@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import Qt
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
     QCheckBox,
@@ -27,8 +27,6 @@ _COLOUR = {"Automatic": "auto", "As brightness": "grey", "Learned from examples"
 class Details(QCollapsible):
     """How the prediction is made."""
 
-    shortcuts_toggled = Signal(bool)
-
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("Details", parent)
         self.model = QComboBox()
@@ -48,7 +46,6 @@ class Details(QCollapsible):
             "for examples and predictions that follow; otherwise the range is chosen automatically"
         )
         self.shortcuts = KeysBox()
-        self.shortcuts.toggled.connect(self.shortcuts_toggled)
         self.addWidget(self._form())
 
     def showEvent(self, event: QShowEvent) -> None:

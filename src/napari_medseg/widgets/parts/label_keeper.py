@@ -17,9 +17,9 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_medseg.session.journal import Journal
 from napari_medseg.session.journal_image import image_hash, image_of, place_of
 from napari_medseg.session.journal_store import JournalStore, journal_folder
+from napari_medseg.session.layer_kinds import is_image, is_labels_of_user
 from napari_medseg.session.lock_guard import LockGuard
 from napari_medseg.session.settings import Settings, settings, settings_changed
-from napari_medseg.widgets.parts.layer_kinds import is_image, is_labels_of_user
 from napari_medseg.widgets.parts.restore import Restore
 from napari_medseg.widgets.parts.warm_up import warm_up
 

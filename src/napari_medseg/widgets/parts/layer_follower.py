@@ -6,20 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 from napari.utils.colormaps import CyclicLabelColormap
 
-from napari_medseg.session.case import Case
 from napari_medseg.session.colours import class_colormap
 from napari_medseg.session.edits import why_not_writable
+from napari_medseg.session.layer_kinds import is_image, is_labels_of_user
 from napari_medseg.session.stack import shape_of
 from napari_medseg.widgets.parts.class_table import ClassTable
 from napari_medseg.widgets.parts.label_keeper import LabelKeeper
-from napari_medseg.widgets.parts.layer_kinds import is_image, is_labels_of_user
 from napari_medseg.widgets.parts.layer_picker import LayerPicker
+from napari_medseg.widgets.parts.workbench import Workbench
 
 if TYPE_CHECKING:
     from napari.layers import Labels
-    from napari.viewer import Viewer
-
-__all__ = ["LayerFollower", "is_image", "is_labels_of_user"]
 
 _BRUSH_SHARE = 40
 """The brush is at first so many times smaller than the image's shorter side."""
@@ -30,10 +27,8 @@ class LayerFollower:
 
     Parameters
     ----------
-    viewer : napari viewer
-        Whose layers they are.
-    case : Case
-        What is worked on.
+    bench : Workbench
+        What is worked on, and in which viewer.
     images, labels : LayerPicker
         The two lists.
     classes : ClassTable
@@ -44,27 +39,26 @@ class LayerFollower:
 
     def __init__(
         self,
-        viewer: Viewer,
-        case: Case,
+        bench: Workbench,
         images: LayerPicker,
         labels: LayerPicker,
         classes: ClassTable,
         brush: bool = True,
     ) -> None:
-        self._viewer, self._case, self._brush = viewer, case, brush
+        self._viewer, self._case, self._brush = bench.viewer, bench.case, brush
         self._images, self._labels, self._classes = images, labels, classes
         self._followed: Labels | None = None
-        self.keeper = LabelKeeper.of(viewer)
+        self.keeper = LabelKeeper.of(bench.viewer)
         self.keeper.restored.connect(self._on_restored)
-        images.picked.connect(case.set_image)
-        labels.picked.connect(case.set_labels)
+        images.picked.connect(bench.case.set_image)
+        labels.picked.connect(bench.case.set_labels)
         classes.chosen.connect(self._on_class_chosen)
-        classes.lock_toggled.connect(case.set_locked)
-        case.locked_changed.connect(self._on_locked_changed)
-        case.image_changed.connect(self._on_image_changed)
-        case.labels_changed.connect(self._on_labels_changed)
-        viewer.layers.events.inserted.connect(self._on_inserted)
-        viewer.layers.events.removed.connect(self._on_removed)
+        classes.lock_toggled.connect(bench.case.set_locked)
+        bench.case.locked_changed.connect(self._on_locked_changed)
+        bench.case.image_changed.connect(self._on_image_changed)
+        bench.case.labels_changed.connect(self._on_labels_changed)
+        bench.viewer.layers.events.inserted.connect(self._on_inserted)
+        bench.viewer.layers.events.removed.connect(self._on_removed)
 
     def choose_first_image(self) -> None:
         """Turn to the selected image and labels, or to the topmost ones that are seen and fit."""

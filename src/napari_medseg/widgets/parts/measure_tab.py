@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QSizePolicy, QVBox
 
 from napari_medseg.session.colours import hex_colour
 from napari_medseg.session.geometry_of import geometry_of
+from napari_medseg.session.layer_kinds import is_image, is_labels_of_user
 from napari_medseg.session.measurement import (
     Measured,
     Numbered,
@@ -20,7 +21,6 @@ from napari_medseg.session.stack import Stack, shape_of, show_plane, stack_on_di
 from napari_medseg.session.subject import Subject, why_not_together
 from napari_medseg.widgets.parts.job_button import AnyJob, JobButton
 from napari_medseg.widgets.parts.job_gate import JobGate
-from napari_medseg.widgets.parts.layer_follower import is_image, is_labels_of_user
 from napari_medseg.widgets.parts.layer_picker import LayerPicker
 from napari_medseg.widgets.parts.messages import Message
 from napari_medseg.widgets.parts.objects_box import ObjectsBox

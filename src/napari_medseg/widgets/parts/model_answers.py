@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from html import escape
-from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout
 
-from napari_medseg.session.case import Case
 from napari_medseg.session.colours import colour_of
 from napari_medseg.session.model_classes import adopt_classes, planned_values
 from napari_medseg.session.model_proposal import Cut, ModelProposal
-from napari_medseg.session.stack import Stack
 from napari_medseg.widgets.parts.cleaner import Cleaner
 from napari_medseg.widgets.parts.live_options import LiveOptions
-from napari_medseg.widgets.parts.messages import Message
 from napari_medseg.widgets.parts.proposal_answers import ProposalAnswers
-from napari_medseg.widgets.parts.writing import Writing
+from napari_medseg.widgets.parts.workbench import Workbench
 from napari_medseg.zoo.cards import ModelCard
-
-if TYPE_CHECKING:
-    from napari.viewer import Viewer
 
 _SLIDER_TIP = "Lower: more is proposed. Higher: only what is certain."
 _TOO_LARGE = "Too large to keep probabilities: segment again to use another threshold."
@@ -34,26 +26,18 @@ class ModelAnswers(ProposalAnswers):
 
     Parameters
     ----------
-    viewer, case, stack, message, writing :
-        As in `ProposalAnswers`.
+    bench : Workbench
+        Whose proposal it is, and where it is shown.
     """
 
-    def __init__(
-        self,
-        viewer: Viewer,
-        case: Case,
-        stack: Callable[[], Stack | None],
-        message: Message,
-        writing: Writing,
-        parent: QWidget | None = None,
-    ) -> None:
-        super().__init__(viewer, case, stack, message, writing, parent)
+    def __init__(self, bench: Workbench) -> None:
+        super().__init__(bench)
         self.legend = QLabel()
         self.legend.setTextFormat(Qt.TextFormat.RichText)
         self.legend.setWordWrap(True)
         self.legend.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
         self.live = LiveOptions()
-        self.cleaner = Cleaner(case, self)
+        self.cleaner = Cleaner(bench.case, self)
         column = self.layout()
         assert isinstance(column, QVBoxLayout)
         column.insertWidget(0, self.legend)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QFormLayout, QLabel, QSizePolicy, QSpinBox, QWidget
 from superqt import QCollapsible
 
@@ -19,8 +18,6 @@ _LARGEST_TILE = 4096
 class ModelOptions(QCollapsible):
     """Device, mirror images, tiles, probability layers, keys."""
 
-    shortcuts_toggled = Signal(bool)
-
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("Details", parent)
         self.device = device_box()
@@ -32,7 +29,6 @@ class ModelOptions(QCollapsible):
         self.probabilities = QCheckBox("Add probability layers")
         self.probabilities.setToolTip("One image layer per class, from 0 to 1; needs more memory")
         self.shortcuts = KeysBox()
-        self.shortcuts.toggled.connect(self.shortcuts_toggled)
         form = QWidget()
         rows = QFormLayout(form)
         rows.setContentsMargins(0, 0, 0, 0)

@@ -3,48 +3,72 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING
+from typing import Any
 
 from qtpy.QtCore import QObject
-from qtpy.QtWidgets import QWidget
 
 from napari_medseg.engine.order import nearest_first
-from napari_medseg.session.case import NO_IMAGE, Case
-from napari_medseg.session.stack import Stack, stack_on_display
-from napari_medseg.widgets.parts.messages import Message
-
-if TYPE_CHECKING:
-    from napari.components import Dims
+from napari_medseg.engine.results import Progress
+from napari_medseg.session.prediction import Arrivals
+from napari_medseg.session.stack import Stack
+from napari_medseg.widgets.parts.job_button import AnyJob, JobButton
+from napari_medseg.widgets.parts.workbench import Workbench
 
 
 class PlaneJobs(QObject):
-    """Says which planes there are to propose labels for, and what became of it.
+    """A button for the plane on display and one for all planes, and what becomes of the results.
 
     Parameters
     ----------
-    case : Case
-        What is worked on.
-    dims : napari Dims
-        The viewer's sliders, which say what plane is on display.
-    message : Message
-        Where results are told.
-    parent : QWidget
-        The dock.
+    bench : Workbench
+        What is worked on, and where.
+    plane, volume : str
+        What the buttons say.
     """
 
-    def __init__(self, case: Case, dims: Dims, message: Message, parent: QWidget) -> None:
-        super().__init__(parent)
-        self._case, self._dims, self._message = case, dims, message
+    def __init__(self, bench: Workbench, plane: str, volume: str) -> None:
+        super().__init__(bench.dock)
+        self._bench, self._case, self._message = bench, bench.case, bench.message
+        self._arrivals: Arrivals | None = None
+        self.plane = JobButton(plane, self._make_plane, bench.gate)
+        self.volume = JobButton(volume, self._make_volume, bench.gate)
+        for button in (self.plane, self.volume):
+            button.progressed.connect(self._on_step)
+            button.succeeded.connect(self._on_proposed)
+            button.cancelled.connect(self._on_cancelled)
 
-    def stack(self) -> Stack | None:
-        """Give the planes on display; None without an image."""
-        return None if self._case.image is None else stack_on_display(self._case.image, self._dims)
+    @property
+    def buttons(self) -> tuple[JobButton, ...]:
+        """All its buttons."""
+        return self.plane, self.volume
 
-    def _required_stack(self) -> Stack:
-        stack = self.stack()
-        if stack is None:
-            raise ValueError(NO_IMAGE)
-        return stack
+    @property
+    def is_predicting(self) -> bool:
+        """Whether planes are on their way."""
+        return self.plane.is_running or self.volume.is_running
+
+    def drop(self) -> None:
+        """Stop predicting and take no more planes."""
+        if self._arrivals is not None:
+            self._arrivals.drop()
+        for button in (self.plane, self.volume):
+            button.cancel()
+
+    # -- what a dock of its own says --------------------------------------------------------------
+
+    def _make_plane(self) -> AnyJob:
+        raise NotImplementedError
+
+    def _make_volume(self) -> AnyJob:
+        raise NotImplementedError
+
+    def _on_step(self, progress: Progress) -> None:
+        raise NotImplementedError
+
+    def _on_proposed(self, result: Any) -> None:
+        raise NotImplementedError
+
+    # -- what they share --------------------------------------------------------------------------
 
     def _is_approved(self, stack: Stack, position: int) -> bool:
         return stack.key(position) in self._case.approved
@@ -65,7 +89,9 @@ class PlaneJobs(QObject):
         else:
             self._message.hint(otherwise)
 
-    def _tell_cancelled(self) -> None:
+    def _on_cancelled(self) -> None:
+        if self._arrivals is None or not self._arrivals.is_wanted:
+            return
         n_planes = len(self._case.proposal.positions) if self._case.proposal else 0
         kept = f" {n_planes} planes are proposed: accept or reject them." if n_planes else ""
         self._message.hint(f"Cancelled.{kept}")

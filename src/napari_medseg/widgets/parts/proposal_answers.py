@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
-
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from napari_medseg.session.case import Case
 from napari_medseg.session.edits import Mode
-from napari_medseg.session.stack import Stack
-from napari_medseg.widgets.parts.messages import Message
 from napari_medseg.widgets.parts.proposal_panel import ProposalPanel
 from napari_medseg.widgets.parts.proposal_view import ProposalView
-from napari_medseg.widgets.parts.writing import Writing
-
-if TYPE_CHECKING:
-    from napari.viewer import Viewer
+from napari_medseg.widgets.parts.workbench import Workbench
 
 
 class ProposalAnswers(QWidget):
@@ -26,38 +17,21 @@ class ProposalAnswers(QWidget):
 
     Parameters
     ----------
-    viewer : napari viewer
-        Where the proposal is shown.
-    case : Case
-        Whose proposal it is.
-    stack : callable
-        Gives the planes on display, None without an image.
-    message : Message
-        Where results are told.
-    writing : Writing
-        Writes into the labels.
+    bench : Workbench
+        Whose proposal it is, and where it is shown.
     """
 
     rejected = Signal()
     """The user wants nothing of it, nor what is still on its way."""
 
-    def __init__(
-        self,
-        viewer: Viewer,
-        case: Case,
-        stack: Callable[[], Stack | None],
-        message: Message,
-        writing: Writing,
-        parent: QWidget | None = None,
-    ) -> None:
-        super().__init__(parent)
-        self._viewer, self._case, self._stack = viewer, case, stack
-        self._message, self._writing = message, writing
+    def __init__(self, bench: Workbench) -> None:
+        super().__init__()
+        self._bench, self._case, self._message = bench, bench.case, bench.message
         self._running = False
         self.panel = ProposalPanel()
         self.view = ProposalView(
-            viewer,
-            case,
+            bench.viewer,
+            bench.case,
             {"Enter": self.accept, "Shift-Enter": self.accept_plane, "Escape": self.reject},
         )
         column = QVBoxLayout(self)
@@ -78,7 +52,7 @@ class ProposalAnswers(QWidget):
 
     def accept_plane(self) -> None:
         """Write the proposal of the plane on display into the labels."""
-        stack = self._stack()
+        stack = self._bench.stack()
         if stack is not None and self.panel.plane_button.isEnabled():
             self._accept([stack.position])
 
@@ -124,7 +98,7 @@ class ProposalAnswers(QWidget):
         had_labels = self._case.labels is not None
         self._prepare()
         job = self._case.accept_job(positions)
-        self._writing.run(
+        self._bench.writing.run(
             job, lambda changed: self._tell(changed, had_labels), self._message.problem
         )
 
@@ -132,7 +106,7 @@ class ProposalAnswers(QWidget):
         layer = self.view.layer
         if layer is not None and not had_labels:
             # New labels have become the active layer, but the next click and key are for the rest.
-            self._viewer.layers.selection.active = layer
+            self._bench.viewer.layers.selection.active = layer
         if changed:
             text = f"{changed:,} pixels written into your labels. Ctrl+Z takes it back."
             self._message.done(text)
@@ -175,7 +149,7 @@ class ProposalAnswers(QWidget):
         return ""
 
     def _why_not_this_plane(self) -> str:
-        proposal, stack = self._case.proposal, self._stack()
+        proposal, stack = self._case.proposal, self._bench.stack()
         if stack is not None and proposal is not None and stack.same_planes(proposal.stack):
             if stack.key(stack.position) in self._case.approved:
                 return "This plane is approved."

@@ -20,8 +20,8 @@ from napari_medseg.session.journal_restore import (
     read_labels_journal,
 )
 from napari_medseg.session.journal_store import JournalStore, Unsaved, journal_folder
+from napari_medseg.session.layer_kinds import is_image, is_labels_of_user
 from napari_medseg.session.settings import settings
-from napari_medseg.widgets.parts.layer_kinds import is_image, is_labels_of_user
 from napari_medseg.widgets.parts.restore_offer import RestoreOffer
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from qtpy.QtCore import QPoint, Qt
+from qtpy.QtCore import Qt
 
 from napari_medseg.engine.by_example import DEFAULT_MODEL, segment_by_example
 from napari_medseg.engine.support import SupportSet
@@ -15,54 +15,43 @@ from napari_medseg.zoo.registry import list_models
 from tests.widgets.by_example import click, press_and_wait
 from tests.widgets.conftest import handmade_model, handmade_models  # noqa: F401
 
+from .person import CTRL, SHIFT, Person
+
 if TYPE_CHECKING:
     from napari.viewer import Viewer
     from pytestqt.qtbot import QtBot
-    from qtpy.QtWidgets import QWidget
 
     from napari_medseg.widgets.segment_by_example import SegmentByExample
 
 pytestmark = [pytest.mark.gui, pytest.mark.slow]
 PAINTED = 4
+NEXT = PAINTED + 1
+LONG = 240_000
 
 
-class Clinician:
-    """Does with the window what a person does."""
+class Clinician(Person):
+    """Opens the sample heart, which is painted already, and the dock."""
 
-    def __init__(self, viewer: Viewer, qtbot: QtBot) -> None:
-        self.viewer, self.qtbot = viewer, qtbot
-        viewer.window.resize(1280, 720)
+    def __init__(self, viewer: Viewer, qtbot: QtBot, model: str) -> None:
+        super().__init__(viewer, qtbot)
         viewer.open_sample("napari-medseg", "cardiac_mr")
-        _, dock = viewer.window.add_plugin_dock_widget("napari-medseg", "Segment by example")
-        self.dock: SegmentByExample = dock
+        self.dock: SegmentByExample = self.open_dock("Segment by example")
         answer = next(layer for layer in viewer.layers if "right answer" in layer.name)
         self.truth = np.asarray(answer.data)
-        qtbot.wait(50)
+        self.before = self.dock.case.labels.data.copy()
+        self.has_weights = DEFAULT_MODEL in {card.name for card in list_models()}
+        self.choose_model(DEFAULT_MODEL if self.has_weights else model)
 
-    @property
-    def canvas(self) -> QWidget:
-        return self.viewer.window._qt_viewer.canvas.native
+    def choose_model(self, name: str) -> None:
+        box = self.dock.details.model
+        box.setCurrentIndex([box.itemData(i).name for i in range(box.count())].index(name))
 
-    def on_canvas(self, row: float, column: float) -> QPoint:
-        """Find a pixel of the plane on the canvas."""
-        camera, widget = self.viewer.scene.camera, self.canvas
-        scale = self.dock.case.image.scale[-2:]
-        offset = (np.array([row, column]) * scale - np.array(camera.center[-2:])) * camera.zoom
-        return QPoint(round(widget.width() / 2 + offset[1]), round(widget.height() / 2 + offset[0]))
-
-    def go_to(self, plane: int) -> None:
-        self.viewer.dims.set_current_step(0, plane)
-        self.qtbot.wait(20)
+    def sees_labels_untouched(self) -> bool:
+        return np.array_equal(self.dock.case.labels.data, self.before)
 
     def dice(self, labels: np.ndarray, plane: int) -> float:
         found, truth = labels > 0, self.truth[plane] > 0
         return 2 * (found & truth).sum() / (found.sum() + truth.sum())
-
-
-@pytest.fixture
-def window(make_napari_viewer_proxy) -> Viewer:
-    viewer = make_napari_viewer_proxy(show=True)
-    return getattr(viewer, "__wrapped__", viewer)
 
 
 def test_by_example_from_the_first_stroke_to_the_saved_examples(
@@ -71,102 +60,107 @@ def test_by_example_from_the_first_stroke_to_the_saved_examples(
     tmp_path: Path,
     handmade_model: str,  # noqa: F811
 ) -> None:
-    user = Clinician(window, qtbot)
-    dock, case = user.dock, user.dock.case
+    user = Clinician(window, qtbot, handmade_model)
+    _finds_image_classes_and_brush(user)
+    user.go_to(PAINTED)
+    _takes_a_stroke_back(user)
+    _adds_the_painted_plane_with_a_key(user)
+    user.go_to(NEXT)
+    _rejects_a_proposal(user)
+    _accepts_a_piece_and_then_the_rest(user)
+    _cancels_the_volume_and_keeps_what_is_done(user)
+    _adds_a_corrected_plane(user)
+    _saves_the_examples_without_a_name(user, tmp_path / "examples")
 
-    # 1, 2: the dock is pointed at the image, the classes have names, the brush is ready.
+
+def _finds_image_classes_and_brush(user: Clinician) -> None:
+    case = user.dock.case
     assert case.image.name == "Cardiac MR"
     assert case.examples.class_names[1:] == ("right ventricle", "myocardium", "left ventricle")
-    labels = case.labels
-    assert labels.mode == "paint"
-    assert np.array_equal(labels.scale, case.image.scale)
-    model = dock.details.model
-    model.setCurrentIndex(model.findText(handmade_model))
-    has_weights = DEFAULT_MODEL in {card.name for card in list_models()}
-    if has_weights:
-        model.setCurrentIndex(
-            next(i for i in range(model.count()) if model.itemData(i).name == DEFAULT_MODEL)
-        )
+    assert case.labels.mode == "paint"
+    assert np.array_equal(case.labels.scale, case.image.scale)
 
-    # A stroke of the brush, taken back with Ctrl+Z.
-    user.go_to(PAINTED)
-    before = labels.data.copy()
-    assert before[PAINTED].any()
-    start, end = user.on_canvas(20, 20), user.on_canvas(20, 40)
-    qtbot.mousePress(user.canvas, Qt.MouseButton.LeftButton, pos=start)
-    qtbot.mouseMove(user.canvas, end)
-    qtbot.mouseRelease(user.canvas, Qt.MouseButton.LeftButton, pos=end)
-    assert (labels.data[PAINTED] != before[PAINTED]).any()
-    qtbot.keyClick(user.canvas, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
-    assert np.array_equal(labels.data, before)
 
-    # 3: the painted plane becomes an example, with its key.
-    with qtbot.waitSignal(dock.jobs.add.ended):
-        qtbot.keyClick(
-            user.canvas,
-            Qt.Key.Key_E,
-            Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier,
-        )
-    assert len(dock.strip.cards) == 1
-    assert np.array_equal(labels.data, before)
+def _takes_a_stroke_back(user: Clinician) -> None:
+    case = user.dock.case
+    assert user.before[PAINTED].any()
+    user.drag_on(case.image, (20, 20), (20, 40))
+    assert (case.labels.data[PAINTED] != user.before[PAINTED]).any()
+    user.press_key(Qt.Key.Key_Z, CTRL)
+    assert user.sees_labels_untouched()
 
-    # 4: a proposal on the next plane; rejected with Esc on the canvas, it leaves no trace.
-    user.go_to(PAINTED + 1)
-    press_and_wait(qtbot, dock.jobs.plane, timeout=240_000)
-    proposal = dock.view.layer
+
+def _adds_the_painted_plane_with_a_key(user: Clinician) -> None:
+    with user.qtbot.waitSignal(user.dock.jobs.add.ended):
+        user.press_key(Qt.Key.Key_E, CTRL | SHIFT)
+    assert len(user.dock.strip.cards) == 1
+    assert user.sees_labels_untouched()
+
+
+def _rejects_a_proposal(user: Clinician) -> None:
+    """Esc on the canvas leaves no trace."""
+    press_and_wait(user.qtbot, user.dock.jobs.plane, timeout=LONG)
+    proposal = user.dock.view.layer
     assert proposal.contour > 0
     assert not proposal.editable
-    assert np.array_equal(labels.data, before)
-    qtbot.keyClick(user.canvas, Qt.Key.Key_Escape)
-    assert case.proposal is None
-    assert np.array_equal(labels.data, before)
+    assert user.sees_labels_untouched()
+    user.press_key(Qt.Key.Key_Escape)
+    assert user.dock.case.proposal is None
+    assert user.sees_labels_untouched()
 
-    # The same labels as the Python call gives; a click accepts one piece, Enter the rest.
-    press_and_wait(qtbot, dock.jobs.plane, timeout=240_000)
-    expected = segment_by_example(
-        case.image.data,
-        case.examples.support(),
-        model=model.currentData(),
-        planes=[PAINTED + 1],
-    ).labels[PAINTED + 1]
-    assert np.array_equal(case.proposal.labels(PAINTED + 1), expected)
-    if has_weights:
-        assert user.dice(expected, PAINTED + 1) > 0.5
+
+def _accepts_a_piece_and_then_the_rest(user: Clinician) -> None:
+    """A click and Enter; the labels are those that the Python call gives."""
+    case, model = user.dock.case, user.dock.details.model.currentData()
+    press_and_wait(user.qtbot, user.dock.jobs.plane, timeout=LONG)
+    support = case.examples.support()
+    whole = segment_by_example(case.image.data, support, model=model, planes=[NEXT])
+    expected = whole.labels[NEXT]
+    assert np.array_equal(case.proposal.labels(NEXT), expected)
+    if user.has_weights:
+        assert user.dice(expected, NEXT) > 0.5
     row, column = (int(i[len(i) // 2]) for i in np.nonzero(expected))
-    qtbot.mouseClick(user.canvas, Qt.MouseButton.LeftButton, pos=user.on_canvas(row, column))
-    assert labels.data[PAINTED + 1, row, column] == expected[row, column]
+    user.click_on(case.image, row, column)
+    labels = case.labels
+    assert labels.data[NEXT, row, column] == expected[row, column]
     assert case.proposal is not None
-    qtbot.keyClick(user.canvas, Qt.Key.Key_Return)
+    user.press_key(Qt.Key.Key_Return)
     assert case.proposal is None
-    assert np.array_equal(labels.data[PAINTED + 1], expected)
+    assert np.array_equal(labels.data[NEXT], expected)
     labels.undo()
     labels.undo()
-    assert np.array_equal(labels.data, before)
+    assert user.sees_labels_untouched()
 
-    # 5: the volume, nearest planes first, cancelled on the way; what is done stays proposed.
+
+def _cancels_the_volume_and_keeps_what_is_done(user: Clinician) -> None:
+    """The nearest planes come first; what is done stays proposed and can be accepted."""
+    dock, case = user.dock, user.dock.case
+
     def cancel_after_two(progress: object) -> None:
         if progress.done == 2 and dock.jobs.volume.text() == "Cancel":
-            click(qtbot, dock.jobs.volume)
+            click(user.qtbot, dock.jobs.volume)
 
     dock.jobs.volume.progressed.connect(cancel_after_two)
-    press_and_wait(qtbot, dock.jobs.volume, timeout=240_000)
-    assert set(case.proposal.positions) >= {PAINTED - 1, PAINTED + 1}
+    press_and_wait(user.qtbot, dock.jobs.volume, timeout=LONG)
+    assert set(case.proposal.positions) >= {PAINTED - 1, NEXT}
     assert PAINTED not in case.proposal.positions
-    click(qtbot, dock.panel.accept_button)
-    assert labels.data[PAINTED + 1].any()
-    assert np.array_equal(labels.data[PAINTED], before[PAINTED])
+    click(user.qtbot, dock.panel.accept_button)
+    assert case.labels.data[NEXT].any()
+    assert np.array_equal(case.labels.data[PAINTED], user.before[PAINTED])
 
-    # 6: a corrected plane is one example more.
-    user.go_to(PAINTED + 1)
-    press_and_wait(qtbot, dock.jobs.add)
-    assert len(dock.strip.cards) == 2
 
-    # 8: the examples are a folder for a colleague, without the patient's name.
-    folder = tmp_path / "examples"
-    dock.jobs.ask_where_to_save = lambda: str(folder)
-    press_and_wait(qtbot, dock.jobs.save)
+def _adds_a_corrected_plane(user: Clinician) -> None:
+    user.go_to(NEXT)
+    press_and_wait(user.qtbot, user.dock.jobs.add)
+    assert len(user.dock.strip.cards) == 2
+
+
+def _saves_the_examples_without_a_name(user: Clinician, folder: Path) -> None:
+    """A colleague gets a folder in which the patient is not named."""
+    user.dock.jobs.ask_where_to_save = lambda: str(folder)
+    press_and_wait(user.qtbot, user.dock.jobs.save)
     saved = SupportSet.load(folder)
     assert [example.classes for example in saved] == [
-        entry.example.classes for entry in case.examples.entries
+        entry.example.classes for entry in user.dock.case.examples.entries
     ]
     assert b"Cardiac MR" not in (folder / "support.json").read_bytes()

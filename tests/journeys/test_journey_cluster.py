@@ -6,85 +6,90 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from qtpy.QtCore import QPoint, Qt
+from qtpy.QtCore import Qt
 
 from tests.widgets.by_example import click, press_and_wait
+
+from .person import CTRL, Person, middle_of
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
     from pytestqt.qtbot import QtBot
-    from qtpy.QtWidgets import QWidget
+
+    from napari_medseg.widgets.cluster_image import ClusterImage
 
 pytestmark = [pytest.mark.gui, pytest.mark.slow]
 PLANE = 3
 
 
-@pytest.fixture
-def window(make_napari_viewer_proxy) -> Viewer:
-    viewer = make_napari_viewer_proxy(show=True)
-    return getattr(viewer, "__wrapped__", viewer)
+class Dermatologist(Person):
+    """Opens a skin lesion and the dock."""
 
+    def __init__(self, viewer: Viewer, qtbot: QtBot) -> None:
+        super().__init__(viewer, qtbot)
+        viewer.open_sample("napari-medseg", "skin_lesions")
+        self.go_to(PLANE)
+        answer = next(layer for layer in viewer.layers if "right answer" in layer.name)
+        self.lesion = answer.data[PLANE] > 0
+        self.dock: ClusterImage = self.open_dock("Cluster one image")
 
-def canvas(viewer: Viewer) -> QWidget:
-    return viewer.window._qt_viewer.canvas.native
-
-
-def on_canvas(viewer: Viewer, scale: np.ndarray, row: int, column: int) -> QPoint:
-    """Find a pixel of the plane on the canvas."""
-    camera, widget = viewer.scene.camera, canvas(viewer)
-    offset = (np.array([row, column]) * scale[-2:] - camera.center[-2:]) * camera.zoom
-    return QPoint(round(widget.width() / 2 + offset[1]), round(widget.height() / 2 + offset[0]))
+    def dice(self) -> float:
+        found = self.dock.case.labels.data[PLANE] > 0
+        return 2 * (found & self.lesion).sum() / (found.sum() + self.lesion.sum())
 
 
 def test_from_run_to_the_lesion_in_square_millimetres(window: Viewer, qtbot: QtBot) -> None:
-    window.window.resize(1280, 720)
-    window.open_sample("napari-medseg", "skin_lesions")
-    window.dims.set_current_step(0, PLANE)
-    right = next(layer for layer in window.layers if "right answer" in layer.name).data[PLANE]
-    _, dock = window.window.add_plugin_dock_widget("napari-medseg", "Cluster one image")
-    assert dock.case.image.name == "Skin lesions"
+    user = Dermatologist(window, qtbot)
+    assert user.dock.case.image.name == "Skin lesions"
+    _cancels_and_keeps_the_clusters(user)
+    _takes_the_lesion_with_a_click(user)
+    _measures_it(user)
 
-    # Run: labels appear after the first iteration; Cancel keeps them as they are then.
+
+def _cancels_and_keeps_the_clusters(user: Dermatologist) -> None:
+    """Labels appear after the first iteration; Cancel keeps them as they are then."""
+    dock = user.dock
+
     def cancel_after_one(progress: object) -> None:
         if dock.clusters is not None and dock.run.text() == "Cancel":
-            click(qtbot, dock.run)
+            click(user.qtbot, dock.run)
 
     dock.run.progressed.connect(cancel_after_one)
-    press_and_wait(qtbot, dock.run, timeout=240_000)
+    press_and_wait(user.qtbot, dock.run, timeout=240_000)
     assert dock.clusters.count > 2
-    assert dock.view.layer in window.layers
+    assert dock.view.layer in user.viewer.layers
     dock.run.progressed.disconnect(cancel_after_one)
 
-    # Another method, from the same place; a click takes the lesion into a layer of her own.
-    dock.details.method.setCurrentIndex(dock.details.method.findData("kmeans"))
-    press_and_wait(qtbot, dock.run)
-    labels = dock.case.labels
-    if labels is not None:
-        dock.replace.setChecked(True)
-    rows, columns = np.nonzero(right)
-    middle = int(np.argmin(np.hypot(rows - rows.mean(), columns - columns.mean())))
-    at = on_canvas(window, dock.case.image.scale, int(rows[middle]), int(columns[middle]))
-    before = None if labels is None else labels.data.copy()
-    with qtbot.waitSignal(dock.pick.ended, timeout=30_000):
-        qtbot.mouseClick(canvas(window), Qt.MouseButton.LeftButton, pos=at)
-    labels = dock.case.labels
-    found = labels.data[PLANE] > 0
-    assert 2 * (found & right).sum() / (found.sum() + right.sum()) > 0.8
-    after = labels.data.copy()
 
-    # Ctrl+Z on the canvas takes it back although the clusters are the active layer.
-    qtbot.keyClick(canvas(window), Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+def _takes_the_lesion_with_a_click(user: Dermatologist) -> None:
+    """Another method; Ctrl+Z on the canvas takes the click back though the clusters are active."""
+    dock = user.dock
+    dock.details.method.setCurrentIndex(dock.details.method.findData("kmeans"))
+    press_and_wait(user.qtbot, dock.run)
+    before = None
+    if dock.case.labels is not None:
+        dock.replace.setChecked(True)
+        before = dock.case.labels.data.copy()
+    with user.qtbot.waitSignal(dock.pick.ended, timeout=30_000):
+        user.click_on(dock.case.image, *middle_of(user.lesion))
+    assert user.dice() > 0.8
+    labels = dock.case.labels
+    after = labels.data.copy()
+    user.press_key(Qt.Key.Key_Z, CTRL)
     assert np.array_equal(labels.data, np.zeros_like(after) if before is None else before)
     labels.redo()
     assert np.array_equal(labels.data, after)
 
-    # Measured, in the units of the image; a click on the row selects the lesion.
-    _, measure = window.window.add_plugin_dock_widget("napari-medseg", "Measure and compare")
-    measure.measure._choose(labels)
-    press_and_wait(qtbot, measure.measure.run)
-    table = measure.measure.table
-    assert table.table["pixels"].iloc[0] == np.count_nonzero(after)
+
+def _measures_it(user: Dermatologist) -> None:
+    """In the units of the image; a click on the row selects the lesion."""
+    labels = user.dock.case.labels
+    measure = user.open_dock("Measure and compare").measure
+    measure._choose(labels)
+    press_and_wait(user.qtbot, measure.run)
+    table = measure.table
+    assert table.table["pixels"].iloc[0] == np.count_nonzero(labels.data)
     cell = table.visualRect(table.model().index(0, 1)).center()
-    qtbot.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=cell)
+    user.qtbot.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=cell)
     assert labels.selected_label == 1
-    assert window.layers.selection.active is labels
+    assert user.viewer.layers.selection.active is labels

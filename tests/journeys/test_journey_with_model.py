@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import torch
-from qtpy.QtCore import QPoint, Qt
+from qtpy.QtCore import Qt
 
 import napari_medseg as medseg
 from napari_medseg.session.history import accepted
@@ -19,109 +19,123 @@ from tests.widgets.test_model_zoo import filled_in
 from tests.widgets.with_model import THREE, TILES
 from tests.zoo.nets import small_net
 
+from .person import CTRL, Person, middle_of
+
 if TYPE_CHECKING:
     from napari.viewer import Viewer
     from pytestqt.qtbot import QtBot
-    from qtpy.QtWidgets import QWidget
+
+    from napari_medseg.widgets.segment_with_model import SegmentWithModel
 
 pytestmark = [pytest.mark.gui, pytest.mark.slow]
 PLANE = 4
-CTRL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
+LONG = 240_000
+
+
+class Clinician(Person):
+    """Opens the sample heart and the dock."""
+
+    def __init__(self, viewer: Viewer, qtbot: QtBot) -> None:
+        super().__init__(viewer, qtbot)
+        viewer.open_sample("napari-medseg", "cardiac_mr")
+        for layer in [layer for layer in viewer.layers if layer.name != "Cardiac MR"]:
+            viewer.layers.remove(layer)
+        self.dock: SegmentWithModel = self.open_dock("Segment with a model")
+
+    def choose_heart(self) -> None:
+        heart = next(view for view in self.dock.cards.views if view.card.name == "heart")
+        self.qtbot.mouseClick(heart, Qt.MouseButton.LeftButton)
+        assert self.dock.cards.chosen.name == "heart"
+
+    def import_file(self, path: Path) -> None:
+        self.dock.zoo.ask_file = lambda: str(path)
+        self.dock.zoo.import_button.menu().actions()[0].trigger()
 
 
 @pytest.fixture
-def window(make_napari_viewer_proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Viewer:
-    """A window on the sample heart, and one model: what is bright is blood, what is dark is air."""
+def user(
+    window: Viewer, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Clinician:
+    """Has one model of her own: what is bright is blood, what is dark is air."""
     from tests.engine.pretrained import BrightNet, write_pretrained
 
     monkeypatch.setenv("NAPARI_MEDSEG_MODELS", str(tmp_path / "models"))
     monkeypatch.setitem(architectures.NETS, "BrightNet", "tests.engine.pretrained")
     stated = {"input": TILES, "modalities": ("MRI (cardiac)",), **THREE}
     write_pretrained(tmp_path / "models", "heart", BrightNet(3), **stated)
-    viewer = make_napari_viewer_proxy(show=True)
-    viewer = getattr(viewer, "__wrapped__", viewer)
-    viewer.window.resize(1280, 720)
-    viewer.open_sample("napari-medseg", "cardiac_mr")
-    for layer in [layer for layer in viewer.layers if layer.name != "Cardiac MR"]:
-        viewer.layers.remove(layer)
-    return viewer
+    return Clinician(window, qtbot)
 
 
-def canvas(viewer: Viewer) -> QWidget:
-    return viewer.window._qt_viewer.canvas.native
-
-
-def on_canvas(viewer: Viewer, scale: np.ndarray, row: int, column: int) -> QPoint:
-    """Find a pixel of the plane on the canvas."""
-    camera, widget = viewer.scene.camera, canvas(viewer)
-    offset = (np.array([row, column]) * scale[-2:] - camera.center[-2:]) * camera.zoom
-    return QPoint(round(widget.width() / 2 + offset[1]), round(widget.height() / 2 + offset[0]))
-
-
-def test_from_the_card_to_accepted_labels(window: Viewer, qtbot: QtBot, tmp_path: Path) -> None:
-    _, dock = window.window.add_plugin_dock_widget("napari-medseg", "Segment with a model")
-    case, answers = dock.case, dock.answers
+def test_she_chooses_and_imports_models(user: Clinician, tmp_path: Path) -> None:
+    dock, qtbot = user.dock, user.qtbot
 
     # The dock is pointed at the image; cards that fit come first, and the first one is chosen.
-    assert case.image.name == "Cardiac MR"
+    assert dock.case.image.name == "Cardiac MR"
     first = [view.card for view in dock.cards.shown[:2]]
     assert "heart" in [card.name for card in first], "hippocampus is for MRI as well"
     assert dock.cards.chosen is first[0]
-    heart = next(view for view in dock.cards.views if view.card.name == "heart")
-    qtbot.mouseClick(heart, Qt.MouseButton.LeftButton)
+    user.choose_heart()
 
     # A wrong file is refused with the reason; a right one becomes a card.
     (tmp_path / "letter.pth").write_text("Dear colleague")
-    dock.zoo.ask_file = lambda: str(tmp_path / "letter.pth")
     with qtbot.waitSignal(dock.zoo.inspect.ended, timeout=60_000):
-        dock.zoo.import_button.menu().actions()[0].trigger()
+        user.import_file(tmp_path / "letter.pth")
     assert "letter.pth" in dock.message.text()
     torch.save(small_net().state_dict(), tmp_path / "net.pth")
-    dock.zoo.ask_file = lambda: str(tmp_path / "net.pth")
     dock.zoo.ask_card = partial(filled_in, name="imported", classes="a, b")
     with qtbot.waitSignal(dock.zoo.zoo_changed, timeout=60_000):
-        dock.zoo.import_button.menu().actions()[0].trigger()
+        user.import_file(tmp_path / "net.pth")
     assert dock.cards.chosen.name == "imported"
-    heart = next(view for view in dock.cards.views if view.card.name == "heart")
-    qtbot.mouseClick(heart, Qt.MouseButton.LeftButton)
-    assert dock.cards.chosen.name == "heart"
+    user.choose_heart()
 
-    # One key segments the plane under the slider; Esc on the canvas leaves no trace.
-    window.dims.set_current_step(0, PLANE)
-    with qtbot.waitSignal(dock.jobs.plane.ended, timeout=240_000):
-        qtbot.keyClick(canvas(window), Qt.Key.Key_Return, CTRL)
-    assert case.proposal.positions == [PLANE]
-    assert window.layers.selection.active is answers.view.layer
-    qtbot.keyClick(canvas(window), Qt.Key.Key_Escape)
-    assert case.proposal is None
-    assert [layer.name for layer in window.layers] == ["Cardiac MR"]
 
-    # All planes; moving the threshold and cleaning up change the proposal at once.
-    press_and_wait(qtbot, dock.jobs.volume, timeout=240_000)
-    whole = medseg.segment(case.image.data, "heart")
+def test_one_key_segments_a_plane_and_another_takes_it_back(user: Clinician) -> None:
+    dock, layers = user.dock, user.viewer.layers
+    user.choose_heart()
+    user.go_to(PLANE)
+    with user.qtbot.waitSignal(dock.jobs.plane.ended, timeout=LONG):
+        user.press_key(Qt.Key.Key_Return, CTRL)
+    assert dock.case.proposal.positions == [PLANE]
+    assert layers.selection.active is dock.answers.view.layer
+    user.press_key(Qt.Key.Key_Escape)
+    assert dock.case.proposal is None
+    assert [layer.name for layer in layers] == ["Cardiac MR"]
+
+
+def test_she_segments_a_volume_and_accepts_what_she_made_of_it(user: Clinician) -> None:
+    user.choose_heart()
+    user.go_to(PLANE)
+    _cut_and_clean_up(user)
+    _accept_a_piece_and_the_rest(user)
+
+
+def _cut_and_clean_up(user: Clinician) -> None:
+    """All planes; moving the threshold and cleaning up change the proposal at once."""
+    answers, image = user.dock.answers, user.dock.case.image.data
+    press_and_wait(user.qtbot, user.dock.jobs.volume, timeout=LONG)
+    whole = medseg.segment(image, "heart")
     np.testing.assert_array_equal(answers.view.layer.data[PLANE], whole.labels[PLANE])
     answers.panel.slider.setValue(80)
-    expected = medseg.segment(case.image.data, "heart", threshold=0.8)
+    expected = medseg.segment(image, "heart", threshold=0.8)
     np.testing.assert_array_equal(answers.view.layer.data[PLANE], expected.labels[PLANE])
-    click(qtbot, answers.live.largest)
-    qtbot.waitUntil(lambda: not answers.cleaner.is_behind, timeout=60_000)
+    click(user.qtbot, answers.live.largest)
+    user.qtbot.waitUntil(lambda: not answers.cleaner.is_behind, timeout=60_000)
 
-    # A click accepts the piece under it, Enter the rest; each is one undo step.
-    proposed = case.proposal.labels(PLANE)
-    rows, columns = np.nonzero(proposed == 1)
-    middle = int(np.argmin(np.hypot(rows - rows.mean(), columns - columns.mean())))
-    row, column = int(rows[middle]), int(columns[middle])
-    at = on_canvas(window, case.image.scale, row, column)
-    qtbot.mouseClick(canvas(window), Qt.MouseButton.LeftButton, pos=at)
+
+def _accept_a_piece_and_the_rest(user: Clinician) -> None:
+    """A click accepts the piece under it, Enter the rest; each is one undo step."""
+    case = user.dock.case
+    row, column = middle_of(case.proposal.labels(PLANE) == 1)
+    user.click_on(case.image, row, column)
     labels = case.labels
     assert labels.data[PLANE, row, column] == 1
     piece = labels.data.copy()
-    qtbot.keyClick(canvas(window), Qt.Key.Key_Return)
-    qtbot.waitUntil(lambda: case.proposal is None, timeout=60_000)
-    post = medseg.segment(
-        case.image.data, "heart", threshold=0.8, post=type(answers.live.post)(largest=True)
+    user.press_key(Qt.Key.Key_Return)
+    user.qtbot.waitUntil(lambda: case.proposal is None, timeout=60_000)
+    cleaned = medseg.segment(
+        case.image.data, "heart", threshold=0.8, post=medseg.PostProcess(largest=True)
     )
-    np.testing.assert_array_equal(labels.data, post.labels)
+    np.testing.assert_array_equal(labels.data, cleaned.labels)
     assert labels.metadata["medseg"]["class_names"] == ["background", "bright", "dark"]
     assert [entry["model"] for entry in accepted(labels)] == ["heart", "heart"]
     labels.undo()

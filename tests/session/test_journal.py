@@ -207,6 +207,25 @@ def _no_room(handle: int) -> None:
     raise OSError(28, "No space left on device")
 
 
+def test_a_layer_that_cannot_be_written_keeps_no_other_from_it(tmp_path: Path) -> None:
+    broken, sound = labels(), labels()
+
+    def image_of(layer: Labels) -> tuple[str, str]:
+        if layer is broken:
+            raise RuntimeError("somebody else's fault")
+        return "image", "place"
+
+    journal = Journal(JournalStore(tmp_path), image_of)
+    for layer in (broken, sound):
+        journal.watch(layer)
+        layer.data_setitem((np.array([3]), np.array([4]), np.array([5])), 1)
+    assert not journal.flush()
+    assert journal.flush() is False, "it is tried anew as long as it is due"
+    assert _is_written(tmp_path)
+    journal.close()
+    assert np.array_equal(read_labels_journal(only(tmp_path).path).labels, sound.data)
+
+
 def test_old_and_large_journals_go_and_the_newest_stays(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     for _ in range(3):

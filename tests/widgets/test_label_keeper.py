@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import dask.array
 import numpy as np
 import pytest
-from napari.layers import Labels
+from napari.layers import Image, Labels
 from qtpy.QtCore import Qt
 
+from napari_medseg.engine.results import Progress
 from napari_medseg.engine.support import make_example
 from napari_medseg.session.edits import write_job
 from napari_medseg.session.journal import Journal
@@ -81,6 +82,50 @@ def test_unsaved_labels_are_offered_with_their_image_and_come_back(
     qtbot.waitUntil(lambda: JournalStore(unsaved).unsaved() == [], timeout=60_000)
     keeper_of(dock).close()
     assert len(JournalStore(unsaved).unsaved()) == 1
+
+
+def test_a_journal_stays_until_what_came_back_of_it_is_written_again(
+    viewer: Viewer, qtbot: QtBot, unsaved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = viewer.add_image(volume()[0], name="ball", scale=(4, 1, 1))
+    leave_behind(unsaved, image_hash(image))
+    dock = open_dock(viewer, qtbot)
+    bar = offer_in(dock, qtbot)
+    monkeypatch.setattr(JournalStore, "new_path", lambda self: unsaved / "gone" / "x.journal")
+    asked = []
+    in_thread = keeper_of(dock).in_thread
+    monkeypatch.setattr(
+        keeper_of(dock), "in_thread", lambda work, then: in_thread(work, _noting(asked, then))
+    )
+    click(qtbot, bar.restore_button)
+    qtbot.waitUntil(lambda: False in asked, timeout=60_000)
+    assert len(JournalStore(unsaved).unsaved()) == 1
+
+
+def _noting(asked: list, then):
+    def both(result: object) -> None:
+        then(result)
+        asked.append(result)
+
+    return both
+
+
+def test_paint_on_an_image_that_cannot_be_read_is_kept(
+    viewer: Viewer, qtbot: QtBot, unsaved: Path
+) -> None:
+    def fail(_: object) -> np.ndarray:
+        raise RuntimeError("the file is gone")
+
+    shape = volume()[0].shape
+    data = dask.array.map_blocks(fail, dask.array.zeros(shape, np.uint8), dtype=np.uint8)
+    layer = viewer.add_labels(np.zeros(shape, np.uint8))
+    keeper = LabelKeeper.of(viewer)
+    keeper._hashes.clear()
+    image = Image(dask.array.zeros(shape, np.uint8), name="lost")
+    image._data = data
+    assert keeper.hash_of(image) == ""
+    layer.data_setitem(np.nonzero(volume()[1]), 1)
+    assert keeper.journal.flush()
 
 
 def test_unsaved_labels_wait_for_their_image_and_can_be_put_off_or_deleted(
@@ -206,6 +251,21 @@ def test_a_large_write_lets_the_window_answer_but_nothing_change(
     assert "Ctrl+Z" in results[-1]
     labels.undo()
     assert not labels.data.any()
+
+
+def test_a_write_that_breaks_lets_the_window_go(dock: SegmentByExample) -> None:
+    def breaking():
+        for _ in range(100):
+            yield Progress(0, 1)
+        raise MemoryError
+
+    told: list[str] = []
+    dock.writing.run(breaking(), print, told.append)
+    assert dock.writing.is_running
+    while dock.writing.is_running:
+        dock.writing._turn()
+    assert "not enough memory" in told[0]
+    assert not dock.progress.isVisible()
 
 
 def test_labels_that_cannot_be_edited_are_copied_with_a_button(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +70,29 @@ def make_small(dock: TrainModel, epochs: int) -> None:
 def look(dock: TrainModel, qtbot, folder: Path) -> None:
     with qtbot.waitSignal(dock.source.look.ended, timeout=60_000):
         dock.source.point_to(folder)
+
+
+def test_a_run_that_does_not_listen_can_be_killed_and_the_next_is_only_stopped(
+    dock, qtbot, tmp_path
+):
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"])
+    run = tmp_path / "runs" / "deaf"
+    run.mkdir(parents=True)
+    begun = {"event": "started", "pid": process.pid, "time": time.time(), "steps": 10}
+    (run / training_run.EVENTS).write_text(json.dumps(begun) + "\n")
+    view = dock.view
+    view.show_run(run)
+    assert view.phase == "running"
+    view._patience.setInterval(0)
+    click(qtbot, view.stop_button)
+    qtbot.waitUntil(lambda: view.stop_button.text() == "Kill", timeout=10_000)
+    view._poll()
+    click(qtbot, view.stop_button)
+    assert process.wait(timeout=20) != 0
+    view._poll()
+    assert view.phase == "lost"
+    assert view.stop_button.text() == "Stop"
+    assert not view.stop_button.isEnabled()
 
 
 def test_a_folder_is_looked_into_before_anything_runs(dock, qtbot, discs):

@@ -96,6 +96,7 @@ class Journal:
         layer.events.paint.disconnect(self._on_paint)
         layer.events.data.disconnect(self._on_set)
         layer.events.set_data.disconnect(self._on_set)
+        self._last_seen.pop(id(layer), None)
         # A layer that comes back gets a journal of its own, whatever the writer does with this one.
         del self._parts[id(layer)]
         self._leaving.append((part, self._files.pop(id(layer), None)))
@@ -158,17 +159,22 @@ class Journal:
 
     # -- writing -----------------------------------------------------------------------------
 
-    def flush(self) -> None:
-        """Write everything that is due, now."""
+    def flush(self) -> bool:
+        """Write everything that is due, now; gives whether all of it is on the disk."""
+        written = []
         with self._writing:
             for key, part in list(self._parts.items()):
                 if part.is_due:
-                    self._files[key] = self._written(part, self._files.get(key))
+                    self._files[key], done = self._write(part, self._files.get(key))
+                    written.append(done)
             while self._leaving:
                 part, file = self._leaving.pop()
-                file = self._written(part, file) if part.is_due else file
+                if part.is_due:
+                    file, done = self._write(part, file)
+                    written.append(done)
                 if file is not None:
                     file.close()
+        return all(written)
 
     def close(self) -> None:
         """Write what is left and end; what was written stays for the next start."""
@@ -200,28 +206,28 @@ class Journal:
             if self._closing.wait(WAIT):
                 return
             self._wake.clear()
-            try:
-                self.flush()
-            except Exception:
-                _log.exception("The journal could not be written")
-                self._tell("What you paint is not kept for after a crash; the log says why.")
+            self.flush()
 
-    def _written(self, part: _Part, file: JournalFile | None) -> JournalFile | None:
-        """Write what is due of a part; gives its file, which is made at the first writing."""
+    def _write(self, part: _Part, file: JournalFile | None) -> tuple[JournalFile | None, bool]:
+        """Write what is due of a part; gives its file, made at the first writing, and success.
+
+        Whatever goes wrong here must not keep other layers from being written.
+        """
         try:
             file = file or JournalFile(self.store.new_path())
             if file.size <= self.store.limit_mb * 2**20:
                 part.write(file)
-                return file
+                return file, True
             self._tell(
                 "What you paint is no longer kept for after a crash: it needs more than "
                 f"{self.store.limit_mb} MB. Save your labels, or raise the limit in the settings."
             )
-        except OSError as error:
+        except Exception as error:
             _log.warning("The journal could not be written", exc_info=error)
-            reason = error.strerror or "the disk cannot be written"
+            told = error.strerror if isinstance(error, OSError) else "the log says why"
+            reason = told or "the disk cannot be written"
             self._tell(f"What you paint is not kept for after a crash: {reason}. Save your labels.")
-        return file
+        return file, False
 
     def _tell(self, sentence: str) -> None:
         if not self._told:

@@ -38,12 +38,13 @@ class ExamplesJournal:
         Raises
         ------
         OSError
-            If the disk is full or gone; the next call writes it all anew.
+            If the disk is full or gone; after this and any other error the next call writes it all
+            anew.
         """
         self.is_due = False
         try:
             file.append(self._records())
-        except OSError:
+        except Exception:
             self._written, self.has_begun, self.is_due = set(), False, True
             raise
 

@@ -75,7 +75,8 @@ class LabelsJournal:
         Raises
         ------
         OSError
-            If the disk is full or gone; the next call writes it all anew.
+            If the disk is full or gone; after this and any other error the next call writes it all
+            anew.
         """
         try:
             records = list(self._records())
@@ -87,7 +88,7 @@ class LabelsJournal:
                 self._everything = True
                 file.rewrite(self._records())
                 self._rewritten_at = file.size
-        except OSError:
+        except Exception:
             self._form = None
             self._everything = True
             raise

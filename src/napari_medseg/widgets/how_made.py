@@ -16,7 +16,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_medseg.session.history import KEY
-from napari_medseg.session.inputs import Files, find_job, save_job
+from napari_medseg.session.inputs import Files, Inputs, find_job, save_job
 from napari_medseg.session.made import Step, steps_of, title_of, words_of
 from napari_medseg.session.remake import RESULTS, command_of, missing_from, python_of, why_not
 from napari_medseg.widgets.parts.arrange import form, row
@@ -54,7 +54,8 @@ class HowMade(Dock):
         self.command = JobButton("Copy command", self._find, gate)
         self.python = JobButton("Copy Python", self._find, gate)
         self.save = JobButton("Save inputs…", self._save, gate)
-        self._known: dict[int, Files] = {}
+        self._known: dict[int, tuple[Inputs, Files]] = {}
+        """By identity; the inputs are kept, so that nothing else gets theirs."""
         self._asked: Step | None = None
         self._lay_out()
         self._connect()
@@ -105,7 +106,7 @@ class HowMade(Dock):
 
     def _files(self, step: Step, found: Files) -> Files:
         """Give where the inputs lie: as saved here, else as found."""
-        return self._known.get(id(step.inputs), found)
+        return self._known.get(id(step.inputs), (step.inputs, found))[1]
 
     def _on_found(self, found: Files, python: bool) -> None:
         step = self._asked
@@ -128,8 +129,9 @@ class HowMade(Dock):
             self.message.hint(f"Copied; put in yourself where {missing} can be found.")
 
     def _on_saved(self, files: Files) -> None:
-        if self._asked is not None:
-            self._known[id(self._asked.inputs)] = files
+        inputs = None if self._asked is None else self._asked.inputs
+        if inputs is not None:
+            self._known[id(inputs)] = inputs, files
         self.message.done("Saved. Now copy the command or the Python lines.")
 
     # -- what is shown --------------------------------------------------------------------------

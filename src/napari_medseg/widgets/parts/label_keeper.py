@@ -6,6 +6,7 @@ by a program that ended is offered when its image is opened again.
 
 from __future__ import annotations
 
+import logging
 import threading
 import weakref
 from collections.abc import Callable
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
     from napari_medseg.session.examples import Examples
+
+_log = logging.getLogger(__name__)
 
 _keepers: dict[int, LabelKeeper] = {}
 
@@ -93,10 +96,17 @@ class LabelKeeper:
         self._bridge.problem.emit(sentence)
 
     def hash_of(self, image: Layer) -> str:
-        """Give the hash of an image's pixels; slow at the first call, in any thread."""
+        """Give the hash of an image's pixels; slow at the first call, in any thread.
+
+        Empty where they cannot be read, as of a file that is gone: paint is kept all the same.
+        """
         with self._hashing:
             if image not in self._hashes:
-                self._hashes[image] = image_hash(image)
+                try:
+                    self._hashes[image] = image_hash(image)
+                except Exception as error:
+                    _log.warning("An image could not be read to know it again", exc_info=error)
+                    return ""
             return self._hashes[image]
 
     @property

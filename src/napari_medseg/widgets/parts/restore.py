@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import weakref
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
     from napari_medseg.widgets.parts.label_keeper import LabelKeeper
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -104,17 +107,15 @@ class Restore:
             return
         if offer.labels is not None:
             self._bring_labels(viewer, offer, offer.labels)
-        elif offer.examples is not None:
-            try:
-                self._keeper.examples[-1].load(offer.examples)
-            except ValueError as error:
-                self._keeper.warn(str(error))
-                return
+        elif offer.examples is not None and not self._bring_examples(offer.examples):
+            return
         self._drop(offer)
         journal = self._keeper.journal
         if journal is not None:
             # The old journal goes only when the new one holds the same.
-            self._keeper.in_thread(journal.flush, lambda _: offer.entry.discard())
+            self._keeper.in_thread(
+                journal.flush, lambda written: offer.entry.discard() if written else None
+            )
 
     def discard(self, offer: Offer) -> None:
         """Delete something for good."""
@@ -135,12 +136,26 @@ class Restore:
         if self._keeper.journal is not None:
             self._keeper.journal.note_now(layer)
 
+    def _bring_examples(self, examples: SupportSet) -> bool:
+        """Add examples to those of the dock that was opened last; gives whether they are there."""
+        docks = self._keeper.examples
+        if not docks:
+            self._keeper.warn("Open Segment by example first: the examples come back there.")
+            return False
+        try:
+            docks[-1].load(examples)
+        except ValueError as error:
+            self._keeper.warn(str(error))
+            return False
+        return True
+
     # -- in the background ------------------------------------------------------------------------
 
     def _find(self, layers: list[Layer], folders: list[str]) -> list[Offer]:
         now = settings()
         store = JournalStore(journal_folder(), now.autosave_limit_mb, now.autosave_days)
-        store.tidy()
+        with contextlib.suppress(OSError):  # another program may tidy up, too
+            store.tidy()
         found = (
             self._offer(entry, layers, folders)
             for entry in store.unsaved()
@@ -154,7 +169,9 @@ class Restore:
             if entry.head["kind"] == "examples":
                 return self._examples_offer(entry)
             return self._labels_offer(entry, layers, folders)
-        except (OSError, ValueError, KeyError, TypeError):
+        except Exception as error:
+            # One journal that cannot be read must not hide the others.
+            _log.warning("“%s” cannot be offered", entry.path, exc_info=error)
             return None
 
     def _examples_offer(self, entry: Unsaved) -> Offer | None:

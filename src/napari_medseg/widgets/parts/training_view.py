@@ -71,9 +71,13 @@ class TrainingView(QGroupBox):
         )
         self.folder_button = _button("Open folder", "Log, checkpoints and the checked values")
         self._phase = ""
-        self._busy = False
+        self._busy = self._is_deaf = False
         self._timer = QTimer(self)
         self._timer.setInterval(_INTERVAL_MS)
+        self._patience = QTimer(self)
+        self._patience.setSingleShot(True)
+        self._patience.setInterval(_PATIENCE_MS)
+        self._patience.timeout.connect(self._offer_kill)
         self._lay_out()
         self._timer.timeout.connect(self._poll)
         self.runs.activated.connect(lambda index: self.show_run(Path(self.runs.itemData(index))))
@@ -132,6 +136,8 @@ class TrainingView(QGroupBox):
     def show_run(self, run: Path, process: subprocess.Popen[bytes] | None = None) -> None:
         """Follow this run from its beginning; `process` where it was started just now."""
         self.run, self._phase = RunFollower(run, process), "new" if process else ""
+        self._is_deaf = False
+        self._patience.stop()
         self.curves.clear()
         self.picture.clear()
         self.runs.setCurrentIndex(self.runs.findData(str(run)))
@@ -166,7 +172,7 @@ class TrainingView(QGroupBox):
         self.other.setVisible(self.runs.count() > 1)
         at_work = phase in ("running", "stopping")
         resumable = run is not None and training_run.can_resume(run.run)
-        _enable(self.stop_button, phase == "running", "No training runs." if run else "No run yet.")
+        self._refresh_stop()
         _enable(
             self.resume_button,
             resumable and phase != "finished",
@@ -203,17 +209,27 @@ class TrainingView(QGroupBox):
         if self.run is None:
             return
         run = self.run.run
-        if self.stop_button.text() == "Kill":
+        if self._can_kill():
             training_run.kill(run)
             return
         training_run.stop(run)
-        QTimer.singleShot(_PATIENCE_MS, self._offer_kill)
+        self._patience.start()
         self._poll()
 
     def _offer_kill(self) -> None:
-        if self.phase == "stopping":
-            self.stop_button.setText("Kill")
-            _enable(self.stop_button, True, "")
+        self._is_deaf = True
+        self._refresh_stop()
+
+    def _can_kill(self) -> bool:
+        return self._is_deaf and self.phase == "stopping"
+
+    def _refresh_stop(self) -> None:
+        """Stop what runs, and kill what was asked to stop and does not listen."""
+        deaf = self._can_kill()
+        self.stop_button.setText("Kill" if deaf else "Stop")
+        reason = "No run yet." if self.run is None else "No training runs."
+        _enable(self.stop_button, deaf or self.phase == "running", reason)
+        if deaf:
             self.stop_button.setToolTip("It does not listen; the last checkpoint stays good")
 
     def _lay_out(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Generator
 
@@ -10,6 +11,9 @@ from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_medseg.engine.results import Progress
 from napari_medseg.widgets.parts.farewell import Farewell
+from napari_medseg.widgets.parts.job_button import sentence_for
+
+_log = logging.getLogger(__name__)
 
 WriteJob = Generator[Progress, None, int]
 
@@ -116,10 +120,13 @@ class Writing(QObject):
             done, changed = self._done, int(end.value)
             self._end()
             done(changed)
-        except ValueError as error:
+        except Exception as error:
+            # Whatever it is, the window must not stay locked.
+            if not isinstance(error, ValueError):
+                _log.error("%s failed", self.title, exc_info=error)
             failed = self._failed
             self._end()
-            failed(str(error))
+            failed(sentence_for(error))
         return None
 
     def _end(self) -> None:

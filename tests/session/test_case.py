@@ -13,9 +13,10 @@ from napari_medseg.session.case import Case
 from napari_medseg.session.edits import Mode
 from napari_medseg.session.examples import Examples, Origin
 from napari_medseg.session.history import accepted
-from napari_medseg.session.jobs import Query, example_job
+from napari_medseg.session.jobs import example_job
 from napari_medseg.session.prediction import Prediction
 from napari_medseg.session.proposal import PlaneProposal
+from napari_medseg.session.query import Query
 from napari_medseg.session.stack import stack_on_display
 
 MADE = Provenance("by-example", "some-model", "abc", {"refine": True})

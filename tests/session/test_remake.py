@@ -30,11 +30,12 @@ from napari_medseg.session.clustering import cluster_region_job, pick_job, write
 from napari_medseg.session.edits import Mode
 from napari_medseg.session.export import export_of
 from napari_medseg.session.inputs import Files, Inputs, find_job, save_job
-from napari_medseg.session.jobs import Query, predict_job
+from napari_medseg.session.jobs import predict_job
 from napari_medseg.session.made import Step, compact, steps_of, words_of
 from napari_medseg.session.model_jobs import segment_model_job
 from napari_medseg.session.model_proposal import Cut, ModelProposal
 from napari_medseg.session.prediction import ModelRun, Prediction
+from napari_medseg.session.query import Query
 from napari_medseg.session.region import Region
 from napari_medseg.session.remake import command_of, missing_from, python_of, why_not
 from napari_medseg.session.stack import Stack

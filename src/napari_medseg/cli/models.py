@@ -16,6 +16,7 @@ from napari_medseg.cli.report import WRONG, fail, print_json, refuse, refusing, 
 
 if TYPE_CHECKING:
     from napari_medseg.zoo.cards import ModelCard
+    from napari_medseg.zoo.downloads import Download, Downloaded
 
 
 _LINE = 60
@@ -183,21 +184,15 @@ def remove(name: str) -> None:
     say(f"Removed {name}.")
 
 
-def _drive(job: Any, title: str) -> ModelCard:
+def _drive(job: Download, title: str) -> ModelCard:
     """Run a download to its end under a bar where stderr is a terminal."""
     from napari_medseg.cli.report import run_job
-    from napari_medseg.engine.results import Progress
+    from napari_medseg.engine.results import Progress, retold
 
-    def steps() -> Any:
-        while True:
-            try:
-                step = next(job)
-            except StopIteration as stop:
-                return stop.value
-            yield Progress(step.done, max(step.total, step.done), "downloading")
+    def tell(step: Downloaded) -> Progress:
+        return Progress(step.done, max(step.total, step.done), "downloading")
 
-    card: ModelCard = run_job(steps(), title)
-    return card
+    return run_job(retold(job, tell), title)
 
 
 def _parsed(text: str) -> dict[str, Any]:

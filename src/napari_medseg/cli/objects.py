@@ -37,18 +37,9 @@ def objects(
 ) -> None:
     """Give each object a number of its own; objects that touch are split at their necks."""
     from napari_medseg.engine.objects import split_objects_job
-    from napari_medseg.io.atomic import split_suffix
-    from napari_medseg.io.labels import WRITTEN_SUFFIXES, read_labels, write_labels
+    from napari_medseg.io.labels import read_labels, write_labels
 
-    check_files(labels)
-    if split_suffix(output.name)[1].lower() not in WRITTEN_SUFFIXES:
-        refuse(f"The name {output} must end with {', '.join(WRITTEN_SUFFIXES)}.")
-    if not output.absolute().parent.is_dir():
-        refuse(f"There is no folder {output.parent}; make it first.")
-    if output.resolve() == labels.resolve():
-        refuse(f"The result would overwrite {labels}; give it another name.")
-    if diameter is not None and diameter <= 0:
-        refuse(f"The diameter of an object must be above 0; got {diameter:g}.")
+    _check(labels, output, diameter)
     try:
         found = read_labels(labels)
         job = split_objects_job(
@@ -69,3 +60,19 @@ def objects(
     if json_:
         print_json({"labels": str(labels), "objects": count, "output": str(path)})
     say(f"{count:,} objects: {path}")
+
+
+def _check(labels: Path, output: Path, diameter: float | None) -> None:
+    """Refuse what cannot be done before anything is read."""
+    from napari_medseg.io.atomic import split_suffix
+    from napari_medseg.io.labels import WRITTEN_SUFFIXES
+
+    check_files(labels)
+    if split_suffix(output.name)[1].lower() not in WRITTEN_SUFFIXES:
+        refuse(f"The name {output} must end with {', '.join(WRITTEN_SUFFIXES)}.")
+    if not output.absolute().parent.is_dir():
+        refuse(f"There is no folder {output.parent}; make it first.")
+    if output.resolve() == labels.resolve():
+        refuse(f"The result would overwrite {labels}; give it another name.")
+    if diameter is not None and diameter <= 0:
+        refuse(f"The diameter of an object must be above 0; got {diameter:g}.")

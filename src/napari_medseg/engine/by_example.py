@@ -25,6 +25,7 @@ from napari_medseg.engine.results import (
     Segmentation,
     finished,
     made_from,
+    retold,
 )
 from napari_medseg.engine.scaling import ValueRange
 from napari_medseg.engine.support import SupportSet
@@ -193,11 +194,8 @@ def _fill(
 def _told(
     passes: Looks, prepared: PreparedSupport, words: tuple[str, str], position: tuple[int, int]
 ) -> Generator[Progress, None, list[Look]]:
-    while True:
-        try:
-            next(passes)
-        except StopIteration as stop:
-            looks: list[Look] = stop.value
-            return looks
+    def tell(_: None) -> Progress:
         said = (*words, prepared.predictor.notice)
-        yield Progress(*position, ". ".join(text for text in said if text))
+        return Progress(*position, ". ".join(text for text in said if text))
+
+    return (yield from retold(passes, tell))

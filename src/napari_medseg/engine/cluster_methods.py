@@ -13,6 +13,7 @@ from scipy import ndimage
 from napari_medseg.engine.colour import GREY
 from napari_medseg.engine.focus import emphasise_middle
 from napari_medseg.engine.pixel_clusters import kmeans_labels, otsu_labels
+from napari_medseg.engine.results import retold
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -110,13 +111,10 @@ class SelfFitted:
             freeze_kernels=not options.train_sampling,
         )
         iterations = fit(net, image.to(device), settings, localiser)
-        while True:
-            try:
-                step = next(iterations)
-            except StopIteration as stop:
-                yield StepLabels(stop.value, self.total, last=True)
-                return
-            yield StepLabels(step.labels, step.iteration + 1)
+        labels = yield from retold(
+            iterations, lambda step: StepLabels(step.labels, step.iteration + 1)
+        )
+        yield StepLabels(labels, self.total, last=True)
 
 
 def published_input(plane: NDArray[np.float32], size: tuple[int, int]) -> Tensor:

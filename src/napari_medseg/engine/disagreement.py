@@ -20,7 +20,7 @@ from napari_medseg.engine.looks import ClassTask, Subject, look
 from napari_medseg.engine.options import ByExampleOptions
 from napari_medseg.engine.planes import Planes
 from napari_medseg.engine.prepare import PreparedSupport, prepare
-from napari_medseg.engine.results import Progress
+from napari_medseg.engine.results import Progress, told
 from napari_medseg.engine.scaling import ValueRange
 from napari_medseg.engine.support import SupportError, SupportSet
 
@@ -137,13 +137,8 @@ class _Search:
             subjects = [Subject(plane, task) for half in self.halves for task in half]
             words = f"Comparing plane {index}: {len(self.differing) + 1} of {self.total}"
             passes = look(self.prepared.predictor, subjects, self.prepared.averaging)
-            while True:
-                try:
-                    next(passes)
-                except StopIteration as end:
-                    found = [(seen.last >= 0.5) & finite for seen in end.value]
-                    break
-                yield Progress(len(self.differing), self.total, words)
+            looks = yield from told(passes, Progress(len(self.differing), self.total, words))
+            found = [(seen.last >= 0.5) & finite for seen in looks]
             pairs = list(zip(found[::2], found[1::2], strict=True))
             self.differing[index], self.ratio[index] = _differences(pairs)
             yield Progress(len(self.differing), self.total, words)

@@ -12,7 +12,7 @@ from napari_medseg.engine.cut import labels_from_probabilities
 from napari_medseg.engine.looks import ClassTask, Plane, Subject, look
 from napari_medseg.engine.options import ByExampleOptions
 from napari_medseg.engine.prepare import PreparedSupport, prepare
-from napari_medseg.engine.results import Progress
+from napari_medseg.engine.results import Progress, told
 from napari_medseg.engine.support import SupportExample, SupportSet
 
 OTHERS = 16
@@ -52,14 +52,8 @@ def leave_one_out(
     prepared = yield from prepare(support, options, colours, total)
     scores: list[float] = []
     for example in examples:
-        score = _score(example, prepared, options.threshold)
-        while True:
-            try:
-                next(score)
-            except StopIteration as stop:
-                scores.append(stop.value)
-                break
-            yield Progress(len(scores), total, f"Example {len(scores) + 1} of {total}")
+        begun = Progress(len(scores), total, f"Example {len(scores) + 1} of {total}")
+        scores.append((yield from told(_score(example, prepared, options.threshold), begun)))
         yield Progress(len(scores), total, f"{len(scores)} of {total} examples", list(scores))
     return scores
 

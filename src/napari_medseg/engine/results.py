@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -166,20 +166,38 @@ class PlaneLabels:
 Job = Generator[Progress, None, Segmentation]
 """A long job: yields `Progress`, returns a `Segmentation`; closing it cancels it."""
 
+Step = TypeVar("Step")
+Said = TypeVar("Said")
 Result = TypeVar("Result")
 
 
+def retold(
+    part: Generator[Step, None, Result], tell: Callable[[Step], Said]
+) -> Generator[Said, None, Result]:
+    """Pass a part of a job on, each of its steps told in another way; gives what it returns.
+
+    Parameters
+    ----------
+    part : generator
+        Closed with this one.
+    tell : callable
+        Gives what is said instead of a step.
+    """
+    try:
+        while True:
+            yield tell(next(part))
+    except StopIteration as end:
+        result: Result = end.value
+        return result
+    finally:
+        part.close()
+
+
 def told(
-    passes: Generator[Any, None, Result], progress: Progress
+    part: Generator[Any, None, Result], progress: Progress
 ) -> Generator[Progress, None, Result]:
     """Tell the same progress at every step of a part of a job; gives what the part returns."""
-    while True:
-        try:
-            next(passes)
-        except StopIteration as stop:
-            result: Result = stop.value
-            return result
-        yield progress
+    return (yield from retold(part, lambda _: progress))
 
 
 def finished(job: Generator[Any, None, Result]) -> Result:

@@ -10,17 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 from psygnal import Signal
 
-from napari_medseg.engine.results import Progress, Provenance
+from napari_medseg.engine.results import Progress, Provenance, finished
 from napari_medseg.engine.scaling import ValueRange
 from napari_medseg.session.colours import class_colormap
-from napari_medseg.session.edits import Mode, finished, why_not_writable, write_job
+from napari_medseg.session.edits import Mode, why_not_writable, write_job
 from napari_medseg.session.examples import Examples
 from napari_medseg.session.geometry_of import geometry_of
 from napari_medseg.session.history import KEY, record
 from napari_medseg.session.inputs import Inputs
 from napari_medseg.session.locks import Locks
 from napari_medseg.session.proposal import PlaneProposal, Proposal, require_something
-from napari_medseg.session.stack import PlaneKey, Stack, shape_of
+from napari_medseg.session.stack import PlaneKey, Stack, full_resolution, shape_of
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels
@@ -122,8 +122,7 @@ class Case:
                 f"“{self.labels.name}” has another size than the image; choose or make labels that "
                 "fit it."
             )
-        data = self.labels.data[0] if self.labels.multiscale else self.labels.data
-        mask = np.array(data[stack.index(stack.position)])
+        mask = np.array(full_resolution(self.labels)[stack.index(stack.position)])
         if not mask.any():
             raise ValueError("This plane has no paint: paint the class on it, then add it.")
         return mask

@@ -15,7 +15,7 @@ from napari_medseg.engine.results import Progress, Provenance
 from napari_medseg.session.edits import Mode, write_job
 from napari_medseg.session.history import record
 from napari_medseg.session.inputs import Inputs
-from napari_medseg.session.jobs import Query
+from napari_medseg.session.query import Query
 from napari_medseg.session.region import Region
 from napari_medseg.session.stack import shape_of
 

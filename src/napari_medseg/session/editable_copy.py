@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medseg.engine.results import Progress
+from napari_medseg.session.stack import full_resolution
 
 if TYPE_CHECKING:
     from napari.layers import Labels
@@ -19,7 +20,7 @@ def copy_job(layer: Labels) -> Generator[Progress, None, NDArray[np.integer]]:
 
     Labels at several resolutions are copied at the finest one.
     """
-    data = layer.data[0] if layer.multiscale else layer.data
+    data = full_resolution(layer)
     copy = np.empty(data.shape, data.dtype)
     if copy.ndim < 3:
         yield Progress(0, 1, "Copying the labels")

@@ -95,58 +95,6 @@ def merged(
     return result.astype(existing.dtype)
 
 
-def write_planes(
-    layer: Labels,
-    stack: Stack,
-    proposed: Mapping[int, NDArray[np.integer]],
-    *,
-    mode: Mode = Mode.KEEP,
-    classes: Collection[int] | None = None,
-    within: Mapping[int, NDArray[np.bool_]] | None = None,
-    locks: Locks | None = None,
-) -> int:
-    """Write proposed planes into a labels layer as one undo step, at once; `write_job` in steps.
-
-    Parameters
-    ----------
-    layer : napari Labels
-        The user's labels.
-    stack : Stack
-        Where the planes lie.
-    proposed : mapping of int to ndarray of integers (H, W)
-        The labels per plane, by position along the stack.
-    mode, classes :
-        As in `merged`.
-    within : mapping of int to ndarray of bool (H, W), optional
-        Part of each plane that may change, such as one component; a plane that is not named is not
-        restricted.
-    locks : Locks, optional
-        What must not change.
-
-    Returns
-    -------
-    int
-        How many voxels changed; with 0 there is no new undo step.
-
-    Raises
-    ------
-    ValueError
-        If the layer cannot be written, if the planes do not fit it, or if it cannot hold a label.
-    """
-    return finished(
-        write_job(layer, stack, proposed, mode=mode, classes=classes, within=within, locks=locks)
-    )
-
-
-def finished(job: Generator[Progress, None, int]) -> int:
-    """Run a job of this module to its end at once, and give what it returns."""
-    while True:
-        try:
-            next(job)
-        except StopIteration as end:
-            return int(end.value)
-
-
 def write_job(
     layer: Labels,
     stack: Stack,
@@ -162,8 +110,36 @@ def write_job(
     It runs on the GUI thread, which may do other things between the steps except change this
     layer. Closing it early leaves what is written so far as one undo step.
 
-    Parameters, errors and result are those of `write_planes`; each plane is asked for when it is
-    its turn. Progress is in planes.
+    Parameters
+    ----------
+    layer : napari Labels
+        The user's labels.
+    stack : Stack
+        Where the planes lie.
+    proposed : mapping of int to ndarray of integers (H, W)
+        The labels per plane, by position along the stack; each is asked for when it is its turn.
+    mode, classes :
+        As in `merged`.
+    within : mapping of int to ndarray of bool (H, W), optional
+        Part of each plane that may change, such as one component; a plane that is not named is not
+        restricted.
+    locks : Locks, optional
+        What must not change.
+
+    Yields
+    ------
+    Progress
+        In planes.
+
+    Returns
+    -------
+    int
+        How many voxels changed; with 0 there is no new undo step.
+
+    Raises
+    ------
+    ValueError
+        If the layer cannot be written, if the planes do not fit it, or if it cannot hold a label.
     """
     _require_room(layer, proposed, classes)
     locks = locks or Locks()

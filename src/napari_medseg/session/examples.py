@@ -33,6 +33,10 @@ class Origin:
         """Tell whether it was painted on this layer, which may have been renamed since."""
         return image is not None and self._image() is image
 
+    def is_same(self, other: Origin) -> bool:
+        """Tell whether both are the same plane of the same layer, which still lives."""
+        return self.key == other.key and self.is_of(other._image())
+
 
 @dataclass
 class Entry:
@@ -226,8 +230,7 @@ class Examples:
 
     def _index_of(self, origin: Origin | None) -> int | None:
         for index, entry in enumerate(self._entries):
-            theirs = entry.origin
-            if origin and theirs and theirs.key == origin.key and theirs.is_of(origin._image()):
+            if origin and entry.origin and entry.origin.is_same(origin):
                 return index
         return None
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_medseg.engine.results import Progress
+from napari_medseg.engine.results import Progress, retold
 from napari_medseg.io import formats
 from napari_medseg.io.formats import LabelFormat
 from napari_medseg.io.geometry import Geometry
@@ -18,6 +18,7 @@ from napari_medseg.io.label_counts import counts_of
 from napari_medseg.io.notes import NOTE_KEY
 from napari_medseg.io.placement import geometry_of_labels
 from napari_medseg.io.steps import Steps, in_background
+from napari_medseg.session.geometry_of import placement_of
 from napari_medseg.session.stack import full_resolution, shape_of
 
 if TYPE_CHECKING:
@@ -136,12 +137,12 @@ def export_of(labels: Labels, image: Image | None = None) -> Export:
             "was painted."
         )
     data = full_resolution(labels)
-    attributes = _attributes(labels)
+    placed, under = placement_of(labels), None if image is None else placement_of(image)
     notes = labels.metadata.get(NOTE_KEY, {})
     made = {key: notes[key] for key in ("provenance", "accepted") if notes.get(key)}
     return Export(
         np.array(data) if isinstance(data, np.ndarray) else data,
-        geometry_of_labels(attributes, len(shape), _attributes(image) if image else None),
+        geometry_of_labels(placed, len(shape), under),
         tuple(str(name) for name in notes.get("class_names") or ()),
         _plain(made),
         source_of(image if image is not None else labels),
@@ -201,15 +202,7 @@ def export_job(
     """
     yield Progress(0, 1, _READING)
     steps = _exported(export, format_, target, seg, case)
-    try:
-        while True:
-            try:
-                step = next(steps)
-            except StopIteration as end:
-                return end.value
-            yield Progress(step.done, step.total, step.message)
-    finally:
-        steps.close()
+    return (yield from retold(steps, lambda step: Progress(*step)))
 
 
 def _exported(
@@ -261,13 +254,6 @@ def _case_steps(
     image = yield from in_background(lambda _: np.asarray(export.image), "Reading the image")
     where = export.geometry, export.class_names, export.channel, like
     return (yield from nnunet_steps(dataset, Case(name, image, export.rgb, labels, *where)))
-
-
-def _attributes(layer: Image | Labels) -> dict[str, Any]:
-    """Give what places a layer, without copying its data."""
-    names = ("scale", "translate", "rotate", "shear", "units", "metadata")
-    attributes = {name: getattr(layer, name) for name in names}
-    return attributes | {"affine": layer.affine.affine_matrix}
 
 
 def _plain(value: Any) -> Any:

@@ -46,6 +46,13 @@ def geometry_without(layer: Layer, axis: int) -> dict[str, Any]:
     return _placed(layer, [other for other in range(layer.ndim) if other != axis])
 
 
+def placement_of(layer: Layer) -> dict[str, Any]:
+    """Give everything that says where a layer lies, as `napari_medseg.io.placement` takes it."""
+    names = ("scale", "translate", "rotate", "shear", "units", "metadata")
+    attributes = {name: getattr(layer, name) for name in names}
+    return attributes | {"affine": layer.affine.affine_matrix}
+
+
 def _placed(layer: Layer, kept: list[int]) -> dict[str, Any]:
     square = np.ix_(kept, kept)
     return {

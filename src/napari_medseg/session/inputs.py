@@ -60,7 +60,7 @@ class Inputs:
         None on those of the volume, and None altogether where the array is the volume.
         """
         stack = self.stack
-        free = _free_axes(stack)
+        free = stack.free
         whole = len(free) == len(stack.at)
         at = [None if axis in free else index for axis, index in enumerate(stack.at)]
         return {
@@ -166,13 +166,8 @@ def _file_of(image: Image) -> tuple[Path | None, str]:
 
 def _geometry(image: Image, inputs: Inputs) -> Geometry:
     stack = inputs.stack
-    free = _free_axes(stack)
+    free = stack.free
     units = {f"{image.units[axis]:~}" for axis in free}
     unit = {"µm": "um"}.get(only, only) if len(units) == 1 and (only := units.pop()) else "pixel"
     spacing = tuple(abs(float(image.scale[axis])) for axis in free)
     return Geometry(spacing, units=unit if unit in ("mm", "um") else "pixel")
-
-
-def _free_axes(stack: Stack) -> list[int]:
-    """Give the axes of the array that the planes run through, in order."""
-    return sorted(axis for axis in {*stack.axes, stack.axis} if axis is not None)

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any, TypeGuard
+
 from napari.layers import Image, Labels, Layer
 
+_NOT_OF_USER = "medseg_proposal"
 
-def is_image(layer: Layer) -> bool:
+
+def is_image(layer: Layer) -> TypeGuard[Image]:
     """Tell whether a layer can be segmented."""
     return isinstance(layer, Image) and layer.ndim >= 2
 
 
-def is_labels_of_user(layer: Layer) -> bool:
+def is_labels_of_user(layer: Layer) -> TypeGuard[Labels]:
     """Tell whether a layer holds labels that are the user's, not a proposal."""
-    return isinstance(layer, Labels) and "medseg_proposal" not in layer.metadata
+    return isinstance(layer, Labels) and _NOT_OF_USER not in layer.metadata
+
+
+def not_of_user() -> dict[str, Any]:
+    """Give the metadata of a labels layer that only shows something: no dock takes it for work."""
+    return {_NOT_OF_USER: True}

@@ -15,8 +15,8 @@ from napari_medseg.engine.classes import class_boxes
 from napari_medseg.engine.compare import compare_job, differences
 from napari_medseg.engine.measure import measure_job
 from napari_medseg.engine.objects import split_objects_job
-from napari_medseg.engine.results import Progress
-from napari_medseg.session.stack import full_resolution, shape_of
+from napari_medseg.engine.results import Progress, retold
+from napari_medseg.session.stack import full_resolution, on_all_axes, shape_of
 from napari_medseg.session.subject import Subject, planes_of, spacing_of
 
 if TYPE_CHECKING:
@@ -160,13 +160,9 @@ def compare_layers_job(
     yield Progress(1, 1, "Drawing the differences")
     wrong = differences(prediction.labels, reference.labels)
     stack = reference.stack
-    if stack.axis is not None:
-        wrong = np.moveaxis(wrong, 0, sorted((stack.axis, *stack.axes)).index(stack.axis))
-    free = {stack.axis, *stack.axes}
-    lengths = iter(wrong.shape)
-    shape = [next(lengths) if axis in free else 1 for axis in range(len(stack.at))]
-    start = tuple(0 if axis in free else at for axis, at in enumerate(stack.at))
-    return Compared(prediction, reference, table, wrong.reshape(shape), start)
+    slab = on_all_axes(stack.planes_back(wrong), stack.free, len(stack.at))
+    start = tuple(0 if axis in stack.free else at for axis, at in enumerate(stack.at))
+    return Compared(prediction, reference, table, slab, start)
 
 
 def save_table_job(
@@ -220,13 +216,9 @@ def _quietly(
     job: Generator[Progress, None, pd.DataFrame], done: int, total: int
 ) -> Generator[Progress, None, pd.DataFrame]:
     """Pass a job on that is one step of a longer one."""
-    while True:
-        try:
-            step = next(job)
-        except StopIteration as end:
-            table: pd.DataFrame = end.value
-            return table
-        yield Progress(done, total, f"Plane {done}: {step.message}")
+    return (
+        yield from retold(job, lambda step: Progress(done, total, f"Plane {done}: {step.message}"))
+    )
 
 
 def _largest_plane(mask: NDArray[np.bool_], box: tuple[slice, ...]) -> Place:

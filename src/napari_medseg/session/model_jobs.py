@@ -13,11 +13,12 @@ from napari_medseg.engine.results import (
     PlanePreview,
     Progress,
     Segmentation,
+    retold,
 )
 from napari_medseg.engine.segment_options import SegmentOptions
 from napari_medseg.session.background import in_background
-from napari_medseg.session.jobs import Query
 from napari_medseg.session.model_proposal import ModelPlane
+from napari_medseg.session.query import Query
 
 
 def is_huge(plane_shape: tuple[int, int]) -> bool:
@@ -67,13 +68,11 @@ def _segment(
         previews=True,
         stop=stop,
     )
-    while True:
-        try:
-            progress = next(job)
-        except StopIteration as end:
-            segmentation: Segmentation = end.value
-            return segmentation
-        yield replace(progress, preview=_plane(progress.preview))
+    return (yield from retold(job, _with_plane))
+
+
+def _with_plane(progress: Progress) -> Progress:
+    return replace(progress, preview=_plane(progress.preview))
 
 
 def _plane(preview: object) -> ModelPlane | None:

@@ -7,17 +7,22 @@ its answer, with the functions that the command line uses, so that both give the
 from __future__ import annotations
 
 import copy
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from napari_medseg.engine.postprocess import PostProcess, postprocess
 from napari_medseg.engine.results import Progress
-from napari_medseg.session.proposal import LOWEST_THRESHOLD, PlaneProposal, Proposal
+from napari_medseg.session.proposal import (
+    LOWEST_THRESHOLD,
+    Cuts,
+    PlaneProposal,
+    Proposal,
+    box_around,
+)
 from napari_medseg.session.stack import Stack
 
 Labels = NDArray[np.unsignedinteger[Any]]
@@ -61,7 +66,7 @@ class ModelPlane(PlaneProposal):
     ) -> ModelPlane:
         """Boil down (C, H, W) probabilities, and the (H, W) labels the model made of them."""
         confidence = probabilities.max(axis=0)
-        box = _box_around((confidence >= LOWEST_THRESHOLD) | (labels > 0))
+        box = box_around((confidence >= LOWEST_THRESHOLD) | (labels > 0))
         numbers = 1 + probabilities[(slice(None), *box)].argmax(axis=0)
         return cls(
             position,
@@ -75,7 +80,7 @@ class ModelPlane(PlaneProposal):
     @classmethod
     def decided(cls, position: int, labels: Labels) -> ModelPlane:
         """Take the labels of a plane that is too large to keep its probabilities; no copy."""
-        box = _box_around(labels > 0)
+        box = box_around(labels > 0)
         values = labels[box]
         certain = np.broadcast_to(np.float32(1), values.shape)
         everywhere = np.broadcast_to(np.True_, values.shape)
@@ -207,7 +212,7 @@ class ModelProposal(Proposal):
         frozen = copy.copy(self)
         frozen._taken = dict(self._taken)
         frozen._all = dict(self._all)
-        return _Lazy(frozen, [position for position in wanted if position in self._planes])
+        return Cuts(frozen, [position for position in wanted if position in self._planes])
 
     def discard(self, position: int, mask: NDArray[np.bool_] | None = None) -> None:
         """Close a plane, or take the part of it under `mask` out.
@@ -226,20 +231,6 @@ class ModelProposal(Proposal):
         """Whether there is anything on any plane, before cleaning up."""
         threshold = self.cut.threshold
         return any(plane.finds(threshold) for plane in self._all.values())
-
-
-class _Lazy(Mapping[int, Labels]):
-    def __init__(self, proposal: ModelProposal, positions: list[int]) -> None:
-        self._proposal, self._positions = proposal, positions
-
-    def __getitem__(self, position: int) -> Labels:
-        return self._proposal.labels(position)
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self._positions)
-
-    def __len__(self) -> int:
-        return len(self._positions)
 
 
 def clean_planes(
@@ -284,8 +275,3 @@ def _steps(post: PostProcess) -> list[PostProcess]:
         PostProcess(largest=post.largest),
         PostProcess(fill_holes=post.fill_holes),
     ]
-
-
-def _box_around(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
-    found = ndimage.find_objects(mask.view(np.uint8))
-    return found[0] if found else (slice(0, 0), slice(0, 0))

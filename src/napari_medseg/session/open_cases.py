@@ -14,17 +14,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from napari.layers import Image, Labels
+from napari.layers import Image
 from numpy.typing import NDArray
 
-from napari_medseg.engine.results import Progress
+from napari_medseg.engine.results import Progress, told
 from napari_medseg.io.atomic import atomic_write
 from napari_medseg.io.nnunet import Case, nnunet_steps
 from napari_medseg.session.export import Export, export_of
+from napari_medseg.session.layer_kinds import is_labels_of_user
 from napari_medseg.session.stack import shape_of
 
 if TYPE_CHECKING:
-    from napari.layers import Layer
+    from napari.layers import Labels, Layer
 
     from napari_medseg.session.stack import Stack
 
@@ -47,15 +48,14 @@ def painted_pairs(layers: Iterable[Layer]) -> list[tuple[Image, Labels]]:
         if not isinstance(image, Image):
             continue
         for labels in reversed(layers):
-            if isinstance(labels, Labels) and _belong_together(image, labels):
+            if is_labels_of_user(labels) and _belong_together(image, labels):
                 pairs.append((image, labels))
                 break
     return pairs
 
 
 def _belong_together(image: Image, labels: Labels) -> bool:
-    proposal = "medseg_proposal" in labels.metadata
-    return not proposal and shape_of(image) == shape_of(labels) and bool(np.any(labels.data))
+    return shape_of(image) == shape_of(labels) and bool(np.any(labels.data))
 
 
 def painted(image: Image, labels: Labels, stack: Stack) -> Painted:
@@ -99,10 +99,9 @@ def dataset_job(
         yield Progress(0, len(pairs), "Looking for painted planes")
         cases += _cases(name, pair, alone=len(pairs) == 1)
     for done, case in enumerate(cases):
-        yield Progress(done, len(cases), f"Writing {case.name}")
-        yield from (
-            Progress(done, len(cases), f"Writing {case.name}") for _ in nnunet_steps(folder, case)
-        )
+        progress = Progress(done, len(cases), f"Writing {case.name}")
+        yield progress
+        yield from told(nnunet_steps(folder, case), progress)
     split = json.dumps([_split([case.name for case in cases])], indent=2)
     atomic_write(folder / "splits_final.json", lambda path: path.write_text(split, "utf-8"))
     return folder

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
 from napari_medseg.session.history import KEY
 from napari_medseg.session.region import placed_on
+from napari_medseg.session.stack import on_all_axes
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -42,36 +40,24 @@ def probability_layers(
 
     if segmentation.probabilities is None:
         return []
-    maps, start = _on_grid(stack, segmentation.probabilities, positions)
+    start = [0 if axis in stack.axes else index for axis, index in enumerate(stack.at)]
+    maps = segmentation.probabilities
+    if stack.axis is not None:
+        one = len(positions) == 1
+        start[stack.axis] = positions[0] if one else 0
+        maps = maps[:, positions[0] : positions[0] + 1] if one else maps
     return [
         Image(
-            one_map,
+            on_all_axes(stack.planes_back(one_map), stack.free, len(stack.at)),
             name=f"probability of {name}",
             colormap="inferno",
             contrast_limits=(0, 1),
             opacity=0.5,
             visible=index == 0,
             metadata={KEY: {"provenance": segmentation.provenance.as_dict()}},
-            **placed_on(image, start),
+            **placed_on(image, tuple(start)),
         )
         for index, (name, one_map) in enumerate(
             zip(segmentation.class_names[1:], maps, strict=True)
         )
     ]
-
-
-def _on_grid(
-    stack: Stack, maps: NDArray[np.float32], positions: list[int]
-) -> tuple[NDArray[np.float32], tuple[int, ...]]:
-    """Give maps (C, planes, H, W) with the axes of the image, and the index at which they start."""
-    start = [0 if axis in stack.axes else index for axis, index in enumerate(stack.at)]
-    free = sorted(stack.axes)
-    if stack.axis is not None:
-        one = len(positions) == 1
-        start[stack.axis] = positions[0] if one else 0
-        maps = maps[:, positions[0] : positions[0] + 1] if one else maps
-        free = sorted({*stack.axes, stack.axis})
-        maps = np.moveaxis(maps, 1, 1 + free.index(stack.axis))
-    spanned = dict(zip(free, maps.shape[1:], strict=True))
-    shape = [spanned.get(axis, 1) for axis in range(len(stack.at))]
-    return maps.reshape(len(maps), *shape), tuple(start)

@@ -57,7 +57,7 @@ class PlaneProposal:
             raise ValueError(f"The prediction has {len(probabilities)} classes, not {len(values)}.")
         best = probabilities.argmax(axis=0)
         confidence = probabilities.max(axis=0)
-        box = _box_around(confidence >= LOWEST_THRESHOLD)
+        box = box_around(confidence >= LOWEST_THRESHOLD)
         labels = np.array(values, np.min_scalar_type(max(values, default=0)))
         shape = (probabilities.shape[1], probabilities.shape[2])
         return cls(position, shape, box, labels[best[box]], confidence[box].astype(np.float32))
@@ -69,7 +69,7 @@ class PlaneProposal:
         return labels
 
 
-class _Cuts(Mapping[int, NDArray[np.unsignedinteger]]):
+class Cuts(Mapping[int, NDArray[np.unsignedinteger]]):
     """Planes of a proposal that are cut when they are asked for."""
 
     def __init__(self, proposal: Proposal, positions: Sequence[int]) -> None:
@@ -156,7 +156,7 @@ class Proposal:
     ) -> Mapping[int, NDArray[np.unsignedinteger]]:
         """As `planes`, but each plane is cut when it is asked for."""
         wanted = self.positions if positions is None else positions
-        return _Cuts(self, [position for position in wanted if position in self._planes])
+        return Cuts(self, [position for position in wanted if position in self._planes])
 
     def component(self, position: int, row: int, column: int) -> NDArray[np.bool_] | None:
         """Find the connected piece of one class under a pixel; None where nothing is proposed."""
@@ -181,8 +181,9 @@ class Proposal:
         self._planes[position] = replace(plane, confidence=confidence)
 
 
-def _box_around(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
-    found = ndimage.find_objects(mask.astype(np.uint8))
+def box_around(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """Give the smallest box with all of a mask; an empty one where there is nothing."""
+    found = ndimage.find_objects(mask.view(np.uint8))
     return found[0] if found else (slice(0, 0), slice(0, 0))
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from napari_medseg.engine.resample import Window
 from napari_medseg.session.geometry_of import geometry_of
-from napari_medseg.session.stack import Stack, shape_of
+from napari_medseg.session.stack import Stack, on_all_axes, shape_of
 
 if TYPE_CHECKING:
     from napari.layers import Image, Shapes
@@ -82,8 +82,7 @@ class Region:
 
     def slab(self, labels: NDArray[np.integer]) -> NDArray[np.integer]:
         """Give labels of the region as many axes as the image has, all others of length one."""
-        spanned = dict(zip(self.stack.axes, labels.shape, strict=True))
-        return labels.reshape([spanned.get(axis, 1) for axis in range(len(self.stack.at))])
+        return on_all_axes(labels, self.stack.axes, len(self.stack.at))
 
 
 def placed_on(

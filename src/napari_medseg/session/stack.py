@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -55,10 +56,26 @@ class Stack:
         return tuple(slice(None) if i is None else i for i in self.key(position))
 
     @property
+    def free(self) -> tuple[int, ...]:
+        """The array axes that its planes run through, in ascending order."""
+        return tuple(sorted(axis for axis in {*self.axes, self.axis} if axis is not None))
+
+    @property
     def volume_index(self) -> tuple[int | slice, ...]:
         """What selects all planes of the stack from the array."""
-        free = {*self.axes, self.axis}
-        return tuple(slice(None) if axis in free else i for axis, i in enumerate(self.at))
+        return tuple(slice(None) if axis in self.free else i for axis, i in enumerate(self.at))
+
+    def planes_first(self, volume: Any) -> Any:
+        """Give what `volume_index` selected as (Z, H, W[, C]), without copying; one plane as is."""
+        if self.axis is None:
+            return volume
+        return np.moveaxis(volume, self.free.index(self.axis), 0)
+
+    def planes_back(self, planes: Any) -> Any:
+        """Undo `planes_first`: give (Z, H, W) with the axes in the order of the array."""
+        if self.axis is None:
+            return planes
+        return np.moveaxis(planes, 0, self.free.index(self.axis))
 
     def same_planes(self, other: Stack) -> bool:
         """Tell whether both run through the same planes, wherever either stands."""
@@ -128,6 +145,12 @@ def show_plane(layer: Layer, dims: Dims, key: PlaneKey) -> None:
         index = np.array([key[axis] for axis in fixed], float)
         for axis, value in zip(fixed, np.linalg.solve(linear, index - offset), strict=True):
             dims.set_point(axis + dims.ndim - layer.ndim, float(value))
+
+
+def on_all_axes(part: NDArray[Any], axes: Sequence[int], ndim: int) -> NDArray[Any]:
+    """Give an array that spans some of `ndim` axes, in order, with the others of length one."""
+    spanned = dict(zip(axes, part.shape, strict=True))
+    return part.reshape([spanned.get(axis, 1) for axis in range(ndim)])
 
 
 def _own_order(layer: Layer, dims: Dims) -> list[int]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medseg.io.placement import geometry_of_labels, world_matrix
+from napari_medseg.session.geometry_of import placement_of
 from napari_medseg.session.history import KEY
 from napari_medseg.session.stack import Stack, full_resolution, shape_of
 
@@ -77,17 +78,12 @@ def why_not_together(labels: Layer, other: Layer) -> str:
 
 def planes_of(data: Any, stack: Stack) -> Any:
     """Give the planes of a stack, (H, W) or (Z, H, W), colours last, without copying."""
-    planes = np.asarray(data[stack.volume_index])
-    if stack.axis is None:
-        return planes
-    return np.moveaxis(planes, sorted((stack.axis, *stack.axes)).index(stack.axis), 0)
+    return stack.planes_first(np.asarray(data[stack.volume_index]))
 
 
 def spacing_of(layer: Labels) -> tuple[tuple[float, ...], str]:
     """Give the spacing of every axis of a layer, and its unit."""
-    names = ("scale", "translate", "rotate", "shear", "units", "metadata")
-    attributes = {name: getattr(layer, name) for name in names}
-    attributes["affine"] = layer.affine.affine_matrix
+    attributes = placement_of(layer)
     if layer.ndim in (2, 3):
         geometry: Geometry = geometry_of_labels(attributes, layer.ndim)
         return geometry.spacing, "px" if geometry.units == "pixel" else geometry.units

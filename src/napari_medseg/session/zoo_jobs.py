@@ -6,13 +6,14 @@ from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from napari_medseg.engine.results import Progress
+from napari_medseg.engine.results import Progress, retold
 from napari_medseg.session.background import in_background
 from napari_medseg.session.card_words import in_megabytes
 from napari_medseg.zoo.cards import CARD_FILE
 
 if TYPE_CHECKING:
     from napari_medseg.zoo.cards import ModelCard
+    from napari_medseg.zoo.downloads import Downloaded
     from napari_medseg.zoo.inspection import Inspection
 
 CHECKPOINTS = "Checkpoints (*.pt *.pth *.safetensors)"
@@ -92,21 +93,15 @@ def _download(card: ModelCard) -> Steps[ModelCard]:
     yield Progress(0, 1, f"Asking for {card.title}")
     from napari_medseg.zoo.downloads import download_job
 
-    job = download_job(card)
-    try:
-        while True:
-            step = next(job)
-            total = max(step.total, step.done)
-            words = f"{in_megabytes(step.done)} of {in_megabytes(total)}"
-            if not step.total:
-                words = in_megabytes(step.done)
-            # In kilobytes: Qt counts no further than 2 billion.
-            yield Progress(step.done // 1000, max(1, total // 1000), f"Downloaded {words}")
-    except StopIteration as end:
-        installed: ModelCard = end.value
-        return installed
-    finally:
-        job.close()
+    return (yield from retold(download_job(card), _downloaded))
+
+
+def _downloaded(step: Downloaded) -> Progress:
+    total = max(step.total, step.done)
+    of = f" of {in_megabytes(total)}" if step.total else ""
+    words = f"Downloaded {in_megabytes(step.done)}{of}"
+    # In kilobytes: Qt counts no further than 2 billion.
+    return Progress(step.done // 1000, max(1, total // 1000), words)
 
 
 def _inspect(path: str, net: str | None) -> Steps[Inspection]:

@@ -15,7 +15,6 @@ from napari_medseg.engine.results import Progress
 from napari_medseg.engine.support import SupportExample, SupportSet, why_doubtful
 from napari_medseg.session.examples import Origin
 from napari_medseg.session.jobs import (
-    Query,
     check_plane_job,
     example_job,
     load_job,
@@ -25,6 +24,7 @@ from napari_medseg.session.jobs import (
 )
 from napari_medseg.session.prediction import Prediction
 from napari_medseg.session.proposal import PlaneProposal
+from napari_medseg.session.query import Query
 from napari_medseg.session.stack import Stack, show_plane
 from napari_medseg.widgets.parts.details import Details
 from napari_medseg.widgets.parts.job_button import AnyJob, JobButton

@@ -8,11 +8,11 @@ from typing import Any
 from qtpy.QtCore import Signal
 
 from napari_medseg.engine.results import Progress
-from napari_medseg.session.jobs import Query
 from napari_medseg.session.model_jobs import is_huge, segment_model_job
 from napari_medseg.session.model_proposal import Cut, ModelPlane, ModelProposal
 from napari_medseg.session.prediction import ModelRun
 from napari_medseg.session.probability_layers import probability_layers
+from napari_medseg.session.query import Query
 from napari_medseg.session.stack import Stack, shape_of
 from napari_medseg.widgets.parts.job_button import AnyJob
 from napari_medseg.widgets.parts.model_options import ModelOptions

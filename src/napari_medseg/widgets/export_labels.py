@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QLabel, QMessageBox, QPushButton
 
 from napari_medseg.io import formats
 from napari_medseg.io.formats import LabelFormat, why_not
+from napari_medseg.session.colours import hex_colour
 from napari_medseg.session.export import Export, Source, Written, export_job, export_of, source_of
 from napari_medseg.session.layer_kinds import is_image, is_labels_of_user
 from napari_medseg.session.stack import shape_of
@@ -166,9 +167,7 @@ class ExportLabels(Dock):
 
     def _colour(self, value: int) -> QColor:
         assert self._labels is not None  # there are no classes without labels
-        shown = self._labels.get_color(value)
-        red, green, blue = (0.0, 0.0, 0.0) if shown is None else shown[:3]
-        return QColor.fromRgbF(float(red), float(green), float(blue))
+        return QColor(hex_colour(self._labels, value))
 
     def _source(self) -> Source:
         found = self.dicom.source

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari.layers import Labels
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import (
@@ -17,6 +18,7 @@ from qtpy.QtWidgets import (
 
 from napari_medseg.session.history import KEY
 from napari_medseg.session.inputs import Files, Inputs, find_job, save_job
+from napari_medseg.session.layer_kinds import is_labels_of_user
 from napari_medseg.session.made import Step, steps_of, title_of, words_of
 from napari_medseg.session.remake import RESULTS, command_of, missing_from, python_of, why_not
 from napari_medseg.widgets.parts.arrange import form, row
@@ -28,7 +30,7 @@ from napari_medseg.widgets.parts.messages import small_print
 
 if TYPE_CHECKING:
     import napari.viewer
-    from napari.layers import Labels, Layer
+    from napari.layers import Layer
 
 _PAINTED = "No method wrote into these labels: all of it was painted, or made elsewhere."
 _LINES = 7
@@ -209,8 +211,7 @@ class HowMade(Dock):
 
 def _is_labels(layer: Layer) -> bool:
     """Tell whether a method may have written into a layer: the clusters on display count, too."""
-    kind = type(layer).__name__ == "Labels"
-    return kind and (not layer.metadata.get("medseg_proposal") or KEY in layer.metadata)
+    return is_labels_of_user(layer) or (isinstance(layer, Labels) and KEY in layer.metadata)
 
 
 def _paragraph() -> QLabel:

@@ -7,7 +7,8 @@ from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QSizePolicy, QSpinBox
 from superqt import QCollapsible
 
 from napari_medseg.engine.cluster import ClusterOptions
-from napari_medseg.widgets.parts.device_box import device_box
+from napari_medseg.widgets.parts.choices import choice_box
+from napari_medseg.widgets.parts.device_box import DeviceBox
 
 _METHODS = {
     "S3-Net, as published": (
@@ -61,7 +62,7 @@ class ClusterDetails(QCollapsible):
             1, 1000, default.iterations, "S3-Net stops after so many at the latest"
         )
         self.seed = _number(0, 2**31 - 1, default.seed, "The same seed gives the same clusters")
-        self.device = device_box()
+        self.device = DeviceBox()
         self.addWidget(self._form())
         self.method.currentIndexChanged.connect(self._refresh)
         self.focus.currentIndexChanged.connect(self._refresh)
@@ -106,9 +107,7 @@ class ClusterDetails(QCollapsible):
 
 
 def _choices(choices: dict[str, str]) -> QComboBox:
-    box = QComboBox()
-    for text, value in choices.items():
-        box.addItem(text, value)
+    box = choice_box(choices)
     box.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
     return box
 

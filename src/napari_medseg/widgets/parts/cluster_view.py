@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
@@ -10,8 +9,10 @@ from psygnal import Signal
 from napari_medseg.session.case import Case
 from napari_medseg.session.clustering import ClusterMap
 from napari_medseg.session.history import KEY
+from napari_medseg.session.layer_kinds import not_of_user
 from napari_medseg.session.region import placed_on
 from napari_medseg.session.stack import stack_on_display
+from napari_medseg.widgets.parts.clicks import on_click
 
 if TYPE_CHECKING:
     from napari.layers import Labels
@@ -82,12 +83,12 @@ class ClusterView:
             clusters.region.slab(clusters.shown),
             name=NAME,
             opacity=_OPACITY,
-            metadata={"medseg_proposal": True},
+            metadata=not_of_user(),
             **placed_on(clusters.image, clusters.region.start, clusters.step),
         )
         layer.editable = False
         layer.help = "Click a cluster: it becomes the class chosen in the dock."
-        layer.mouse_drag_callbacks.append(self._on_drag)
+        layer.mouse_drag_callbacks.append(on_click(self._on_click))
         layer.bind_key("Control-Z", lambda _: self._undo(), overwrite=True)
         layer.bind_key("Control-Shift-Z", lambda _: self._redo(), overwrite=True)
         self.layer = layer
@@ -108,14 +109,8 @@ class ClusterView:
             self.layer = self._map = None
             self.removed.emit()
 
-    def _on_drag(self, layer: Labels, event: Any) -> Generator[None, None, None]:
-        """Report a click, which is a press and a release without moving in between."""
-        moved = False
-        yield
-        while event.type == "mouse_move":
-            moved = True
-            yield
-        if moved or self._map is None or event.button != 1:
+    def _on_click(self, event: Any) -> None:
+        if self._map is None:
             return
         image, stack = self._map.image, self._map.region.stack
         here = stack_on_display(image, self._viewer.dims)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QCheckBox, QFormLayout, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QFormLayout, QLabel, QVBoxLayout
 
 from napari_medseg.engine.compare import WRONG_PLACES
 from napari_medseg.session.colours import hex_colour
-from napari_medseg.session.layer_kinds import is_labels_of_user
+from napari_medseg.session.layer_kinds import is_labels_of_user, not_of_user
 from napari_medseg.session.measurement import Compared, compare_layers_job
 from napari_medseg.session.region import placed_on
 from napari_medseg.session.stack import stack_on_display
@@ -17,9 +17,7 @@ from napari_medseg.session.subject import Subject, why_not_together
 from napari_medseg.widgets.parts.job_button import AnyJob, JobButton
 from napari_medseg.widgets.parts.job_gate import JobGate
 from napari_medseg.widgets.parts.layer_picker import LayerPicker
-from napari_medseg.widgets.parts.messages import Message
-from napari_medseg.widgets.parts.result_table import ResultTable
-from napari_medseg.widgets.parts.table_actions import TableActions
+from napari_medseg.widgets.parts.result_tab import ResultTab
 
 if TYPE_CHECKING:
     from napari.layers import Labels
@@ -30,7 +28,7 @@ COLOURS = ("#d55e00", "#0072b2", "#f0e442")
 """Of false positives, false negatives and pixels of another class; told apart by everybody."""
 
 
-class CompareTab(QWidget):
+class CompareTab(ResultTab):
     """Chooses two labels layers, shows the scores and the picture of the differences.
 
     Parameters
@@ -41,10 +39,8 @@ class CompareTab(QWidget):
         Lets one job through at a time.
     """
 
-    def __init__(self, viewer: Viewer, gate: JobGate, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._viewer = viewer
-        self.message = Message()
+    def __init__(self, viewer: Viewer, gate: JobGate) -> None:
+        super().__init__(viewer, "comparison.csv")
         self.prediction: Labels | None = None
         self.reference: Labels | None = None
         self.picture: Labels | None = None
@@ -56,16 +52,9 @@ class CompareTab(QWidget):
         self.with_picture.setChecked(True)
         self.legend = QLabel(_legend())
         self.legend.setWordWrap(True)
-        self.table = ResultTable()
-        self.actions = TableActions(self.table, "comparison.csv", self.message)
         self._lay_out()
         self._connect()
         self.choose_first()
-
-    @property
-    def buttons(self) -> tuple[JobButton, ...]:
-        """All that run jobs."""
-        return self.run, self.actions.save
 
     def choose_first(self) -> None:
         """Compare the two topmost labels layers, the lower one being the reference."""
@@ -76,13 +65,9 @@ class CompareTab(QWidget):
             self._choose(reference=next((i for i in choices if i is not self.prediction), None))
 
     def close_links(self) -> None:
-        """Stop following layers and take the picture away."""
-        for event in ("inserted", "removed"):
-            getattr(self._viewer.layers.events, event).disconnect(self._on_layers)
+        """Stop following layers, and what runs, and take the picture away."""
+        super().close_links()
         self._viewer.layers.events.reordered.disconnect(self._on_colours)
-        self.predictions.disconnect_layers()
-        self.references.disconnect_layers()
-        self.run.cancel()
         self._remove_picture()
         self._follow_colours(())
 
@@ -145,7 +130,7 @@ class CompareTab(QWidget):
             colormap=DirectLabelColormap(
                 color_dict={None: "transparent", 0: "transparent", **colours}
             ),
-            metadata={"medseg_proposal": True},
+            metadata=not_of_user(),
             features={"index": range(len(WRONG_PLACES)), "meaning": WRONG_PLACES},
             **placed_on(compared.reference.layer, compared.start),
         )
@@ -204,12 +189,8 @@ class CompareTab(QWidget):
         self.predictions.picked.connect(lambda layer: self._choose(prediction=layer))
         self.references.picked.connect(lambda layer: self._choose(reference=layer))
         self.with_picture.toggled.connect(self._on_with_picture)
-        self.run.started.connect(lambda: self.message.hint(""))
         self.run.succeeded.connect(self._on_compared)
-        self.run.failed.connect(self.message.problem)
-        self.run.cancelled.connect(lambda: self.message.hint("Cancelled: nothing has changed."))
-        for event in ("inserted", "removed"):
-            getattr(self._viewer.layers.events, event).connect(self._on_layers)
+        self.link((self.run,), (self.predictions, self.references))
         self._viewer.layers.events.reordered.connect(self._on_colours)
 
 

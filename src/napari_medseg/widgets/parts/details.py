@@ -16,7 +16,8 @@ from qtpy.QtWidgets import (
 from superqt import QCollapsible
 
 from napari_medseg.engine.options import DEFAULT_MODEL, ByExampleOptions
-from napari_medseg.widgets.parts.device_box import device_box
+from napari_medseg.widgets.parts.choices import choice_box
+from napari_medseg.widgets.parts.device_box import DeviceBox
 from napari_medseg.widgets.parts.keys_box import KeysBox
 from napari_medseg.zoo.registry import list_models
 
@@ -33,9 +34,11 @@ class Details(QCollapsible):
         self._list_models(DEFAULT_MODEL)
         self.model.currentIndexChanged.connect(self._show_card)
         self._show_card()
-        self.device = device_box()
-        self.refine = _choices(_REFINE, "Look at the region found a second time, at its own scale")
-        self.colour = _choices(_COLOUR, "What is made of a colour image")
+        self.device = DeviceBox()
+        self.refine = choice_box(
+            _REFINE, "Look at the region found a second time, at its own scale"
+        )
+        self.colour = choice_box(_COLOUR, "What is made of a colour image")
         self.ensemble = QSpinBox()
         self.ensemble.setRange(1, 16)
         self.ensemble.setToolTip("Ask with so many random subsets of the examples and average")
@@ -119,11 +122,3 @@ class Details(QCollapsible):
             ensemble=self.ensemble.value(),
             flips=self.flips.isChecked(),
         )
-
-
-def _choices(choices: dict[str, object], tip: str) -> QComboBox:
-    box = QComboBox()
-    for text, value in choices.items():
-        box.addItem(text, value)
-    box.setToolTip(tip)
-    return box

@@ -11,7 +11,10 @@ DEVICES = {"Automatic": "auto", "Processor (CPU)": "cpu", "NVIDIA GPU": "cuda", 
 
 
 class DeviceBox(QComboBox):
-    """A list of devices that starts with the one of the settings, and follows them."""
+    """A list of devices that starts with the one of the settings, and follows them.
+
+    `currentData` is what the engine calls the chosen one.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,8 +36,3 @@ class DeviceBox(QComboBox):
 
     def _let_go(self) -> None:
         settings_changed.disconnect(self._follow)
-
-
-def device_box() -> DeviceBox:
-    """Make a list of devices; `currentData` is what the engine calls the chosen one."""
-    return DeviceBox()

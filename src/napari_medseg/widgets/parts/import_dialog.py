@@ -21,6 +21,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_medseg.session.card_draft import CardDraft
+from napari_medseg.widgets.parts.choices import choice_box
 from napari_medseg.widgets.parts.messages import Message
 from napari_medseg.zoo.inspection import Inspection
 
@@ -58,7 +59,8 @@ class ImportDialog(QDialog):
         self.name, self.title = QLineEdit(), QLineEdit()
         self.classes, self.modalities = QLineEdit(), QLineEdit()
         self.description, self.not_for, self.licence = QLineEdit(), QLineEdit(), QLineEdit()
-        self.fit, self.colours, self.scaling = _box(_FITS), _box(_COLOURS), _box(_SCALINGS)
+        self.fit, self.colours = choice_box(_FITS), choice_box(_COLOURS)
+        self.scaling = choice_box(_SCALINGS)
         self.height_box, self.width_box = _side(), _side()
         self.low, self.high = _value(), _value()
         self.message = Message()
@@ -187,13 +189,6 @@ class ImportDialog(QDialog):
 
 def _parts(line: QLineEdit) -> tuple[str, ...]:
     return tuple(part.strip() for part in line.text().split(",") if part.strip())
-
-
-def _box(choices: dict[str, Any]) -> QComboBox:
-    box = QComboBox()
-    for text, value in choices.items():
-        box.addItem(text, value)
-    return box
 
 
 def _choose(box: QComboBox, value: object) -> None:

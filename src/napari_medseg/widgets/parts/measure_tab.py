@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QSizePolicy, QVBoxLayout
 
 from napari_medseg.session.colours import hex_colour
 from napari_medseg.session.geometry_of import geometry_of
@@ -22,10 +22,8 @@ from napari_medseg.session.subject import Subject, why_not_together
 from napari_medseg.widgets.parts.job_button import AnyJob, JobButton
 from napari_medseg.widgets.parts.job_gate import JobGate
 from napari_medseg.widgets.parts.layer_picker import LayerPicker
-from napari_medseg.widgets.parts.messages import Message
 from napari_medseg.widgets.parts.objects_box import ObjectsBox
-from napari_medseg.widgets.parts.result_table import ResultTable
-from napari_medseg.widgets.parts.table_actions import TableActions
+from napari_medseg.widgets.parts.result_tab import ResultTab
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels
@@ -35,7 +33,7 @@ _EDGE = 0.9
 """A place farther from the middle of the canvas than this share of it is brought to the middle."""
 
 
-class MeasureTab(QWidget):
+class MeasureTab(ResultTab):
     """Chooses what is measured, and shows the table.
 
     Parameters
@@ -46,10 +44,8 @@ class MeasureTab(QWidget):
         Lets one job through at a time.
     """
 
-    def __init__(self, viewer: Viewer, gate: JobGate, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._viewer = viewer
-        self.message = Message()
+    def __init__(self, viewer: Viewer, gate: JobGate) -> None:
+        super().__init__(viewer, "measurements.csv")
         self.chosen: Labels | None = None
         self.image: Image | None = None
         self.measured: Measured | None = None
@@ -65,17 +61,10 @@ class MeasureTab(QWidget):
         self.scope.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.run = JobButton("Measure", self._make_run, gate)
         self.objects = ObjectsBox(gate, self._make_number)
-        self.table = ResultTable()
         self.table.setToolTip("Click a row to go there")
-        self.actions = TableActions(self.table, "measurements.csv", self.message)
         self._lay_out()
         self._connect()
         self.choose_first()
-
-    @property
-    def buttons(self) -> tuple[JobButton, ...]:
-        """All that run jobs."""
-        return self.run, self.objects.button, self.actions.save
 
     def choose_first(self) -> None:
         """Turn to the labels that are selected, or to the topmost ones, and to their image."""
@@ -84,15 +73,10 @@ class MeasureTab(QWidget):
         self._choose(active if active in choices else next(iter(seen or choices), None))
 
     def close_links(self) -> None:
-        """Stop following layers."""
+        """Stop following layers, and what runs."""
         self._follow(None)
-        for event in ("inserted", "removed"):
-            getattr(self._viewer.layers.events, event).disconnect(self._on_layers)
         self._viewer.dims.events.current_step.disconnect(self._on_canvas)
-        self.labels.disconnect_layers()
-        self.images.disconnect_layers()
-        self.run.cancel()
-        self.objects.button.cancel()
+        super().close_links()
 
     # -- measuring ------------------------------------------------------------------------------
 
@@ -262,11 +246,6 @@ class MeasureTab(QWidget):
         self.images.picked.connect(self._choose_image)
         self.run.succeeded.connect(self._on_measured)
         self.objects.button.succeeded.connect(self._on_numbered)
-        for button in (self.run, self.objects.button):
-            button.started.connect(lambda: self.message.hint(""))
-            button.failed.connect(self.message.problem)
-            button.cancelled.connect(lambda: self.message.hint("Cancelled: nothing has changed."))
         self.table.chosen.connect(self.go_to)
-        for event in ("inserted", "removed"):
-            getattr(self._viewer.layers.events, event).connect(self._on_layers)
+        self.link((self.run, self.objects.button), (self.labels, self.images))
         self._viewer.dims.events.current_step.connect(self._on_canvas)

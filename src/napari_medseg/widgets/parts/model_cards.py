@@ -131,6 +131,7 @@ class ModelCards(QWidget):
         self.empty = small_print()
         self.views: list[ModelCardView] = []
         self._chosen = ""
+        self._has_usable = False
         inside = QWidget()
         self._column = QVBoxLayout(inside)
         self._column.setContentsMargins(0, 0, 0, 0)
@@ -230,8 +231,6 @@ class ModelCards(QWidget):
         if 0 <= at < len(shown):
             shown[at].setFocus(Qt.FocusReason.TabFocusReason)
             self.choose(shown[at].card.name)
-
-    _has_usable = False
 
 
 def _told_apart(cards: Sequence[ModelCard]) -> list[str]:

@@ -7,7 +7,7 @@ from superqt import QCollapsible
 
 from napari_medseg.engine.segment_options import SegmentOptions, usual_tile
 from napari_medseg.session.settings import settings
-from napari_medseg.widgets.parts.device_box import device_box
+from napari_medseg.widgets.parts.device_box import DeviceBox
 from napari_medseg.widgets.parts.keys_box import KeysBox
 from napari_medseg.zoo.cards import CardError, ModelCard
 from napari_medseg.zoo.specs import InputSpec
@@ -20,7 +20,7 @@ class ModelOptions(QCollapsible):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("Details", parent)
-        self.device = device_box()
+        self.device = DeviceBox()
         self.tile = QSpinBox()
         self.tile.setSpecialValueText("as on the card")
         self.tile.setSuffix(" px")

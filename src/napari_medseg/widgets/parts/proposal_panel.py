@@ -31,6 +31,7 @@ class ProposalPanel(QGroupBox):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("Proposal", parent)
+        self._keys = False
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(round(LOWEST_THRESHOLD * _PERCENT), 95)
         self.slider.setValue(50)
@@ -107,7 +108,7 @@ class ProposalPanel(QGroupBox):
 
     def _accept_text(self, n_planes: int) -> str:
         text = f"Accept all {n_planes}" if n_planes > 1 else "Accept"
-        return f"{text}  (Enter)" if getattr(self, "_keys", False) else text
+        return f"{text}  (Enter)" if self._keys else text
 
     def _on_slider(self, value: int) -> None:
         self.number.setText(f"{value / _PERCENT:.2f}")

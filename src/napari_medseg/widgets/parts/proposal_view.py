@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,8 +11,10 @@ from psygnal import Signal
 
 from napari_medseg.session.case import Case
 from napari_medseg.session.colours import class_colormap
+from napari_medseg.session.layer_kinds import not_of_user
 from napari_medseg.session.region import placed_on
 from napari_medseg.session.stack import shape_of, stack_on_display
+from napari_medseg.widgets.parts.clicks import on_click
 
 if TYPE_CHECKING:
     from napari.layers import Labels
@@ -126,12 +128,12 @@ class ProposalView:
             name=NAME,
             colormap=class_colormap(),
             opacity=1.0,
-            metadata={"medseg_proposal": True},
+            metadata=not_of_user(),
             **placed_on(image, (0.0,) * len(shape), steps),
         )
         layer.editable = False
         layer.help = "Click a piece to accept it alone; Enter accepts all, Esc rejects."
-        layer.mouse_drag_callbacks.append(self._on_drag)
+        layer.mouse_drag_callbacks.append(on_click(self._on_click))
         self.layer = layer
         self._bind_keys()
         self._viewer.add_layer(layer)
@@ -183,15 +185,9 @@ class ProposalView:
             self._drawn.clear()
             self._case.reject()
 
-    def _on_drag(self, layer: Labels, event: Any) -> Generator[None, None, None]:
-        """Report a click, which is a press and a release without moving in between."""
-        moved = False
-        yield
-        while event.type == "mouse_move":
-            moved = True
-            yield
-        proposal, image = self._case.proposal, self._case.image
-        if moved or proposal is None or image is None or event.button != 1:
+    def _on_click(self, event: Any) -> None:
+        proposal, image, layer = self._case.proposal, self._case.image, self.layer
+        if proposal is None or image is None or layer is None:
             return
         stack = stack_on_display(layer, self._viewer.dims)
         if stack.same_planes(proposal.stack):

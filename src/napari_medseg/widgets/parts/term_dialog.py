@@ -71,8 +71,10 @@ class TermDialog(QDialog):
     def ask(cls, name: str, start: ClassTerm, parent: QWidget | None = None) -> ClassTerm | None:
         """Ask, and give the term; None where the person thought better of it."""
         dialog = cls(name, start, parent)
-        accepted = dialog.exec() == QDialog.DialogCode.Accepted
-        return dialog.term if accepted else None
+        try:
+            return dialog.term if dialog.exec() == QDialog.DialogCode.Accepted else None
+        finally:
+            dialog.deleteLater()
 
     def _lay_out(self) -> None:
         form = QFormLayout()

@@ -25,7 +25,7 @@ from napari_medseg.session.recipes import RecipeChoice, all_recipes
 from napari_medseg.session.training_command import TrainingCommand
 from napari_medseg.session.training_data import TASKS, FoundData
 from napari_medseg.widgets.parts.arrange import fill
-from napari_medseg.widgets.parts.device_box import device_box
+from napari_medseg.widgets.parts.device_box import DeviceBox
 from napari_medseg.widgets.parts.fold import Fold
 from napari_medseg.widgets.parts.messages import small_print
 from napari_medseg.widgets.parts.recipe_form import RecipeForm
@@ -65,7 +65,7 @@ class TrainingPlan(QGroupBox):
         self.recipes = _wide_box()
         self.citation = small_print()
         self.start_from = _wide_box()
-        self.device = device_box()
+        self.device = DeviceBox()
         self.forms = _forms()
         self.surfaces = {kind: _surface(kind, form) for kind, form in self.forms.items()}
         self.all_values = Fold("All values", _under_each_other(*self.forms.values()))

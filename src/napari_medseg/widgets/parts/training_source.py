@@ -6,7 +6,6 @@ from pathlib import Path
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
-    QComboBox,
     QFileDialog,
     QGroupBox,
     QHBoxLayout,
@@ -19,6 +18,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_medseg.session.training_data import KINDS, FoundData
+from napari_medseg.widgets.parts.choices import choice_box
 from napari_medseg.widgets.parts.job_button import JobButton
 from napari_medseg.widgets.parts.messages import small_print
 
@@ -50,10 +50,7 @@ class TrainingSource(QGroupBox):
         self.browse.setToolTip(
             "Images and masks, nnU-Net, Medical Decathlon, Synapse/ACDC slices, or tasks"
         )
-        self.kind = QComboBox()
-        for text, kind in KINDS.items():
-            self.kind.addItem(text, kind)
-        self.kind.setToolTip("How the folder is recognised")
+        self.kind = choice_box(KINDS, "How the folder is recognised")
         self.save_open, self.look = save_open, look
         self.summary = small_print()
         self.problems = QListWidget()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from napari_medseg.zoo.cards import CardError, ModelCard
-from napari_medseg.zoo.registry import bundled_folder
+from napari_medseg.zoo.registry import is_bundled
 from napari_medseg.zoo.specs import InputSpec
 
 NOT_STATED = "not stated"
@@ -77,7 +77,7 @@ def in_megabytes(n_bytes: int) -> str:
 
 def source_words(card: ModelCard) -> str:
     """Say where the weights came from."""
-    if card.folder is not None and card.folder.parent == bundled_folder():
+    if is_bundled(card):
         return "comes with MedSeg"
     if card.source.get("url"):
         return f"published by its authors, {card.source['url']}"

@@ -20,6 +20,11 @@ def bundled_folder() -> Path:
     return Path(__file__).parent / "bundled"
 
 
+def is_bundled(card: ModelCard) -> bool:
+    """Tell whether a model comes with the package."""
+    return card.folder is not None and card.folder.parent == bundled_folder()
+
+
 def bundled_names() -> set[str]:
     """Give the names of the models that come with the package."""
     return {folder.name for folder in _model_folders(bundled_folder())}

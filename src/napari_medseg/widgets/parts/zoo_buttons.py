@@ -37,7 +37,7 @@ from napari_medseg.widgets.parts.job_gate import JobGate
 from napari_medseg.widgets.parts.messages import Message
 from napari_medseg.zoo.cards import ModelCard
 from napari_medseg.zoo.inspection import Inspection
-from napari_medseg.zoo.registry import bundled_folder
+from napari_medseg.zoo.registry import is_bundled
 
 
 class ZooButtons(QWidget):
@@ -99,17 +99,15 @@ class ZooButtons(QWidget):
         there = none or ("" if state != "present" else "This model is on this computer already.")
         if not there and card is not None and not card.source.get("url"):
             there = "This model has no address to download it from: import it again."
-        bundled = card is not None and card.folder is not None
-        bundled = bundled and card.folder.parent == bundled_folder()  # type: ignore[union-attr]
         self.download.set_idle("Download", "Fetch the weights, after showing you their terms")
         self.download.set_missing(there)
         self.export.set_idle("Export…", "Write card and weights as a folder, to hand on")
         self.export.set_missing(here)
         gone = none or ("" if card is not None and card.folder else here)
         self.remove.set_idle("Remove…", "Delete this model from this computer; you are asked first")
-        self.remove.set_missing(
-            gone or ("This model comes with MedSeg and stays." if bundled else "")
-        )
+        if not gone and card is not None and is_bundled(card):
+            gone = "This model comes with MedSeg and stays."
+        self.remove.set_missing(gone)
         page = page_of(card) if card is not None else ""
         self.page.setEnabled(bool(page))
         self.page.setToolTip(

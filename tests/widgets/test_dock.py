@@ -24,3 +24,6 @@ def test_docks_come_as_tabs_with_short_names(make_napari_viewer_proxy, qtbot: Qt
     assert first in window.tabifiedDockWidgets(second)
     assert second.windowTitle() == "How was this made?"
     assert second.height() > 300, "not stacked"
+    under_the_title = second.titleBarWidget().geometry().bottom()
+    first_part = dock.labels.mapTo(second, dock.labels.rect().topLeft())
+    assert first_part.y() > under_the_title, "nothing is covered by the title bar"

@@ -71,6 +71,7 @@ def test_painted_labels_have_no_method(viewer: Viewer, qtbot: QtBot) -> None:
     assert "was painted" in dock.words.text()
     assert not dock.command.isEnabled()
     assert "was painted" in dock.command.toolTip()
+    assert dock.steps.isHidden() and dock.steps_name.isHidden(), "there is no step to choose"
 
 
 def test_the_clusters_on_display_say_how_they_were_made(

@@ -9,11 +9,9 @@ from napari.layers import Labels
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import (
-    QComboBox,
     QFileDialog,
     QLabel,
     QPlainTextEdit,
-    QSizePolicy,
 )
 
 from napari_medseg.session.history import KEY
@@ -23,6 +21,7 @@ from napari_medseg.session.made import Step, steps_of, title_of, words_of
 from napari_medseg.session.remake import RESULTS, command_of, missing_from, python_of, why_not
 from napari_medseg.widgets.parts.arrange import form, row
 from napari_medseg.widgets.parts.dock import Dock
+from napari_medseg.widgets.parts.elided_box import ElidedBox
 from napari_medseg.widgets.parts.job_button import AnyJob, JobButton
 from napari_medseg.widgets.parts.job_gate import JobGate
 from napari_medseg.widgets.parts.layer_picker import LayerPicker
@@ -49,7 +48,8 @@ class HowMade(Dock):
         super().__init__(viewer)
         self.layer: Labels | None = None
         self.labels = LayerPicker(self.viewer.layers, _is_labels, "No labels yet")
-        self.steps = QComboBox()
+        self.steps = ElidedBox()
+        self.steps_name = QLabel("Step")
         self.words = _paragraph()
         self.text = QPlainTextEdit()
         gate = JobGate(self)
@@ -152,7 +152,8 @@ class HowMade(Dock):
         gone = step is not None and (step.inputs is None or step.inputs.image() is None)
         closed = "The image is not open any more; open it and the examples from their files."
         self.save.set_missing(reason or (closed if gone else ""))
-        self.steps.setVisible(self.steps.count() > 0)
+        for widget in (self.steps_name, self.steps):
+            widget.setVisible(self.steps.count() > 0)
 
     def _follow(self, layer: Labels | None) -> None:
         if self.layer is not None:
@@ -174,9 +175,8 @@ class HowMade(Dock):
         self.text.setLineWrapMode(QPlainTextEdit.LineWrapMode.WidgetWidth)
         self.text.setPlaceholderText("What was copied stands here.")
         self.text.setMinimumHeight(_LINES * self.fontMetrics().lineSpacing())
-        self.steps.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         buttons = row(self.command, self.python, self.save)
-        which = form(("Labels", self.labels), ("Step", self.steps))
+        which = form(("Labels", self.labels), (self.steps_name, self.steps))
         self.put(which, self.words, buttons, self.text, tall=self.text)
 
     def _connect(self) -> None:

@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
 
 from napari_medseg.session.colours import colour_of
 from napari_medseg.session.examples import Examples
+from napari_medseg.widgets.parts.check_column import CheckColumn
 
 _ROW = 24
 _NAME, _COUNT, _LOCK = 0, 1, 2
@@ -50,6 +51,7 @@ class ClassTable(QWidget):
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.table.setItemDelegateForColumn(_LOCK, CheckColumn(self.table))
         self.table.setToolTip("Double-click a name to change it")
         self.add_button = _small_button("+", "Add one more class to paint")
         self.remove_button = _small_button("−", "Remove the chosen class")

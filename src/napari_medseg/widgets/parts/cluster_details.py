@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QSizePolicy, QSpinBox, QWidget
-from superqt import QCollapsible
 
 from napari_medseg.engine.cluster import ClusterOptions
 from napari_medseg.widgets.parts.choices import choice_box
 from napari_medseg.widgets.parts.device_box import DeviceBox
+from napari_medseg.widgets.parts.folded import FoldedDetails
 
 _METHODS = {
     "S3-Net, as published": (
@@ -40,7 +40,7 @@ _FOCUS = {
 }
 
 
-class ClusterDetails(QCollapsible):
+class ClusterDetails(FoldedDetails):
     """The choices of a clustering; `method` and `focus` stand outside of the fold.
 
     Which of the others count depends on the method; those that do not are disabled.
@@ -49,7 +49,7 @@ class ClusterDetails(QCollapsible):
     changed = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__("Details", parent)
+        super().__init__(parent)
         default = ClusterOptions()
         self.method = _choices({text: value for text, (value, _) in _METHODS.items()})
         self.focus = _choices({text: value for text, (value, _) in _FOCUS.items()})

@@ -13,11 +13,11 @@ from qtpy.QtWidgets import (
     QSpinBox,
     QWidget,
 )
-from superqt import QCollapsible
 
 from napari_medseg.engine.options import DEFAULT_MODEL, ByExampleOptions
 from napari_medseg.widgets.parts.choices import choice_box
 from napari_medseg.widgets.parts.device_box import DeviceBox
+from napari_medseg.widgets.parts.folded import FoldedDetails
 from napari_medseg.widgets.parts.keys_box import KeysBox
 from napari_medseg.zoo.registry import list_models
 
@@ -25,11 +25,11 @@ _REFINE = {"Automatic": "auto", "Always": True, "Never": False}
 _COLOUR = {"Automatic": "auto", "As brightness": "grey", "Learned from examples": "learned"}
 
 
-class Details(QCollapsible):
+class Details(FoldedDetails):
     """How the prediction is made."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__("Details", parent)
+        super().__init__(parent)
         self.model = QComboBox()
         self._list_models(DEFAULT_MODEL)
         self.model.currentIndexChanged.connect(self._show_card)

@@ -20,6 +20,9 @@ from napari_medseg.widgets.parts.vertical_scroll import VerticalScrollArea
 if TYPE_CHECKING:
     import napari.viewer
 
+_UNDER_THE_TITLE = 8
+"""Pixels at the top of a dock that napari's title bar covers: it is taller than it says."""
+
 
 class Dock(QWidget):
     """A dock: its parts scroll, its progress and messages stay in sight below them.
@@ -69,7 +72,7 @@ class Dock(QWidget):
             column.setStretchFactor(tall, 1)
         scroll = VerticalScrollArea(inside)
         outer = QVBoxLayout(self)
-        outer.setContentsMargins(2, 0, 4, 4)
+        outer.setContentsMargins(2, _UNDER_THE_TITLE, 4, 4)
         fill(outer, scroll, *in_sight, self.progress, self.message)
         return scroll
 

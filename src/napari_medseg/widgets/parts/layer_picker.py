@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QSignalBlocker, Signal
-from qtpy.QtWidgets import QComboBox, QSizePolicy, QWidget
+from qtpy.QtCore import QSignalBlocker, Qt, Signal
+from qtpy.QtWidgets import QWidget
+
+from napari_medseg.widgets.parts.elided_box import ElidedBox
 
 if TYPE_CHECKING:
     from napari.components import LayerList
     from napari.layers import Layer
 
 
-class LayerPicker(QComboBox):
+class LayerPicker(ElidedBox):
     """Chooses one of the layers; follows the layer list when layers come, go or are renamed.
 
     Parameters
@@ -29,6 +31,8 @@ class LayerPicker(QComboBox):
     picked = Signal(object)
     """The user chose a layer."""
 
+    elide = Qt.TextElideMode.ElideMiddle  # names of layers often differ at their end
+
     def __init__(
         self,
         layers: LayerList,
@@ -42,7 +46,6 @@ class LayerPicker(QComboBox):
         self._empty = empty
         self._shown: list[Layer] = []
         self._current: Layer | None = None
-        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.activated.connect(self._on_activated)
         for event in (layers.events.inserted, layers.events.removed, layers.events.reordered):
             event.connect(self.refresh)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from qtpy.QtWidgets import QCheckBox, QFormLayout, QLabel, QSizePolicy, QSpinBox, QWidget
-from superqt import QCollapsible
 
 from napari_medseg.engine.segment_options import SegmentOptions, usual_tile
 from napari_medseg.session.settings import settings
 from napari_medseg.widgets.parts.device_box import DeviceBox
+from napari_medseg.widgets.parts.folded import FoldedDetails
 from napari_medseg.widgets.parts.keys_box import KeysBox
 from napari_medseg.zoo.cards import CardError, ModelCard
 from napari_medseg.zoo.specs import InputSpec
@@ -15,11 +15,11 @@ from napari_medseg.zoo.specs import InputSpec
 _LARGEST_TILE = 4096
 
 
-class ModelOptions(QCollapsible):
+class ModelOptions(FoldedDetails):
     """Device, mirror images, tiles, probability layers, keys."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__("Details", parent)
+        super().__init__(parent)
         self.device = DeviceBox()
         self.tile = QSpinBox()
         self.tile.setSpecialValueText("as on the card")

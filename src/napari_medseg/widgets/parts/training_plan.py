@@ -9,13 +9,11 @@ from typing import Any
 from qtpy.QtCore import Signal
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import (
-    QComboBox,
     QFormLayout,
     QGroupBox,
     QHBoxLayout,
     QLineEdit,
     QPushButton,
-    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -26,6 +24,7 @@ from napari_medseg.session.training_command import TrainingCommand
 from napari_medseg.session.training_data import TASKS, FoundData
 from napari_medseg.widgets.parts.arrange import fill
 from napari_medseg.widgets.parts.device_box import DeviceBox
+from napari_medseg.widgets.parts.elided_box import ElidedBox
 from napari_medseg.widgets.parts.fold import Fold
 from napari_medseg.widgets.parts.messages import small_print
 from napari_medseg.widgets.parts.recipe_form import RecipeForm
@@ -62,9 +61,9 @@ class TrainingPlan(QGroupBox):
         self._runs = runs
         self._data: dict[str, Any] = {}
         self._found: FoundData | None = None
-        self.recipes = _wide_box()
+        self.recipes = ElidedBox()
         self.citation = small_print()
-        self.start_from = _wide_box()
+        self.start_from = ElidedBox()
         self.device = DeviceBox()
         self.forms = _forms()
         self.surfaces = {kind: _surface(kind, form) for kind, form in self.forms.items()}
@@ -251,9 +250,3 @@ def _under_each_other(*widgets: QWidget) -> QWidget:
     column.setContentsMargins(0, 0, 0, 0)
     fill(column, *widgets)
     return holder
-
-
-def _wide_box() -> QComboBox:
-    box = QComboBox()
-    box.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-    return box

@@ -8,13 +8,11 @@ from pathlib import Path
 from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtGui import QPixmap
 from qtpy.QtWidgets import (
-    QComboBox,
     QGridLayout,
     QGroupBox,
     QLabel,
     QProgressBar,
     QPushButton,
-    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -22,6 +20,7 @@ from qtpy.QtWidgets import (
 from medseg_training.words import PHASES, state_words
 from napari_medseg.session import training_run
 from napari_medseg.session.training_run import RunFollower
+from napari_medseg.widgets.parts.elided_box import ElidedBox
 from napari_medseg.widgets.parts.messages import small_print
 from napari_medseg.widgets.parts.training_curves import TrainingCurves
 
@@ -49,12 +48,10 @@ class TrainingView(QGroupBox):
         super().__init__("Runs", parent)
         self.folder = folder
         self.run: RunFollower | None = None
-        self.runs = QComboBox()
-        self.runs.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.runs = ElidedBox()
         self.runs.setPlaceholderText("No training yet")
         self.runs.setToolTip("Trainings on this computer, the latest first")
-        self.other = QComboBox()
-        self.other.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.other = ElidedBox()
         self.other.setToolTip("Draw the curves of another training beside these, dashed")
         self.curves = TrainingCurves()
         self.bar = QProgressBar()

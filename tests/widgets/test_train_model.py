@@ -104,6 +104,17 @@ def test_a_folder_is_looked_into_before_anything_runs(dock, qtbot, discs):
     assert dock.plan.start_button.isEnabled()
 
 
+def test_what_was_found_in_a_folder_is_not_trained_on_as_what_is_open(dock, qtbot, discs):
+    look(dock, qtbot, discs)
+    assert dock.plan.start_button.isEnabled(), dock.plan.start.toolTip()
+    dock.source.open_choice.setChecked(True)
+    assert not dock.source.summary.isVisible()
+    assert not dock.plan.start_button.isEnabled()
+    assert "Save what is open" in dock.plan.start_button.toolTip()
+    dock.source.folder_choice.setChecked(True)
+    assert dock.source.summary.text() and dock.plan.start_button.isEnabled()
+
+
 def test_what_is_wrong_with_the_data_is_listed_and_stops_the_start(dock, qtbot, discs):
     Image.fromarray(np.zeros((20, 32), np.uint8)).save(discs / "masks" / "p3.png")
     look(dock, qtbot, discs)

@@ -19,7 +19,7 @@ _PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".npz")
 
 TASKS = "tasks"
 KINDS = {
-    "By itself": "auto",
+    "Recognise the kind by itself": "auto",
     "Images and masks": "folders",
     "nnU-Net": "nnunet",
     "Medical Decathlon": "decathlon",

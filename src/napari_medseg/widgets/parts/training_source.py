@@ -96,12 +96,15 @@ class TrainingSource(QGroupBox):
     def forget(self) -> None:
         """Drop what was found: it no longer holds."""
         self.found = None
+        self.problems.clear()
         self.summary.hide()
         self.problems.hide()
         self.changed.emit()
 
     def missing(self) -> str:
         """Say what is still to be done before a training can start; empty if nothing is."""
+        if self.open_choice.isChecked():
+            return f"Press “{self.save_open.title}” first; it is then looked into."
         if self.folder is None:
             return "Choose the data first."
         if self.found is None:
@@ -115,6 +118,9 @@ class TrainingSource(QGroupBox):
         for part in (self.line, self.browse, self.kind, self.look):
             part.setVisible(from_folder)
         self.save_open.setVisible(not from_folder)
+        self.summary.setVisible(from_folder and self.found is not None)
+        self.problems.setVisible(from_folder and self.problems.count() > 0)
+        self.changed.emit()
 
     def _browse(self) -> None:
         chosen = QFileDialog.getExistingDirectory(self, "Data to train on", self.line.text())

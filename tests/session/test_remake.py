@@ -292,7 +292,7 @@ def test_words_say_what_was_done() -> None:
     for words in (
         "S3-Net as published, seed 4",
         "after 7 iterations",
-        "planes 3",
+        "plane 3 along",
         "row 5, column 6",
     ):
         assert words.lower() in text.lower()

@@ -43,6 +43,12 @@ def dock(viewer: Viewer) -> ClusterImage:
     return dock
 
 
+def test_without_an_image_the_first_step_is_told(viewer: Viewer) -> None:
+    dock = ClusterImage(viewer)
+    viewer.window.add_dock_widget(dock, name="Cluster one image", area="right")
+    assert "Open an image" in dock.message.text()
+
+
 def choose(dock: ClusterImage, method: str) -> None:
     dock.details.method.setCurrentIndex(dock.details.method.findData(method))
 

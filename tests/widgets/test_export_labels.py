@@ -174,11 +174,21 @@ def test_a_picture_gets_a_png_first_and_dicom_wants_a_folder(viewer, series, tmp
     dock = ExportLabels(viewer)
     viewer.window.add_dock_widget(dock, name="Export labels", area="right")
     assert titles(dock)[0] == "PNG" and dock.images.currentText() == "skin"
-    assert dock.target.path.name == "Patient_X___lesion.png"
+    assert dock.target.path.name == "Patient_X_lesion.png"
     dock.set_format(FORMATS["dicom-seg"])
     assert "choose their folder" in dock.button.toolTip()
     dock.dicom.choose_folder(series.folder)
     assert dock.button.isEnabled(), dock.button.toolTip()
+
+
+def test_labels_without_paint_are_written_but_the_dock_says_so(viewer, tmp_path, qtbot):
+    viewer.add_labels(np.zeros((20, 30), np.uint8), name="forgotten")
+    dock = ExportLabels(viewer)
+    viewer.window.add_dock_widget(dock, name="Export labels", area="right")
+    dock.target.point_to(tmp_path / "forgotten.png")
+    press_and_wait(qtbot, dock.button)
+    assert dock.message.kind == "problem"
+    assert "Nothing is painted" in dock.message.text()
 
 
 def test_layers_that_come_and_go_are_followed(dock, viewer):
@@ -188,6 +198,7 @@ def test_layers_that_come_and_go_are_followed(dock, viewer):
     assert not model.item(png).isEnabled() and "volume" in model.item(png).toolTip()
     viewer.layers.clear()
     assert "Make or open labels" in dock.button.toolTip()
+    assert "Make or open labels" in dock.message.text()
     viewer.add_labels(LABELS[3], name="plane")
     assert dock.labels.currentText() == "plane" and titles(dock)[0] == "PNG"
     viewer.window.remove_dock_widget(dock.parent())

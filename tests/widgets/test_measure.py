@@ -76,7 +76,24 @@ def test_objects_get_numbers_and_rows_of_their_own(
     np.testing.assert_array_equal(objects.data > 0, truth() > 0)
     np.testing.assert_array_equal(objects.scale, SPACING)
     assert dock.measure.table.table["label"].tolist() == [1, 2]
-    assert "2 objects: 2 rows" in dock.measure.message.text()
+    assert "2 objects, in mm" in dock.measure.message.text()
+
+
+def test_empty_labels_are_told_and_no_layer_of_objects_is_made(
+    viewer: Viewer, qtbot: QtBot
+) -> None:
+    dock = MeasureAndCompare(viewer)
+    viewer.window.add_dock_widget(dock, name="Measure and compare", area="right")
+    assert "paint some" in dock.measure.message.text()
+    assert "Two labels layers" in dock.compare.message.text()
+    viewer.add_labels(np.zeros((20, 30), np.uint8), name="forgotten")
+    assert "Press Measure" in dock.measure.message.text()
+    press_and_wait(qtbot, dock.measure.run)
+    assert "“forgotten” is empty" in dock.measure.message.text()
+    dock.measure.objects.button.click()
+    assert "“forgotten” is empty" in dock.measure.message.text()
+    assert dock.measure.message.kind == "problem"
+    assert [layer.name for layer in viewer.layers] == ["forgotten"]
 
 
 def test_objects_that_touch_stay_together_where_wanted_and_have_a_size(

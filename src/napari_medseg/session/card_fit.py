@@ -123,7 +123,7 @@ def _by_kind(card: ModelCard, traits: Traits) -> Fit | None:
     words = works_on(card)
     if traits.kinds and made_for:
         if traits.kinds & made_for:
-            return Fit(Rank.FITS, f"Made for such images: {words}.")
+            return Fit(Rank.FITS, f"Made for this kind of image: {words}.")
         seen = ", ".join(sorted(traits.kinds))
         return Fit(Rank.UNFIT, f"Made for {words}; this image seems to be {seen}.")
     if made_for and made_for <= _COLOURED and not traits.coloured:

@@ -129,9 +129,9 @@ def _by_what(step: Step) -> str:
 def _on_what(step: Step) -> str:
     parts = []
     if step.positions is not None:
-        parts.append(
-            f"planes {compact(step.positions)} along axis {step.parameters.get('axis', 0)}"
-        )
+        planes = "plane" if len(step.positions) == 1 else "planes"
+        axis = step.parameters.get("axis", 0)
+        parts.append(f"{planes} {compact(step.positions)} along axis {axis}")
     if step.parameters.get("rectangle"):
         top, left, bottom, right = step.parameters["rectangle"]
         parts.append(f"rows {top} to {bottom - 1} and columns {left} to {right - 1}")

@@ -76,11 +76,13 @@ def objects_job(
     Raises
     ------
     ValueError
-        With one sentence, where the layer is no plane and no volume.
+        With one sentence, where the layer is empty, or no plane and no volume.
     """
     if len(shape_of(layer)) not in (2, 3):
         raise ValueError("Objects are numbered in a plane or a volume; this layer has more axes.")
     labels, spacing = np.array(full_resolution(layer)), spacing_of(layer)[0]
+    if not labels.any():
+        raise ValueError(f"“{layer.name}” is empty: paint first, then number the objects.")
     return _numbering(
         layer,
         split_objects_job(labels, spacing, diameter=diameter, part_touching=part_touching),

@@ -63,6 +63,7 @@ class ClusterImage(CaseDock):
         self._connect()
         self.follower.choose_first_image()
         self._refresh()
+        self._tell_first_step()
 
     # -- what the user does ---------------------------------------------------------------------
 

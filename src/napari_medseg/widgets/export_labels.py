@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     import napari.viewer
     from napari.layers import Image, Labels
 
+_NO_LABELS = "Make or open labels first."
+
 
 class ExportLabels(Dock):
     """The dock; what it writes is decided in `session.export`.
@@ -121,10 +123,12 @@ class ExportLabels(Dock):
         self.nnunet.follow(self.target.path)
         self.plan.setText(plan_of(self._labels, self._image))
         self.button.set_missing(self._missing(format_))
+        if self._labels is None or self._written is None:
+            self.message.hint(_NO_LABELS if self._labels is None else "")
 
     def _missing(self, format_: LabelFormat) -> str:
         if self._labels is None:
-            return "Make or open labels first."
+            return _NO_LABELS
         shape = shape_of(self._labels)
         if len(shape) not in (2, 3):
             return "Files hold a plane or a volume; make a labels layer for one point of time."
@@ -243,7 +247,11 @@ class ExportLabels(Dock):
     def _on_written(self, written: Written) -> None:
         self._written = written.path
         self._note_saved()
-        self.message.done(f"{written.path.name} {written}.")
+        told = f"{written.path.name} {written}."
+        if written.voxels:
+            self.message.done(told)
+        else:
+            self.message.problem(f"{told} Nothing is painted in these labels.")
         self.folder_button.show()
         self.nnunet.follow(self.target.path)
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
 NAME = "differences"
+_TWO_NEEDED = "Two labels layers are needed: a prediction and a reference."
 COLOURS = ("#d55e00", "#0072b2", "#f0e442")
 """Of false positives, false negatives and pixels of another class; told apart by everybody."""
 
@@ -74,7 +75,7 @@ class CompareTab(ResultTab):
     def _make_run(self) -> AnyJob:
         prediction, reference = self.prediction, self.reference
         if prediction is None or reference is None:
-            raise ValueError("Two labels layers are needed: a prediction and a reference.")
+            raise ValueError(_TWO_NEEDED)
         reason = why_not_together(prediction, reference)
         if reason:
             raise ValueError(reason)
@@ -158,11 +159,13 @@ class CompareTab(ResultTab):
     def _refresh(self) -> None:
         missing = ""
         if self.prediction is None or self.reference is None:
-            missing = "Two labels layers are needed: a prediction and a reference."
+            missing = _TWO_NEEDED
         elif self.prediction is self.reference:
             missing = "Prediction and reference are the same layer; choose another one."
         self.run.set_idle("Compare", "Say how well the prediction agrees with the reference")
         self.run.set_missing(missing)
+        if not self._compared:
+            self.message.hint(missing or "Press Compare: one row for each class.")
 
     def _on_layers(self, event: Any) -> None:
         if self.picture is not None and self.picture not in self._viewer.layers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ def plan_of(labels: Labels | None, image: Image | None) -> str:
     if labels is None:
         return ""
     shape = " × ".join(str(n) for n in shape_of(labels))
-    grid = f"on the grid of “{image.name}”" if image is not None else "on their own grid"
+    grid = f"on the grid of “{image.name}”" if image is not None else "on a grid of its own"
     sizes = " × ".join(f"{float(s):.3g}" for s in labels.scale)
     units = {f"{unit:~}" for unit in labels.units}
     unit = units.pop() if len(units) == 1 else "pixel"
@@ -54,5 +55,5 @@ def class_names_of(labels: Labels | None) -> dict[int, str]:
 
 def as_file_name(name: str) -> str:
     """Give the name of a layer as one that a file can have."""
-    kept = "".join(c if c.isalnum() or c in "-_." else "_" for c in name).strip("._")
+    kept = re.sub(r"[^\w.-]+", "_", name).strip("._")
     return kept[:80] or "labels"

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 _EDGE = 0.9
 """A place farther from the middle of the canvas than this share of it is brought to the middle."""
+_NO_LABELS = "There are no labels to measure yet: paint some, or open a label map."
+_FIRST_STEP = "Press Measure: one row for each class."
 
 
 class MeasureTab(ResultTab):
@@ -82,7 +84,7 @@ class MeasureTab(ResultTab):
 
     def _make_run(self) -> AnyJob:
         if self.chosen is None:
-            raise ValueError("There are no labels to measure: paint some, or open a label map.")
+            raise ValueError(_NO_LABELS)
         image = self.image if self.with_image.isChecked() else None
         if image is not None:
             reason = why_not_together(self.chosen, image)
@@ -101,14 +103,16 @@ class MeasureTab(ResultTab):
         self._follow(layer)
         self._on_canvas()
         units = {"px": "pixels: the layer has no spacing"}.get(measured.subject.units, "")
-        count = len(measured.table)
-        rows = "1 row" if count == 1 else f"{count} rows"
         counted, self._counted = self._counted, ""
-        self.message.done(f"{counted}{rows}, in {units or measured.subject.units}.")
+        if not len(measured.table):
+            self.message.hint(f"“{layer.name}” is empty: there is nothing to measure.")
+            return
+        rows = counted or _in_words(len(measured.table), "row")
+        self.message.done(f"{rows}, in {units or measured.subject.units}.")
 
     def _make_number(self) -> AnyJob:
         if self.chosen is None:
-            raise ValueError("There are no labels: paint some, or open a label map.")
+            raise ValueError(_NO_LABELS)
         return objects_job(self.chosen, self.objects.diameter, self.objects.part.isChecked())
 
     def _on_numbered(self, numbered: Numbered) -> None:
@@ -120,7 +124,7 @@ class MeasureTab(ResultTab):
         objects = self._viewer.add_labels(numbered.objects, name=f"{layer.name}, objects", **place)
         layer.visible = False
         self._choose(objects)
-        self._counted = f"{count:,} objects: "
+        self._counted = _in_words(count, "object")
         self.run.start()
 
     # -- the table and the canvas ---------------------------------------------------------------
@@ -197,7 +201,9 @@ class MeasureTab(ResultTab):
         self._tell_what_the_table_is_of()
 
     def _tell_what_the_table_is_of(self) -> None:
-        if self.measured is not None and self.measured.subject.layer is not self.chosen:
+        if self.measured is None:
+            self.message.hint(_NO_LABELS if self.chosen is None else _FIRST_STEP)
+        elif self.measured.subject.layer is not self.chosen:
             name = self.measured.subject.layer.name
             self.message.hint(f"The table is of “{name}”: press Measure for the labels above.")
 
@@ -208,7 +214,7 @@ class MeasureTab(ResultTab):
         self._refresh()
 
     def _refresh(self) -> None:
-        missing = "" if self.chosen is not None else "There are no labels to measure yet."
+        missing = "" if self.chosen is not None else _NO_LABELS
         self.run.set_idle("Measure", "Measure the labels in the units of their layer")
         self.run.set_missing(missing)
         self.objects.show_layer(self.chosen, missing)
@@ -249,3 +255,7 @@ class MeasureTab(ResultTab):
         self.table.chosen.connect(self.go_to)
         self.link((self.run, self.objects.button), (self.labels, self.images))
         self._viewer.dims.events.current_step.connect(self._on_canvas)
+
+
+def _in_words(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"

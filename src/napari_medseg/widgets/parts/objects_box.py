@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QCheckBox, QDoubleSpinBox, QGridLayout, QLabel, QSizePolicy, QWidget
+from qtpy.QtWidgets import QCheckBox, QDoubleSpinBox, QGroupBox, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_medseg.session.subject import spacing_of
+from napari_medseg.widgets.parts.arrange import fill, form
 from napari_medseg.widgets.parts.job_button import AnyJob, JobButton
 from napari_medseg.widgets.parts.job_gate import JobGate
 
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 _LARGEST = 100_000.0
 
 
-class ObjectsBox(QWidget):
-    """The button Number the objects and its options.
+class ObjectsBox(QGroupBox):
+    """The button Number the objects under its options.
 
     Parameters
     ----------
@@ -31,7 +32,7 @@ class ObjectsBox(QWidget):
     def __init__(
         self, gate: JobGate, make_job: Callable[[], AnyJob], parent: QWidget | None = None
     ) -> None:
-        super().__init__(parent)
+        super().__init__("Objects", parent)
         self.button = JobButton("Number the objects", make_job, gate)
         self.part = QCheckBox("Part those that touch")
         self.part.setToolTip(
@@ -44,13 +45,7 @@ class ObjectsBox(QWidget):
         self.size.setSpecialValueText("Estimated")
         self.size.setToolTip("Diameter of a typical object; it says what counts as a neck")
         self.size.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        grid = QGridLayout(self)
-        grid.setContentsMargins(0, 0, 0, 0)
-        grid.addWidget(self.button, 0, 0, 1, 2)
-        grid.addWidget(self.part, 1, 0, 1, 2)
-        grid.addWidget(QLabel("Diameter"), 2, 0)
-        grid.addWidget(self.size, 2, 1)
-        grid.setColumnStretch(1, 1)
+        fill(QVBoxLayout(self), self.part, form(("Diameter", self.size)), self.button)
         self.part.toggled.connect(self.size.setEnabled)
 
     @property

@@ -137,10 +137,9 @@ class SegmentByExample(ProposalDock):
             signal.connect(self.refresh)
         for signal in (self.case.image_changed, self.case.labels_changed):
             signal.connect(self.tell_first_step)
-        self.shortcuts.add_job(
-            self.jobs.add, "Add example", ADD_KEYS, "Take the paint of this plane as an example"
-        )
-        self.connect_jobs("Predict this plane", "Predict the volume")
+        tip = "Take the paint of this plane as an example"
+        self.shortcuts.add_job(self.jobs.add, ADD_KEYS, tip)
+        self.connect_jobs()
         examples.changed.connect(self._show_examples)
         examples.scores_changed.connect(self._show_examples)
         self.new_button.clicked.connect(self.new_labels)

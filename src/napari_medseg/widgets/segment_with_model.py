@@ -177,7 +177,7 @@ class SegmentWithModel(ProposalDock):
         self.cards.chosen_changed.connect(self._on_card)
         self.zoo.zoo_changed.connect(self.show_zoo)
         self.axes.channel_wanted.connect(self._take_channel)
-        self.connect_jobs("Segment this plane", "Segment all planes")
+        self.connect_jobs()
         self.follow(*self.zoo.buttons)
         self.jobs.layers_made.connect(self._add_layers)
         self._watcher.directoryChanged.connect(lambda _: self._watch_timer.start())

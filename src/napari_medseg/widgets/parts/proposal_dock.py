@@ -39,8 +39,8 @@ class ProposalDock(CaseDock):
         super().__init__(viewer, no_labels, brush)
         self.shortcuts = Shortcuts(self.viewer, self)
 
-    def connect_jobs(self, plane: str, volume: str) -> None:
-        """Let the jobs and their keys work; `plane` and `volume` are what the two buttons say."""
+    def connect_jobs(self) -> None:
+        """Let the jobs and their keys work."""
         for button in self.jobs.buttons:
             button.started.connect(self.show_running)
             button.started.connect(lambda: self.message.hint(""))
@@ -51,9 +51,8 @@ class ProposalDock(CaseDock):
         for move in _MOVES:
             getattr(self.viewer.dims.events, move).connect(self.refresh)
         self.keys_box.toggled.connect(self._show_keys)
-        jobs = self.jobs
-        self.shortcuts.add_job(jobs.plane, plane, PLANE_KEYS, "Propose labels for this plane")
-        self.shortcuts.add_job(jobs.volume, volume, VOLUME_KEYS, "Propose labels for all planes")
+        self.shortcuts.add_job(self.jobs.plane, PLANE_KEYS, "Propose labels for this plane")
+        self.shortcuts.add_job(self.jobs.volume, VOLUME_KEYS, "Propose labels for all planes")
 
     def begin(self) -> None:
         """Turn to the image that is open, and say what to do with it."""

@@ -35,11 +35,11 @@ class Shortcuts:
         self._actions: dict[str, Callable[[], Any]] = {}
         self._bound: list[str] = []
         self._qt: list[QShortcut] = []
-        self._buttons: list[tuple[JobButton, str, str, str]] = []
+        self._buttons: list[tuple[JobButton, str, str]] = []
 
-    def add_job(self, button: JobButton, text: str, keys: str, tip: str) -> None:
+    def add_job(self, button: JobButton, keys: str, tip: str) -> None:
         """Give a key combination the job of a button, which shows the keys while they are on."""
-        self._buttons.append((button, text, keys, tip))
+        self._buttons.append((button, keys, tip))
         self.add(keys, button.start)
 
     def add(self, keys: str, action: Callable[[], Any]) -> None:
@@ -48,7 +48,8 @@ class Shortcuts:
 
     def set_on(self, on: bool) -> None:
         """Bind all keys and write them on the buttons, or the opposite."""
-        for button, text, keys, tip in self._buttons:
+        for button, keys, tip in self._buttons:
+            text = button.title
             button.set_idle(f"{text}  ({native(keys)})" if on else text, tip)
         if on:
             self.turn_on()

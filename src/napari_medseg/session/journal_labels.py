@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -139,11 +140,10 @@ class LabelsJournal:
         return {name: _plain(noted[name]) for name in _NOTES if noted.get(name)}
 
 
-def _zeros(size: int, known: dict[int, int] = {}) -> int:  # noqa: B006
+@cache
+def _zeros(size: int) -> int:
     """Give the checksum of as many zeros: blocks that were never painted are not written."""
-    if size not in known:
-        known[size] = zlib.crc32(bytes(size))
-    return known[size]
+    return zlib.crc32(bytes(size))
 
 
 def _key(box: tuple[slice, ...]) -> tuple[tuple[int, int], ...]:
@@ -152,9 +152,9 @@ def _key(box: tuple[slice, ...]) -> tuple[tuple[int, int], ...]:
 
 def _geometry(layer: Labels) -> dict[str, Any]:
     placed = geometry_of(layer)
+    names = ("scale", "translate", "rotate", "shear")
     return {
-        **{name: np.asarray(placed[name]).tolist() for name in ("scale", "translate")},
-        **{name: np.asarray(placed[name]).tolist() for name in ("rotate", "shear")},
+        **{name: np.asarray(placed[name]).tolist() for name in names},
         "affine": np.asarray(placed["affine"].affine_matrix).tolist(),
         "units": [str(unit) for unit in placed["units"]],
         "axis_labels": list(placed["axis_labels"]),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari.layers import Labels
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QSignalBlocker, Qt
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import (
     QFileDialog,
@@ -76,11 +76,10 @@ class HowMade(Dock):
     def refresh(self, event: object = None) -> None:
         """Show the history as it is now, the latest step first."""
         made = [] if self.layer is None else steps_of(self.layer)
-        self.steps.blockSignals(True)
-        self.steps.clear()
-        for number in range(len(made) - 1, -1, -1):
-            self.steps.addItem(f"{number + 1}. {title_of(made[number])}", made[number])
-        self.steps.blockSignals(False)
+        with QSignalBlocker(self.steps):
+            self.steps.clear()
+            for number in range(len(made) - 1, -1, -1):
+                self.steps.addItem(f"{number + 1}. {title_of(made[number])}", made[number])
         self._show_step()
 
     def ask_where_to_save(self) -> str:

@@ -66,12 +66,14 @@ class Preferences:
 
     def _show(self, now: Settings) -> None:
         self._busy = True
-        for heading, names in PAGE.items():
-            for name in names:
-                # The page has no name for one of several graphics cards; there it stays as it is.
-                with suppress(ValueError):
-                    setattr(getattr(self._page, heading), name, getattr(now, name))
-        self._busy = False
+        try:
+            for heading, names in PAGE.items():
+                for name in names:
+                    # The page has no name for one of several graphics cards; it stays as it is.
+                    with suppress(ValueError):
+                        setattr(getattr(self._page, heading), name, getattr(now, name))
+        finally:
+            self._busy = False
 
 
 def link_preferences() -> None:

@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
+from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import QCheckBox, QComboBox, QLineEdit, QSpinBox, QWidget
 
 from napari_medseg.session.training_command import as_toml
@@ -71,9 +72,8 @@ class Editor:
 
     def set(self, value: Any) -> None:
         """Show a value, without announcing it."""
-        blocked = self.widget.blockSignals(True)
-        self._set(value)
-        self.widget.blockSignals(blocked)
+        with QSignalBlocker(self.widget):
+            self._set(value)
 
 
 def _made(

@@ -7,12 +7,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from napari_medseg.engine import adapt, adapt_choice, adapt_planes, adapt_tune
-from napari_medseg.engine.adapt import adapt_job
+from napari_medseg.engine import (
+    adapt,
+    adapt_choice,
+    adapt_fit,
+    adapt_planes,
+    adapt_tune,
+    adapt_views,
+)
+from napari_medseg.engine.adapt import adapt_job, album_of
+from napari_medseg.engine.adapt_fit import Member
 from napari_medseg.engine.adapt_planes import Album, folds
 from napari_medseg.engine.adapt_tune import Tuner
-from napari_medseg.engine.adaptation import Adaptation, Gain, Shares, in_words
+from napari_medseg.engine.adaptation import Adaptation, Gain, Opinions, Shares, in_words
 from napari_medseg.engine.by_example import segment_by_example
 from napari_medseg.engine.choose import dice
 from napari_medseg.engine.options import ByExampleOptions
@@ -105,6 +114,7 @@ def test_what_is_held_out_has_no_part_in_tuning(ambiguous: SupportSet) -> None:
 def test_gains_by_luck_do_not_count() -> None:
     assert adapt_choice.is_worth([0.5, 0.5, 0.5], [0.55, 0.56, 0.54])
     assert not adapt_choice.is_worth([0.5, 0.5, 0.5], [0.505, 0.505, 0.505])
+    assert adapt_choice.is_worth([0.9, 0.9, 0.9], [0.905, 0.905, 0.905])
     assert not adapt_choice.is_worth([0.1, 0.9, 0.2, 0.8], [0.9, 0.1, 0.8, 0.3])
 
 
@@ -211,6 +221,40 @@ def test_damaged_nets_are_refused(ambiguous: SupportSet, tmp_path: Path) -> None
     file.write_bytes(file.read_bytes()[:-1] + b"\x00")
     with pytest.raises(SupportError, match="damaged"):
         SupportSet.load(tmp_path / "examples")
+
+
+def test_large_planes_are_looked_at_as_a_whole_and_closely(
+    ambiguous: SupportSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for place in (adapt_planes, adapt_fit, adapt_views):
+        monkeypatch.setattr(place, "VIEW", 16)
+    prepared = finished(prepare(ambiguous, FINDS, False))
+    album = album_of(ambiguous, prepared)
+    assert album.looks == 2
+    inputs = np.stack([album.inputs(album.plane(i), album.masks[i], i) for i in range(len(album))])
+    planes, masks = torch.from_numpy(inputs), torch.from_numpy(album.masks)
+    member = Member(planes, masks, np.array([1]), 1, 0, torch.float32)
+    ((index, aided, unaided),) = member.answers()
+    assert index == 1
+    assert aided.shape == unaided.shape == (2, 1, 32, 32)
+    whole, close = aided
+    assert np.abs(whole - close).max() > 1e-4
+    adaptation = finished(adapt_job(ambiguous, FINDS))
+    ambiguous.adaptation = adaptation
+    assert segment_by_example(ring_plane(9)[0], ambiguous, **vars(FINDS)).labels.shape == (64, 64)
+
+
+@pytest.mark.parametrize(("right", "close"), [(0, 0.0), (1, 1.0)])
+def test_the_look_that_is_better_is_chosen(ambiguous: SupportSet, right: int, close: float) -> None:
+    album = Album(tuple(ambiguous), (1,), False)
+    nobody = np.zeros_like(album.masks)
+    looks = np.zeros((2, *album.masks.shape), np.float32)
+    looks[right], looks[1 - right] = album.masks, 1 - album.masks
+    opinions = Opinions(nobody, looks, looks, nobody)
+    choice = adapt_choice.choose_shares(album, opinions, nobody)
+    assert choice.shares[0].close == close
+    assert choice.after > 0.99
+    np.testing.assert_array_equal(choice.shares[0].mix(opinions) >= 0.5, album.masks > 0)
 
 
 def test_the_masks_of_look_alikes_leave_out_the_plane_itself(ambiguous: SupportSet) -> None:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 MEMBERS = 3
 ROUNDS = 5
-STEPS_PER_ROUND = 24
+STEPS_PER_ROUND = 32
 PATIENCE = 3
 """Rounds after which the fit ends if the nets got no better on the held-out examples."""
 
@@ -213,7 +213,8 @@ class _Fit:
                 yield Progress(min(done, total), total, words)
         for member in self.members:
             for index, aided, unaided in member.answers():
-                self.opinions.fitted[index], self.opinions.unaided[index] = aided, unaided
+                self.opinions.fitted[:, index] = aided
+                self.opinions.unaided[:, index] = unaided
                 yield Progress(min(done, total), total, words)
 
     def _keep(self, number: int) -> None:
@@ -244,7 +245,8 @@ def _opinions(album: Album, in_context: NDArray[np.float32]) -> Opinions:
     if len(album) > 1:
         for index in range(len(album)):
             alike[index] = album.alike(album.plane(index), without=index)
-    return Opinions(in_context, np.zeros_like(in_context), np.zeros_like(in_context), alike)
+    silent = np.zeros((album.looks, *in_context.shape), np.float32)
+    return Opinions(in_context, silent, silent.copy(), alike)
 
 
 def _members(

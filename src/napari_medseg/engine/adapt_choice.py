@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,8 +11,9 @@ from napari_medseg.engine.adapt_planes import Album
 from napari_medseg.engine.adaptation import Gain, Opinions, Shares, mean_gain
 from napari_medseg.engine.choose import dice
 
-WORTH = 0.01
-"""Gain of leave-one-out Dice from which a class is predicted in another way than before."""
+WORTH = 0.02
+"""Part of what a leave-one-out Dice lacks to 1 that must be gained for a class to be predicted in
+another way than before."""
 
 FEW = 3
 """With fewer examples only the plainest mixtures are tried."""
@@ -30,12 +31,20 @@ PLAIN = (
 MIXTURES = (
     *PLAIN,
     Shares(0.25, fitted=0.75),
+    Shares(0.34, fitted=0.33, unaided=0.33),
     Shares(0.0, fitted=0.5, unaided=0.5),
     Shares(0.5, alike=0.5),
     Shares(0.0, alike=1.0),
     Shares(0.0, fitted=0.5, alike=0.5),
     Shares(0.25, fitted=0.5, alike=0.25),
 )
+
+
+LOOKS = (0.5, 0.0, 1.0)
+"""How much the nets' closer look may weigh; the first, unless another gains `CLEARLY`."""
+
+CLEARLY = 0.02
+"""Leave-one-out Dice by which one look alone must be better than the mean of both."""
 
 
 @dataclass(frozen=True)
@@ -92,19 +101,33 @@ def choose_shares(
         if not album.known[at]:
             shares.append(ALONE if len(album) == 1 else Shares())
             continue
-        mixed = [share.mix(opinions.at(slice(None), at)) for share in tried]
-        scores = np.array([left_out_dice(album, answers, at) for answers in mixed])
+        said = opinions.at(slice(None), at)
+        close = _best_look(album, said, at) if len(said.fitted) > 1 and not without_nets else 0.5
+        mixtures = [replace(share, close=close) for share in tried]
+        scores = np.array([left_out_dice(album, share.mix(said), at) for share in mixtures])
         means = scores.mean(1)
         alone = [mean for mean, share in zip(means, tried, strict=True) if share.is_nets_alone]
         by_nets.append(float(max(alone, default=0.0)))
         best = int(means.argmax())
         if not is_worth(scores[0], scores[best]):
             best = 0
-        shares.append(tried[best])
+        shares.append(mixtures[best])
         first += left_out_dice(album, before[:, at], at)
         last += scores[best].tolist()
     gain = mean_gain(first, last) if first else Gain(0.0, 0.0, float("nan"), 0)
     return Choice(tuple(shares), gain, sum(by_nets))
+
+
+def _best_look(album: Album, said: Opinions, at: int) -> float:
+    """Give how much the closer look shall weigh in what the nets alone say, arrays (S, n, n)."""
+    nets = [share for share in PLAIN if share.is_nets_alone]
+
+    def reached(close: float) -> float:
+        mixed = [replace(share, close=close).mix(said) for share in nets]
+        best = max(float(np.mean(left_out_dice(album, answers, at))) for answers in mixed)
+        return best + CLEARLY * (close == LOOKS[0])
+
+    return max(LOOKS, key=reached)
 
 
 def better_classes(
@@ -128,7 +151,8 @@ def is_worth(before: ArrayLike, after: ArrayLike) -> bool:
     """
     gains = np.subtract(after, before)
     error = float(gains.std(ddof=1) / np.sqrt(len(gains))) if len(gains) > 1 else 0.0
-    return float(gains.mean()) > max(WORTH, 0.5 * error)
+    lacking = 1 - float(np.asarray(before).mean())
+    return float(gains.mean()) > max(WORTH * lacking, 0.5 * error)
 
 
 def left_out_dice(album: Album, answers: NDArray[np.float32], at: int) -> list[float]:

@@ -1,4 +1,8 @@
-"""Fit small U-Nets on the examples, each without a part of them that it is then measured on."""
+"""Fit small U-Nets on the examples, each without a part of them that it is then measured on.
+
+A net sees large planes in two ways: shrunk, as a whole, which tells where things are, and window by
+window at their own pixels, which shows what is thin.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medseg.engine.adapt_views import Strengths, draw_views
+from napari_medseg.engine.adapt_views import VIEW, Strengths, draw_views
 
 if TYPE_CHECKING:
     import torch
@@ -17,6 +21,9 @@ if TYPE_CHECKING:
 WIDTH = 16
 BATCH = 4
 RATE = 2e-3
+WHOLE = 0.5
+"""Part of the steps that show large planes as a whole."""
+
 UNAIDED = 0.5
 """Part of the views without hints, so that a net learns to do without them as well."""
 
@@ -54,7 +61,8 @@ class Member:
     ) -> None:
         import torch
 
-        self.inputs, self.masks, self.held_out = inputs, masks, held_out
+        self.inputs, self.held_out = inputs, held_out
+        self.sights = [(sight, shrunk(masks, sight.shape[-1])) for sight in looks_at(inputs)]
         self.shown = np.setdiff1d(np.arange(len(inputs)), held_out)
         self.colours, self.dtype = colours, dtype
         self.rng = np.random.default_rng(seed)
@@ -70,9 +78,10 @@ class Member:
 
         for group in self.optimiser.param_groups:
             group["lr"] = RATE * (1 - 0.95 * part) * min(1.0, (number + 1) / WARM_UP)
+        inputs, masks = self.sights[0 if self.rng.random() < WHOLE else -1]
         chosen = torch.from_numpy(self.rng.choice(self.shown, BATCH))
         seen, wanted = draw_views(
-            self.rng, self.inputs[chosen], self.masks[chosen], self.colours, Strengths()
+            self.rng, inputs[chosen], masks[chosen], self.colours, Strengths()
         )
         seen[torch.from_numpy(self.rng.random(BATCH) < UNAIDED), self.colours :] = 0.0
         self.net.train()
@@ -121,7 +130,7 @@ def forward(net: nn.Module, planes: Tensor, dtype: torch.dtype) -> Tensor:
 def probabilities(
     nets: Sequence[nn.Module], plane: Tensor, colours: int, dtype: torch.dtype
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Give the mean probabilities (C, n, n) of several nets, with hints and without.
+    """Give the mean probabilities (L, C, n, n) of several nets, with hints and without.
 
     Parameters
     ----------
@@ -135,14 +144,38 @@ def probabilities(
         bfloat16 for mixed precision, else float32.
     """
     import torch
+    import torch.nn.functional as F
 
     bare = plane.clone()
     bare[colours:] = 0.0
-    both = torch.stack([plane, bare])
+    found = []
     with torch.inference_mode():
-        answers = [forward(net.eval(), both, dtype).sigmoid() for net in nets]
-        mean: NDArray[np.float32] = torch.stack(answers).mean(0).cpu().numpy()
-    return mean[0], mean[1]
+        for sight in looks_at(torch.stack([plane, bare])):
+            answers = [forward(net.eval(), sight, dtype).sigmoid() for net in nets]
+            mean = torch.stack(answers).mean(0)
+            if mean.shape[-1] != plane.shape[-1]:
+                mean = F.interpolate(mean, size=plane.shape[-2:], mode="bilinear")
+            found.append(mean)
+        aided, unaided = torch.stack(found, 1).cpu().numpy()
+    return aided, unaided
+
+
+def looks_at(planes: Tensor) -> list[Tensor]:
+    """Give planes (B, K, n, n) as a whole at `VIEW` pixels and, where they have more, as they are.
+
+    The looks are L in the shapes of answers.
+    """
+    whole = shrunk(planes, min(VIEW, planes.shape[-1]))
+    return [whole] if whole is planes else [whole, planes]
+
+
+def shrunk(planes: Tensor, side: int) -> Tensor:
+    """Give planes (B, K, n, n) with a side of so many pixels."""
+    import torch.nn.functional as F
+
+    if planes.shape[-1] == side:
+        return planes
+    return F.interpolate(planes, size=(side, side), mode="bilinear", antialias=True)
 
 
 def _loss(logits: Tensor, wanted: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_medseg.engine.adapt_views import VIEW
 from napari_medseg.engine.class_examples import scale_example
 from napari_medseg.engine.colour import GREY
 from napari_medseg.engine.looks import Plane
@@ -58,6 +59,11 @@ class Album:
         """Side of the square planes."""
         longest = max(max(example.mask.shape) for example in self.examples)
         return LARGE if longest >= LARGE_FROM else SMALL
+
+    @property
+    def looks(self) -> int:
+        """How often the nets look at a plane: as a whole, and where it is larger at its pixels."""
+        return 2 if self.size > VIEW else 1
 
     @property
     def colour_channels(self) -> int:

@@ -29,12 +29,16 @@ class Shares:
         Of the same nets without the hints, which mislead where they are poor.
     alike : float
         Of the masks of the examples that look most alike.
+    close : float
+        How much of what the nets say comes from their closer look, where they have two; the rest
+        comes from the look at the whole plane.
     """
 
     in_context: float = 1.0
     fitted: float = 0.0
     unaided: float = 0.0
     alike: float = 0.0
+    close: float = 0.5
 
     @property
     def needs_nets(self) -> bool:
@@ -50,16 +54,28 @@ class Shares:
         """Give the weighted mean of the opinions."""
         mean: NDArray[np.float32] = (
             np.float32(self.in_context) * opinions.in_context
-            + np.float32(self.fitted) * opinions.fitted
-            + np.float32(self.unaided) * opinions.unaided
+            + np.float32(self.fitted) * self._of_looks(opinions.fitted)
+            + np.float32(self.unaided) * self._of_looks(opinions.unaided)
             + np.float32(self.alike) * opinions.alike
         )
         return mean
 
+    def _of_looks(self, answers: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Join what the nets say after each of their looks, (L, ...)."""
+        if len(answers) == 1:
+            return answers[0]
+        weights = np.asarray([1 - self.close, self.close], np.float32)
+        joined: NDArray[np.float32] = np.tensordot(weights, answers, axes=1)
+        return joined
+
 
 @dataclass(frozen=True)
 class Opinions:
-    """Probabilities of a class, or of several, by each of the opinions; all of one shape."""
+    """Probabilities of a class, or of several, by each of the opinions; all of one shape.
+
+    Those of the fitted nets have one axis more, the first: the looks at the whole plane and, where
+    there is one, at its pixels.
+    """
 
     in_context: NDArray[np.float32]
     fitted: NDArray[np.float32]
@@ -68,8 +84,9 @@ class Opinions:
 
     def at(self, *index: int | slice) -> Opinions:
         """Give a part of each."""
+        by_nets = (slice(None), *index)
         return Opinions(
-            self.in_context[index], self.fitted[index], self.unaided[index], self.alike[index]
+            self.in_context[index], self.fitted[by_nets], self.unaided[by_nets], self.alike[index]
         )
 
 

@@ -69,11 +69,13 @@ class Adapter:
         found = self._asked_again(plane, found)
         rows = [value - 1 for value in self.album.classes]
         shape = found.shape[1:]
-        aided = unaided = np.zeros((len(rows), *shape), np.float32)
+        aided = unaided = np.zeros((1, len(rows), *shape), np.float32)
         if self.nets:
             inputs = torch.from_numpy(self.album.inputs(plane, found[rows])).to(self.device)
             answers = probabilities(self.nets, inputs, self.album.colour_channels, self.dtype)
-            aided, unaided = (resize_maps(answer, shape) for answer in answers)
+            aided, unaided = (
+                np.stack([resize_maps(look, shape) for look in answer]) for answer in answers
+            )
         alike = resize_maps(self.album.alike(plane), shape)
         opinions = Opinions(found[rows], aided, unaided, alike)
         mixed = found.copy()

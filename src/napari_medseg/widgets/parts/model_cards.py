@@ -35,7 +35,7 @@ from napari_medseg.zoo.cards import ModelCard
 EMPTY = (
     "No model is installed yet that segments without examples. Import… a checkpoint (UniverSeg, "
     "ConDSeg, SelfReg UNet or SwinUNet) or a model folder, choose a card below that can be "
-    "downloaded, or make a model of your own: Plugins > Train a model."
+    "downloaded, or make a model of your own: Plugins > MedSeg > Train a model."
 )
 NOTHING_FOUND = "No model has all these words on its card."
 _LIST_HEIGHT = 250

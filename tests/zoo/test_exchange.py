@@ -34,6 +34,16 @@ def test_a_model_travels_to_another_computer(
         torch.testing.assert_close(value, weights[key], rtol=0, atol=0)
 
 
+def test_the_folder_that_a_model_was_exported_to_can_be_imported(
+    models: Path, mine: str, tmp_path: Path
+) -> None:
+    folder = export_model(mine, tmp_path / "stick")
+    assert import_model(tmp_path / "stick", name="again").classes == ("a", "b")
+    folder.with_name("second").symlink_to(folder)
+    with pytest.raises(CardError, match=f"several models; name one: {mine}, second"):
+        import_model(tmp_path / "stick")
+
+
 def test_a_changed_export_is_not_taken_in(models: Path, mine: str, tmp_path: Path) -> None:
     folder = export_model(mine, tmp_path / "stick")
     weights = folder / "model.safetensors"

@@ -77,7 +77,7 @@ def shown(value: Any) -> str:
         return "–"
     if number == int(number) and not isinstance(value, float):
         return f"{int(number):,}"
-    return f"{number:.4g}" if abs(number) < 10_000 else f"{number:,.0f}"
+    return f"{number:.4g}" if abs(number) < 1000 else f"{number:,.0f}"
 
 
 def as_text(table: pd.DataFrame, units: str = "") -> str:

@@ -62,6 +62,8 @@ def export_model(name: str, folder: str | os.PathLike[str]) -> Path:
 def import_model(folder: str | os.PathLike[str], *, name: str | None = None) -> ModelCard:
     """Take in a model folder: one that was exported, or made by a training.
 
+    A folder that models were exported to will do where it holds a single one.
+
     Raises
     ------
     CardError
@@ -71,7 +73,7 @@ def import_model(folder: str | os.PathLike[str], *, name: str | None = None) -> 
     SaveError
         If it cannot be saved.
     """
-    card = ModelCard.from_folder(Path(folder))
+    card = ModelCard.from_folder(_folder_of_card(Path(folder)))
     content = read_verified(card)
     return install(replace(card, name=name or card.name, file=WEIGHTS_FILE), content, _page(card))
 
@@ -96,6 +98,17 @@ def remove_model(name: str) -> Path:
     shutil.rmtree(card.folder)
     shutil.rmtree(cached_folder(card), ignore_errors=True)
     return card.folder
+
+
+def _folder_of_card(folder: Path) -> Path:
+    """Give the folder itself, or the only model in it, as `export_model` leaves it."""
+    if (folder / CARD_FILE).exists():
+        return folder
+    inside = sorted(path.parent for path in folder.glob(f"*/{CARD_FILE}"))
+    if len(inside) > 1:
+        names = ", ".join(path.name for path in inside)
+        raise CardError(f"The folder {folder.name!r} holds several models; name one: {names}.")
+    return inside[0] if inside else folder
 
 
 def _page(card: ModelCard) -> str:

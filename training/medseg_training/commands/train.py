@@ -108,8 +108,9 @@ def _echo(as_json: bool, folder: Path) -> Echo:
 def _try_out(config: RunConfig | Recipe) -> None:
     """Do everything once, and fit a single batch, in a folder that vanishes."""
     from medseg_training.build import build_trainer
-    from medseg_training.dry_run import dry_run
+    from medseg_training.dry_run import STEPS, dry_run
 
+    print(f"Trying a step, a validation, and {STEPS} steps with one batch …", flush=True)
     with TemporaryDirectory(prefix="medseg-dry-run-") as folder:
         trainer = build_trainer(config, Path(folder))
         try:

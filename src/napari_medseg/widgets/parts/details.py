@@ -6,7 +6,6 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
     QCheckBox,
-    QComboBox,
     QFormLayout,
     QLabel,
     QSizePolicy,
@@ -17,6 +16,7 @@ from qtpy.QtWidgets import (
 from napari_medseg.engine.options import DEFAULT_MODEL, ByExampleOptions
 from napari_medseg.widgets.parts.choices import choice_box
 from napari_medseg.widgets.parts.device_box import DeviceBox
+from napari_medseg.widgets.parts.elided_box import ElidedBox
 from napari_medseg.widgets.parts.folded import FoldedDetails
 from napari_medseg.widgets.parts.keys_box import KeysBox
 from napari_medseg.zoo.registry import list_models
@@ -30,7 +30,7 @@ class Details(FoldedDetails):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.model = QComboBox()
+        self.model = ElidedBox()
         self._list_models(DEFAULT_MODEL)
         self.model.currentIndexChanged.connect(self._show_card)
         self._show_card()

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-_PADDING = 4
+_PADDING = 2
 """Pixels that a theme leaves free beside the text."""
 
 

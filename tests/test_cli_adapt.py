@@ -42,10 +42,11 @@ def test_the_command_adapts_as_the_call_does(
 
     arguments = ["by-example", str(tmp_path / "plane.png"), "--support", str(tmp_path / "examples")]
     arguments += ["-m", "intensity", "--device", "cpu", "-o", str(tmp_path / "out"), "--adapt"]
+    arguments += ["--adapt-effort", "2"]
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 0, done.output
 
-    options = {"model": "intensity", "device": "cpu"}
+    options = {"model": "intensity", "device": "cpu", "adapt_effort": 2}
     called = medseg.segment_by_example(image, support, adapt=True, **options)
     plain = medseg.segment_by_example(image, support, adapt=False, **options)
     written = read_labels(tmp_path / "out" / "plane.png").labels
@@ -54,7 +55,11 @@ def test_the_command_adapts_as_the_call_does(
 
 
 def test_what_was_adapted_is_made_again_adapted() -> None:
+    longer = Step("by-example", "intensity", parameters={"adaptation": {"effort": 3}})
     adapted = Step("by-example", "intensity", parameters={"adaptation": {"sha256": "0"}})
+    assert "--adapt --adapt-effort 3" in command_of(longer, Files())
+    assert "adapt_effort=3" in python_of(longer, Files())
+    assert "effort" not in command_of(adapted, Files())
     plain = Step("by-example", "intensity", parameters={"adaptation": None, "threshold": 0.5})
     assert "--adapt" in command_of(adapted, Files())
     assert "adapt=True" in python_of(adapted, Files())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -146,6 +147,28 @@ def test_the_same_seed_gives_the_same_nets(ambiguous: SupportSet) -> None:
         adapt_job(SupportSet(reversed(ambiguous.examples), ambiguous.class_names), FINDS)
     )
     assert first.sha256 == again.sha256
+
+
+def test_more_effort_is_a_longer_fit_and_is_kept_with_the_examples(
+    ambiguous: SupportSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adapt_choice, "MIXTURES", (Shares(), Shares(0.0, fitted=1.0)))
+    steps = []
+    monkeypatch.setattr(Member, "step", lambda self, part, number: steps.append(part))
+    for effort, rounds in ((1, 2), (3, 6)):
+        steps.clear()
+        job = adapt_job(ambiguous, replace(FINDS, adapt_effort=effort))
+        last = list(job)[-1]
+        assert len(steps) == 2 * 5 * rounds
+        assert max(steps) == pytest.approx(1 - 1 / (5 * rounds))
+        assert last.total == 2 * 4 + 2 * (3 + 5 * rounds)
+    ambiguous.adaptation = finished(adapt_job(ambiguous, replace(FINDS, adapt_effort=3)))
+    ambiguous.save(tmp_path / "examples")
+    again = SupportSet.load(tmp_path / "examples").adaptation
+    assert again is not None
+    assert again.as_dict()["effort"] == 3
+    with pytest.raises(ValueError, match="effort of adapting"):
+        replace(FINDS, adapt_effort=0)
 
 
 def test_a_single_example_is_adapted_to_without_a_gain_being_claimed() -> None:

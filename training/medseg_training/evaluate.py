@@ -122,8 +122,8 @@ class Report:
         self.support = tuple(sorted({*self.support, *content["support"]}))
         self.dice = content["per_task"]
         if content["weights"] != self.weights:
-            for name in ("net", "app", "adapt"):
-                self.dice.pop(NAMES[name], None)
+            ours = tuple(NAMES[name] for name in ("net", "app", "adapt"))
+            self.dice = {k: v for k, v in self.dice.items() if not k.startswith(ours)}
 
     def markdown(self) -> str:
         """Give the tables that a person reads: the means, then every task."""
@@ -217,18 +217,22 @@ def bare_net(model: Path, size: int) -> Method:
     return one_pass(load_net(ModelCard.from_folder(model)), size)
 
 
-def method_named(name: str, model: Path, size: int, unet_seconds: float) -> tuple[str, Method]:
+def method_named(
+    name: str, model: Path, size: int, unet_seconds: float, adapt_effort: int = 1
+) -> tuple[str, Method]:
     """Give one of `NAMES` with its full name."""
     methods: dict[str, Callable[[], Method]] = {
         "net": lambda: bare_net(model, size),
         "app": lambda: app_engine(model),
-        "adapt": lambda: app_engine(model, adapt=True),
+        "adapt": lambda: app_engine(model, adapt=True, adapt_effort=adapt_effort),
         "mean": lambda: mean_mask,
         "nearest": lambda: nearest_mask,
         "cut": lambda: best_cut,
         "unet": lambda: FittedUNet(unet_seconds),
     }
-    return NAMES[name].format(seconds=unet_seconds), methods[name]()
+    full = NAMES[name].format(seconds=unet_seconds)
+    longer = f", {adapt_effort} times as long" if name == "adapt" and adapt_effort > 1 else ""
+    return full + longer, methods[name]()
 
 
 def _plane(image: np.ndarray) -> np.ndarray:

@@ -66,6 +66,15 @@ Adapt = Annotated[
         "--adapt", help="Fit small nets on the examples first, which takes up to a minute, once."
     ),
 ]
+AdaptEffort = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        max=8,
+        help="With --adapt: fit at most so many times as long as usual.",
+        rich_help_panel=_FINE,
+    ),
+]
 Seed = Annotated[int, typer.Option(min=0, help="Of the subsets.", rich_help_panel=_FINE)]
 
 
@@ -84,6 +93,7 @@ def by_example(
     refine: SecondLook = Choice.auto,
     colour: InColour = Colour.auto,
     adapt: Adapt = False,
+    adapt_effort: AdaptEffort = 1,
     ensemble: Ensemble = 1,
     flips: shared.Flips = False,
     seed: Seed = 0,
@@ -101,6 +111,7 @@ def by_example(
             refine={"auto": "auto", "always": True, "never": False}[refine],
             colour=colour.value,
             adapt=True if adapt else "kept",
+            adapt_effort=adapt_effort,
             ensemble=ensemble,
             flips=flips,
             seed=seed,

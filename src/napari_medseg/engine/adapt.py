@@ -10,7 +10,7 @@ the opinions weighs; where nothing is better, all stays as it was.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,7 +35,7 @@ MEMBERS = 3
 ROUNDS = 5
 STEPS_PER_ROUND = 32
 PATIENCE = 3
-"""Rounds after which the fit ends if the nets got no better on the held-out examples."""
+"""Of `ROUNDS`, after which the fit ends if the nets got no better on the held-out examples."""
 
 
 def adapt_job(
@@ -43,8 +43,9 @@ def adapt_job(
 ) -> Generator[Progress, None, Adaptation]:
     """Fit small nets on a support set and measure on held-out examples what they bring.
 
-    Half a minute to a minute on two CPU cores, less where there is little to learn. The same
-    examples, model and seed give the same nets on the same computer.
+    Half a minute to a minute on two CPU cores, less where there is little to learn; the fit of the
+    small nets, half of it, takes as many times as long as ``options.adapt_effort`` says. The same
+    examples, options and seed give the same nets on the same computer.
 
     Parameters
     ----------
@@ -73,16 +74,18 @@ def adapt_job(
     options = options or ByExampleOptions()
     parts = folds(len(support), MEMBERS)
     asked = 2 * len(support)  # before tuning and after it
-    total = asked + (STEPS + ROUNDS * STEPS_PER_ROUND) * len(parts)
+    rounds = ROUNDS * options.adapt_effort
+    total = asked + (STEPS + rounds * STEPS_PER_ROUND) * len(parts)
     if colours is None:
         colours = True
     prepared = yield from prepare(support, options, colours, total)
     album = album_of(support, prepared)
     before = yield from _asked(album, prepared, range(len(album)), 0, total)
     tuning = yield from _tune(album, prepared, parts, before, options.seed, total)
-    fit = _Fit(album, prepared, parts, before, tuning, options.seed)
+    fit = _Fit(album, prepared, parts, before, tuning, options.seed, rounds)
     yield from fit.run(asked + STEPS * len(parts), total)
-    return fit.adaptation(support.examples_hash, prepared.card.sha256)
+    made = fit.adaptation(support.examples_hash, prepared.card.sha256)
+    return replace(made, effort=options.adapt_effort)
 
 
 def album_of(support: SupportSet, prepared: PreparedSupport) -> Album:
@@ -170,8 +173,10 @@ class _Fit:
         before: NDArray[np.float32],
         tuning: _Tuning,
         seed: int,
+        rounds: int,
     ) -> None:
         self.album, self.before, self.tuning, self.seed = album, before, tuning, seed
+        self.rounds = rounds
         self.opinions = _opinions(album, tuning.answers)
         self.members = _members(album, prepared, parts, tuning.answers, seed)
         self.best = choose_shares(album, self.opinions, before, without_nets=True)
@@ -186,7 +191,8 @@ class _Fit:
     def run(self, done: int, total: int) -> Generator[Progress, None, None]:
         """Fit round by round until the held-out examples no longer gain; `done` is before it."""
         waited, reached = 0, 0.0
-        for number in range(ROUNDS):
+        patience = PATIENCE * self.rounds / ROUNDS
+        for number in range(self.rounds):
             yield from self._round(number, done, total)
             if not self.is_measured:
                 continue
@@ -196,14 +202,14 @@ class _Fit:
                 self._keep(number)
             waited = 0 if found.by_nets > reached else waited + 1
             reached = max(reached, found.by_nets)
-            if waited >= PATIENCE:
+            if waited >= patience:
                 return
         if not self.is_measured:
-            self._keep(ROUNDS - 1)
+            self._keep(self.rounds - 1)
 
     def _round(self, number: int, before: int, total: int) -> Generator[Progress, None, None]:
-        all_steps = ROUNDS * STEPS_PER_ROUND
-        words = f"Fitting, round {number + 1} of {ROUNDS}"
+        all_steps = self.rounds * STEPS_PER_ROUND
+        words = f"Fitting, round {number + 1} of {self.rounds}"
         if number and self.is_measured:
             words += f": Dice {self.best.before:.2f} → {self.best.after:.2f}"
         for step in range(number * STEPS_PER_ROUND, (number + 1) * STEPS_PER_ROUND):

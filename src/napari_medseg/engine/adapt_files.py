@@ -68,6 +68,7 @@ def read_adaptation(entry: Mapping[str, Any], folder: Path) -> Adaptation:
             int(entry["seed"]),
             tuple(int(value) for value in entry.get("tuned_classes", ())),
             tuned,
+            int(entry.get("effort", 1)),
         )
     except (OSError, KeyError, IndexError, TypeError, ValueError, WeightsError) as error:
         raise SupportError(DAMAGED) from error

@@ -142,6 +142,8 @@ class Adaptation:
         Classes for which the in-context net itself was tuned.
     tuned : mapping of str to Tensor
         Its weights then; none where tuning brought nothing.
+    effort : int
+        How many times as long as usual the nets could be fitted.
     """
 
     support_sha256: str
@@ -155,6 +157,7 @@ class Adaptation:
     seed: int
     tuned_classes: tuple[int, ...] = ()
     tuned: Mapping[str, Tensor] = field(default_factory=dict)
+    effort: int = 1
 
     @property
     def is_worth_it(self) -> bool:
@@ -189,6 +192,7 @@ class Adaptation:
             "tuned_classes": list(self.tuned_classes),
             "gain": None if self.gain is None else asdict(self.gain),
             "steps": self.steps,
+            "effort": self.effort,
             "seed": self.seed,
             "sha256": self.sha256,
         }

@@ -146,7 +146,8 @@ def _made_now(
     """Adapt, or give what was made for the call before."""
     colours = prepared.gathered[0].colours
     sha256 = prepared.card.sha256
-    key = ("adaptation", support.examples_hash, sha256, colours, options.of_preparation())
+    how = (*options.of_preparation(), options.adapt_effort)
+    key = ("adaptation", support.examples_hash, sha256, colours, how)
     adaptation: Adaptation | None = support.memo.get(key)
     if adaptation is not None:
         return adaptation

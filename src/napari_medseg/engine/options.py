@@ -9,6 +9,7 @@ from napari_medseg.engine.postprocess import PostProcess
 from napari_medseg.zoo.cards import ModelCard
 
 DEFAULT_MODEL = "universeg-open"
+MOST_EFFORT = 8
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,9 @@ class ByExampleOptions:
         Whether nets are fitted on the examples first, which takes up to a minute the first time,
         see `napari_medseg.engine.adapt`; ``"kept"`` uses those that the support set carries
         already. With a single example nothing is fitted, as nothing could be left out.
+    adapt_effort : int
+        How many times as long as usual nets are fitted at most, 1 to `MOST_EFFORT`; what takes long
+        to learn, such as a small organ, needs 3 or more.
     seed : int
         Of the random subsets, and of the fit.
     keep_probabilities : bool
@@ -56,6 +60,7 @@ class ByExampleOptions:
     flips: bool = False
     precision: Literal["float32", "bfloat16", "auto"] = "float32"
     adapt: bool | Literal["kept"] = "kept"
+    adapt_effort: int = 1
     seed: int = 0
     keep_probabilities: bool = True
     post: PostProcess = field(default_factory=PostProcess)
@@ -69,6 +74,11 @@ class ByExampleOptions:
             raise ValueError(f"colour must be 'auto', 'grey' or 'learned'; got {self.colour!r}.")
         if self.adapt not in (True, False, "kept"):
             raise ValueError(f"adapt must be True, False or 'kept'; got {self.adapt!r}.")
+        if not 1 <= self.adapt_effort <= MOST_EFFORT:
+            raise ValueError(
+                f"The effort of adapting must lie between 1 and {MOST_EFFORT}; "
+                f"got {self.adapt_effort}."
+            )
         if self.ensemble < 1:
             raise ValueError(f"The ensemble needs at least one member; got {self.ensemble}.")
 

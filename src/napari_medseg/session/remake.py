@@ -31,6 +31,7 @@ _OPTIONS = {
 _USUAL = {
     "flips": False,
     "ensemble": 1,
+    "adapt_effort": 1,
     "focus": "none",
     "train_sampling": False,
     "stop_after": 0,
@@ -111,6 +112,7 @@ def _arguments(step: Step) -> dict[str, Any]:
     chosen["device"] = step.parameters.get("device", "auto")
     if step.parameters.get("adaptation"):
         chosen["adapt"] = True
+        chosen["adapt_effort"] = step.parameters["adaptation"].get("effort", 1)
     if step.parameters.get("tile"):
         chosen["tile"] = step.parameters["tile"][0]
     if step.is_cleaned:

@@ -26,6 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "examples; the others are baselines",
     )
     parser.add_argument("--unet-seconds", type=float, default=60.0, help="CPU time of each fit")
+    parser.add_argument(
+        "--adapt-effort", type=int, default=1, help="adapt: fit at most so many times as long"
+    )
     parser.add_argument("--markdown", type=Path, help="write the tables here")
     parser.add_argument(
         "--results", type=Path, help="write the figures here (JSON); kept and added to"
@@ -49,7 +52,9 @@ def run(options: argparse.Namespace) -> None:
     else:
         tasks = read_tasks(options.data)
     methods = dict(
-        evaluate.method_named(name, options.model, options.size, options.unet_seconds)
+        evaluate.method_named(
+            name, options.model, options.size, options.unet_seconds, options.adapt_effort
+        )
         for name in options.methods
     )
     card = ModelCard.from_folder(options.model)

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_medseg.engine.options import DEFAULT_MODEL, ByExampleOptions
+from napari_medseg.engine.options import DEFAULT_MODEL, MOST_EFFORT, ByExampleOptions
 from napari_medseg.widgets.parts.choices import choice_box
 from napari_medseg.widgets.parts.device_box import DeviceBox
 from napari_medseg.widgets.parts.elided_box import ElidedBox
@@ -42,6 +42,13 @@ class Details(FoldedDetails):
         self.ensemble = QSpinBox()
         self.ensemble.setRange(1, 16)
         self.ensemble.setToolTip("Ask with so many random subsets of the examples and average")
+        self.effort = QSpinBox()
+        self.effort.setRange(1, MOST_EFFORT)
+        self.effort.setSuffix(" × as long")
+        self.effort.setToolTip(
+            "How long Adapt to my examples may fit its small networks: what takes long to learn, "
+            "such as a small organ, needs 3 or more"
+        )
         self.flips = QCheckBox("Average over mirror images (slower)")
         self.displayed = QCheckBox("Use the contrast on display")
         self.displayed.setToolTip(
@@ -82,6 +89,7 @@ class Details(FoldedDetails):
             "Second look": self.refine,
             "Colours": self.colour,
             "Ensemble": self.ensemble,
+            "Adapting": self.effort,
         }.items():
             widget.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
             rows.addRow(QLabel(name), widget)
@@ -121,4 +129,5 @@ class Details(FoldedDetails):
             colour=self.colour.currentData(),
             ensemble=self.ensemble.value(),
             flips=self.flips.isChecked(),
+            adapt_effort=self.effort.value(),
         )

@@ -81,8 +81,9 @@ def adapt_job(
     prepared = yield from prepare(support, options, colours, total)
     album = album_of(support, prepared)
     before = yield from _asked(album, prepared, range(len(album)), 0, total)
-    tuning = yield from _tune(album, prepared, parts, before, options.seed, total)
-    fit = _Fit(album, prepared, parts, before, tuning, options.seed, rounds)
+    ground = _Ground(album, prepared, parts, before, options.seed)
+    tuning = yield from _tune(ground, total)
+    fit = _Fit(ground, tuning, rounds)
     yield from fit.run(asked + STEPS * len(parts), total)
     made = fit.adaptation(support.examples_hash, prepared.card.sha256)
     return replace(made, effort=options.adapt_effort)
@@ -112,6 +113,29 @@ def _asked(
 
 
 @dataclass(frozen=True)
+class _Ground:
+    """What every net is fitted on and measured by.
+
+    Parameters
+    ----------
+    album, prepared : Album, PreparedSupport
+        The examples, as the fitted nets and as the in-context net see them.
+    parts : sequence of ndarray of int
+        Examples held out together; the first net never sees the first part, and so on.
+    before : ndarray of float32, shape (S, C, n, n)
+        What the in-context net says of every example after all others.
+    seed : int
+        Decides everything random.
+    """
+
+    album: Album
+    prepared: PreparedSupport
+    parts: Sequence[NDArray[np.intp]]
+    before: NDArray[np.float32]
+    seed: int
+
+
+@dataclass(frozen=True)
 class _Tuning:
     """What tuning the in-context net brought.
 
@@ -130,26 +154,20 @@ class _Tuning:
     weights: Mapping[str, Tensor] = field(default_factory=dict)
 
 
-def _tune(
-    album: Album,
-    prepared: PreparedSupport,
-    parts: Sequence[NDArray[np.intp]],
-    before: NDArray[np.float32],
-    seed: int,
-    total: int,
-) -> Generator[Progress, None, _Tuning]:
+def _tune(ground: _Ground, total: int) -> Generator[Progress, None, _Tuning]:
     """Tune one net per part that it does not see, and keep them where they are better."""
+    album, prepared, before = ground.album, ground.prepared, ground.before
     if not album.known.any() or not can_be_tuned(prepared.predictor.net):
         return _Tuning(before)
     done = len(album)
     after, states = np.zeros_like(before), []
-    for number, part in enumerate(parts):
-        tuner = Tuner(prepared, [album.examples[i] for i in part], seed * MEMBERS + number)
+    for number, part in enumerate(ground.parts):
+        tuner = Tuner(prepared, [album.examples[i] for i in part], ground.seed * MEMBERS + number)
         if not tuner.can_learn:
             return _Tuning(before)
         for step in range(STEPS):
             tuner.step(step)
-            words = f"Tuning the network, part {number + 1} of {len(parts)}"
+            words = f"Tuning the network, part {number + 1} of {len(ground.parts)}"
             yield Progress(done + step, total, words)
         done += STEPS
         after += yield from _asked(album, with_net(prepared, tuner.net), part, done, total)
@@ -165,21 +183,12 @@ def _tune(
 class _Fit:
     """The members on their way, all at the same step, and the best they reached so far."""
 
-    def __init__(
-        self,
-        album: Album,
-        prepared: PreparedSupport,
-        parts: Sequence[NDArray[np.intp]],
-        before: NDArray[np.float32],
-        tuning: _Tuning,
-        seed: int,
-        rounds: int,
-    ) -> None:
-        self.album, self.before, self.tuning, self.seed = album, before, tuning, seed
-        self.rounds = rounds
-        self.opinions = _opinions(album, tuning.answers)
-        self.members = _members(album, prepared, parts, tuning.answers, seed)
-        self.best = choose_shares(album, self.opinions, before, without_nets=True)
+    def __init__(self, ground: _Ground, tuning: _Tuning, rounds: int) -> None:
+        self.album, self.before, self.seed = ground.album, ground.before, ground.seed
+        self.tuning, self.rounds = tuning, rounds
+        self.opinions = _opinions(ground.album, tuning.answers)
+        self.members = _members(ground, tuning.answers)
+        self.best = choose_shares(self.album, self.opinions, self.before, without_nets=True)
         self.states = [member.state() for member in self.members]
         self.steps = 0
 
@@ -255,22 +264,16 @@ def _opinions(album: Album, in_context: NDArray[np.float32]) -> Opinions:
     return Opinions(in_context, silent, silent.copy(), alike)
 
 
-def _members(
-    album: Album,
-    prepared: PreparedSupport,
-    parts: Sequence[NDArray[np.intp]],
-    in_context: NDArray[np.float32],
-    seed: int,
-) -> list[Member]:
+def _members(ground: _Ground, in_context: NDArray[np.float32]) -> list[Member]:
     """Give a fresh net for every part that it does not see."""
     import torch
 
-    device = prepared.predictor.device
+    album, device = ground.album, ground.prepared.predictor.device
     dtype = torch.bfloat16 if has_fast_bfloat16(device) else torch.float32
     planes = [album.inputs(album.plane(i), in_context[i], without=i) for i in range(len(album))]
     inputs = torch.from_numpy(np.stack(planes)).to(device)
     masks = torch.from_numpy(album.masks).to(device)
     return [
-        Member(inputs, masks, part, album.colour_channels, seed * MEMBERS + number, dtype)
-        for number, part in enumerate(parts)
+        Member(inputs, masks, part, album.colour_channels, ground.seed * MEMBERS + number, dtype)
+        for number, part in enumerate(ground.parts)
     ]

@@ -174,6 +174,12 @@ def test_the_report_is_one_file_that_loads_nothing(
     )
 
 
+def test_a_single_case_is_told_as_one(data: Dataset) -> None:
+    alone = replace(data, test=data.test[:1])
+    assert choose_cases(alone, "test").title == "the 1 held-out test case"
+    assert choose_cases(data, "all").title == "all of 8 cases"
+
+
 def test_what_goes_into_the_card(model: ModelCard, data: Dataset) -> None:
     results = results_for_card(evaluated(model, data))
     assert "the 6 held-out test cases" in str(results["protocol"])

@@ -100,10 +100,11 @@ def _print(evaluation: Evaluation, *, as_json: bool) -> None:
         print(f"{card.title} on {chosen.title} of {evaluation.dataset}")
         for name in found["dice"]:
             dice, hd95 = found["dice"][name], found["hd95"][name]
+            spread = "" if dice.n < 2 else f" ± {dice.sd:.4f}"
             interval = "" if dice.low != dice.low else f" (95 % {dice.low:.4f} to {dice.high:.4f})"
             distance = "–" if hd95.mean != hd95.mean else f"{hd95.mean:.2f}"
             print(
-                f"  {name:24s} Dice {dice.mean:.4f} ± {dice.sd:.4f}{interval}  HD95 {distance}  "
+                f"  {name:24s} Dice {dice.mean:.4f}{spread}{interval}  HD95 {distance}  "
                 f"n {dice.n}, undefined {dice.undefined} (HD95 {hd95.undefined})"
             )
 

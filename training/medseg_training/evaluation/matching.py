@@ -110,11 +110,11 @@ def choose_cases(
                 f"{dataset.name} has no held-out cases with masks; measure on 'val' instead, or "
                 "list cases under 'test' in its split.json."
             )
-        return Chosen(names, f"the {len(names)} held-out test cases")
+        return Chosen(names, f"the {_cases(len(names), 'held-out test')}")
     if split == "all":
         names = tuple(case.name for case in dataset.cases if case.label is not None)
         caution = "These include cases that the model may have been trained on."
-        return Chosen(names, f"all {len(names)} cases", caution)
+        return Chosen(names, f"all of {_cases(len(names))}", caution)
     folds = _folds(dataset, splits)
     number = fold or 0
     if number >= len(folds):
@@ -124,7 +124,11 @@ def choose_cases(
         "If the model was trained on this fold, these cases chose its weights; if on another fold, "
         "it was trained on them."
     )
-    return Chosen(held, f"the {len(held)} validation cases of fold {number}", caution)
+    return Chosen(held, f"the {_cases(len(held), 'validation')} of fold {number}", caution)
+
+
+def _cases(count: int, kind: str = "") -> str:
+    return " ".join([str(count), *([kind] if kind else []), "case" if count == 1 else "cases"])
 
 
 def match_classes(

@@ -83,7 +83,7 @@ def test_cards_are_ordered_by_fit_searched_and_chosen_with_keys(
     order = [name for name in names(dock) if not name.startswith("universeg")]
     assert order.index("bright") < order.index("two"), "made for MRI, and the image is MRI"
     view = next(view for view in dock.cards.views if view.card.name == "bright")
-    assert "Made for such images" in view.fit.reason
+    assert "Made for this kind of image" in view.fit.reason
     dock.cards.choose("bright")
     assert not view.more.isHidden()
     for words in ("0.91", "Anything real.", "CC0", "tiles of 32 × 32", "Size"):

@@ -10,7 +10,7 @@ the opinions weighs; where nothing is better, all stays as it was.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -74,8 +74,7 @@ def adapt_job(
     options = options or ByExampleOptions()
     parts = folds(len(support), MEMBERS)
     asked = 2 * len(support)  # before tuning and after it
-    rounds = ROUNDS * options.adapt_effort
-    total = asked + (STEPS + rounds * STEPS_PER_ROUND) * len(parts)
+    total = asked + (STEPS + options.adapt_effort * ROUNDS * STEPS_PER_ROUND) * len(parts)
     if colours is None:
         colours = True
     prepared = yield from prepare(support, options, colours, total)
@@ -83,10 +82,9 @@ def adapt_job(
     before = yield from _asked(album, prepared, range(len(album)), 0, total)
     ground = _Ground(album, prepared, parts, before, options.seed)
     tuning = yield from _tune(ground, total)
-    fit = _Fit(ground, tuning, rounds)
+    fit = _Fit(ground, tuning, options.adapt_effort)
     yield from fit.run(asked + STEPS * len(parts), total)
-    made = fit.adaptation(support.examples_hash, prepared.card.sha256)
-    return replace(made, effort=options.adapt_effort)
+    return fit.adaptation(support.examples_hash, prepared.card.sha256)
 
 
 def album_of(support: SupportSet, prepared: PreparedSupport) -> Album:
@@ -183,9 +181,10 @@ def _tune(ground: _Ground, total: int) -> Generator[Progress, None, _Tuning]:
 class _Fit:
     """The members on their way, all at the same step, and the best they reached so far."""
 
-    def __init__(self, ground: _Ground, tuning: _Tuning, rounds: int) -> None:
+    def __init__(self, ground: _Ground, tuning: _Tuning, effort: int) -> None:
         self.album, self.before, self.seed = ground.album, ground.before, ground.seed
-        self.tuning, self.rounds = tuning, rounds
+        self.tuning, self.effort = tuning, effort
+        self.rounds = effort * ROUNDS
         self.opinions = _opinions(ground.album, tuning.answers)
         self.members = _members(ground, tuning.answers)
         self.best = choose_shares(self.album, self.opinions, self.before, without_nets=True)
@@ -200,7 +199,6 @@ class _Fit:
     def run(self, done: int, total: int) -> Generator[Progress, None, None]:
         """Fit round by round until the held-out examples no longer gain; `done` is before it."""
         waited, reached = 0, 0.0
-        patience = PATIENCE * self.rounds / ROUNDS
         for number in range(self.rounds):
             yield from self._round(number, done, total)
             if not self.is_measured:
@@ -211,7 +209,7 @@ class _Fit:
                 self._keep(number)
             waited = 0 if found.by_nets > reached else waited + 1
             reached = max(reached, found.by_nets)
-            if waited >= patience:
+            if waited >= self.effort * PATIENCE:
                 return
         if not self.is_measured:
             self._keep(self.rounds - 1)
@@ -251,6 +249,7 @@ class _Fit:
             self.seed,
             self.tuning.classes,
             self.tuning.weights,
+            self.effort,
         )
 
 

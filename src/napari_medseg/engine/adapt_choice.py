@@ -102,7 +102,8 @@ def choose_shares(
             shares.append(ALONE if len(album) == 1 else Shares())
             continue
         said = opinions.at(slice(None), at)
-        close = _best_look(album, said, at) if len(said.fitted) > 1 and not without_nets else 0.5
+        two_looks = len(said.fitted) > 1 and not without_nets
+        close = _best_look(album, said, at) if two_looks else LOOKS[0]
         mixtures = [replace(share, close=close) for share in tried]
         scores = np.array([left_out_dice(album, share.mix(said), at) for share in mixtures])
         means = scores.mean(1)

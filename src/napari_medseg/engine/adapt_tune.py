@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_medseg.engine.adapt_fit import rounded
+from napari_medseg.engine.adapt_fit import rounded, shrunk
 from napari_medseg.engine.adapt_views import Strengths, draw_views
 from napari_medseg.engine.class_examples import ClassExamples
 from napari_medseg.engine.devices import has_fast_bfloat16
@@ -129,12 +129,9 @@ class Tuner:
     def _small(self, view: View) -> _Planes:
         """Give images and masks (S, 1, n, n) of at most `SIDE` pixels."""
         import torch
-        import torch.nn.functional as F
 
         both = torch.from_numpy(np.stack([view.images, view.labels], 1))
-        if both.shape[-1] > SIDE:
-            both = F.interpolate(both, size=(SIDE, SIDE), mode="bilinear", antialias=True)
-        both = both.to(self.device)
+        both = shrunk(both, min(SIDE, both.shape[-1])).to(self.device)
         return both[:, :1], both[:, 1:]
 
 

@@ -17,7 +17,7 @@ from napari_medseg.zoo.detect import detect_net, without_prefixes
 from napari_medseg.zoo.published import about
 from napari_medseg.zoo.registry import bundled_names, user_folder
 from napari_medseg.zoo.specs import InputSpec, OutputSpec
-from napari_medseg.zoo.weights import WeightsError, check_state, load_net, parse_safetensors
+from napari_medseg.zoo.weights import WeightsError, check_state, load_net, read_safetensors
 
 if TYPE_CHECKING:
     import torch
@@ -219,7 +219,7 @@ def read_state(source: Path) -> dict[str, torch.Tensor]:
             f"There is no file {source.name!r}: choose the checkpoint you downloaded."
         )
     if source.suffix == ".safetensors":
-        return without_prefixes(parse_safetensors(source.read_bytes(), source.name))
+        return without_prefixes(read_safetensors(source, source.name))
     return _unwrapped(_load_without_code(source), source.name)
 
 

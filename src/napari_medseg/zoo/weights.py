@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_medseg.zoo.architectures import build_net
@@ -44,7 +45,8 @@ def load_net(model: ModelCard | str, device: str | torch.device = "cpu") -> nn.M
         not fit the net, or holds values that are not finite. There is no fallback.
     """
     card = get_card(model) if isinstance(model, str) else model
-    state = parse_safetensors(read_verified(card), card.name)
+    read_verified(card)
+    state = read_safetensors(card.weights_path, card.name)
     net = build_net(card.net, card.net_options)
     check_state(net, state, card.name)
     net.load_state_dict(state, strict=True)
@@ -84,26 +86,43 @@ def read_verified(card: ModelCard) -> bytes:
     return content
 
 
-def parse_safetensors(content: bytes, name: str) -> dict[str, torch.Tensor]:
+def read_safetensors(path: Path, name: str) -> dict[str, torch.Tensor]:
     """Give the tensors of a safetensors file; floating-point ones as float32.
+
+    They are read one by one: to copy all at once out of bytes, the library holds Python's lock,
+    and a window would stand still for as long.
 
     Raises
     ------
     WeightsError
-        If the content is no safetensors file.
+        If it is no safetensors file.
     """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {key: _as_float32(file.get_tensor(key)) for key in file.keys()}  # noqa: SIM118
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise _no_safetensors(name, error) from error
+
+
+def parse_safetensors(content: bytes, name: str) -> dict[str, torch.Tensor]:
+    """Give the tensors in the content of a safetensors file, as `read_safetensors` does."""
     from safetensors import SafetensorError
     from safetensors.torch import load
 
     try:
-        state = load(content)
+        return {key: _as_float32(value) for key, value in load(content).items()}
     except (SafetensorError, ValueError, KeyError) as error:
-        raise WeightsError(
-            f"The weights of model {name!r} are no safetensors file ({error})."
-        ) from error
-    return {
-        key: value.float() if value.is_floating_point() else value for key, value in state.items()
-    }
+        raise _no_safetensors(name, error) from error
+
+
+def _no_safetensors(name: str, error: Exception) -> WeightsError:
+    return WeightsError(f"The weights of model {name!r} are no safetensors file ({error}).")
+
+
+def _as_float32(value: torch.Tensor) -> torch.Tensor:
+    return value.float() if value.is_floating_point() else value
 
 
 @dataclass(frozen=True)

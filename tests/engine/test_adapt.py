@@ -190,9 +190,9 @@ def test_classes_and_colours(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     support = SupportSet(class_names=("background", "red", "only once"))
     for number in range(3):
-        image = rng.uniform(0, 90, (48, 64, 3))
+        image = rng.uniform(0, 200, (48, 64, 3))
         mask = disc((48, 64), (24, 20 + 3 * number), 8).astype(np.uint8)
-        image[mask > 0] += (120, 0, 0)
+        image[mask > 0] += (55, 0, 0)
         if number == 2:
             mask[40:45, 40:60] = 2
         support.add(image.astype(np.uint8), mask)
@@ -246,11 +246,23 @@ def test_damaged_nets_are_refused(ambiguous: SupportSet, tmp_path: Path) -> None
         SupportSet.load(tmp_path / "examples")
 
 
+def test_nets_of_another_version_are_refused(ambiguous: SupportSet, tmp_path: Path) -> None:
+    ambiguous.adaptation = finished(adapt_job(ambiguous, FINDS))
+    ambiguous.save(tmp_path / "examples")
+    file = tmp_path / "examples" / "support.json"
+    entry = json.loads(file.read_text())
+    entry["adaptation"]["version"] = 1
+    file.write_text(json.dumps(entry))
+    with pytest.raises(SupportError, match="another version"):
+        SupportSet.load(tmp_path / "examples")
+
+
 def test_large_planes_are_looked_at_as_a_whole_and_closely(
     ambiguous: SupportSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(adapt_planes, "SMALL", 64)
     for place in (adapt_planes, adapt_fit, adapt_views):
-        monkeypatch.setattr(place, "VIEW", 16)
+        monkeypatch.setattr(place, "VIEW", 32)
     prepared = finished(prepare(ambiguous, FINDS, False))
     album = album_of(ambiguous, prepared)
     assert album.looks == 2
@@ -259,7 +271,7 @@ def test_large_planes_are_looked_at_as_a_whole_and_closely(
     member = Member(planes, masks, np.array([1]), 1, 0, torch.float32)
     ((index, aided, unaided),) = member.answers()
     assert index == 1
-    assert aided.shape == unaided.shape == (2, 1, 32, 32)
+    assert aided.shape == unaided.shape == (2, 1, 64, 64)
     whole, close = aided
     assert np.abs(whole - close).max() > 1e-4
     adaptation = finished(adapt_job(ambiguous, FINDS))

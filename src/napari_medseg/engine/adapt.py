@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 MEMBERS = 3
 ROUNDS = 5
-STEPS_PER_ROUND = 32
+STEPS_PER_ROUND = 64
 PATIENCE = 3
 """Of `ROUNDS`, after which the fit ends if the nets got no better on the held-out examples."""
 

@@ -15,9 +15,16 @@ FILE = "adaptation.safetensors"
 TUNED = "tuned"
 """What the tuned net's weights are called in it; those of the fitted nets have numbers."""
 
+VERSION = 2
+"""Of the fitted nets' architecture: those of another could not be given their weights."""
+
 DAMAGED = (
     f"The nets adapted to these examples ({FILE}) are damaged or belong to others: delete "
     "the entry “adaptation” from support.json to load the examples alone."
+)
+OTHER_VERSION = (
+    f"The nets adapted to these examples ({FILE}) were made by another version of this program: "
+    "delete the entry “adaptation” from support.json to load the examples, and adapt again."
 )
 
 
@@ -34,7 +41,12 @@ def write_adaptation(adaptation: Adaptation, folder: Path) -> dict[str, Any]:
     content = save(tensors)
     (folder / FILE).write_bytes(content)
     file_hash = hashlib.sha256(content).hexdigest()
-    return {**adaptation.as_dict(), "file": FILE, "file_sha256": file_hash}
+    return {
+        "version": VERSION,
+        **adaptation.as_dict(),
+        "file": FILE,
+        "file_sha256": file_hash,
+    }
 
 
 def read_adaptation(entry: Mapping[str, Any], folder: Path) -> Adaptation:
@@ -43,8 +55,10 @@ def read_adaptation(entry: Mapping[str, Any], folder: Path) -> Adaptation:
     Raises
     ------
     SupportError
-        If weights or entry are damaged.
+        If weights or entry are damaged, or of another version.
     """
+    if entry.get("version") != VERSION:
+        raise SupportError(OTHER_VERSION)
     try:
         content = (folder / FILE).read_bytes()
         if hashlib.sha256(content).hexdigest() != entry["file_sha256"]:

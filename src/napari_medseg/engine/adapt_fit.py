@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 WIDTH = 16
 BATCH = 4
-RATE = 2e-3
+RATE, MOMENTUM = 8e-3, 0.9
+"""Of Muon."""
 WHOLE = 0.5
 """Part of the steps that show large planes as a whole."""
 
@@ -61,6 +62,8 @@ class Member:
     ) -> None:
         import torch
 
+        from napari_medseg.engine.muon import Muon
+
         self.inputs, self.held_out = inputs, held_out
         self.sights = [(sight, shrunk(masks, sight.shape[-1])) for sight in looks_at(inputs)]
         self.shown = np.setdiff1d(np.arange(len(inputs)), held_out)
@@ -70,7 +73,7 @@ class Member:
             torch.manual_seed(seed)
             self.net = new_net(inputs.shape[1], masks.shape[1])
         self.net.to(inputs.device)
-        self.optimiser = torch.optim.AdamW(self.net.parameters(), RATE, weight_decay=1e-2)
+        self.optimiser = Muon(self.net.parameters(), RATE, MOMENTUM, dtype=dtype)
 
     def step(self, part: float, number: int) -> None:
         """Fit on one batch; `part` of all steps and this `number` of them are done."""
@@ -111,10 +114,9 @@ def rounded(values: Tensor) -> Tensor:
 
 def new_net(channels: int, n_classes: int) -> nn.Module:
     """Build the U-Net that is fitted, with fresh weights."""
-    from napari_medseg.zoo.architectures import build_net
+    from napari_medseg.engine.small_net import HalfGridUNet
 
-    options = {"in_channels": channels, "n_classes": n_classes, "width": WIDTH}
-    return build_net("UNet", options)
+    return HalfGridUNet(channels, n_classes, WIDTH)
 
 
 def forward(net: nn.Module, planes: Tensor, dtype: torch.dtype) -> Tensor:

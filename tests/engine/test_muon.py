@@ -7,7 +7,7 @@ import copy
 import torch
 from torch import nn
 
-from medseg_training.optimisers import Muon, orthogonalised
+from napari_medseg.engine.muon import Muon, orthogonalised
 
 
 def test_singular_values_come_near_one() -> None:
@@ -53,3 +53,12 @@ def test_its_state_goes_through_a_checkpoint() -> None:
         train(twin, second, images, wanted)
     for a, b in zip(net.parameters(), twin.parameters(), strict=True):
         assert torch.equal(a, b)
+
+
+def test_half_precision_points_the_same_way() -> None:
+    generator = torch.Generator().manual_seed(0)
+    matrix = torch.randn((24, 200), generator=generator)
+    exact = orthogonalised(matrix)
+    rough = orthogonalised(matrix.bfloat16()).float()
+    likeness = (exact * rough).sum() / (exact.norm() * rough.norm())
+    assert float(likeness) > 0.99

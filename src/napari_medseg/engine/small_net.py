@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from napari_medseg.nets.unet import UNet
 
 STRIDE = 2
+LEAST = 32
+"""Side in pixels: half of it is what a U-Net needs."""
 
 
 class HalfGridUNet(nn.Module):
@@ -30,6 +32,7 @@ class HalfGridUNet(nn.Module):
 
     def __init__(self, in_channels: int, n_classes: int, width: int = 16):
         super().__init__()
+        self.in_channels = in_channels
         block = STRIDE * STRIDE
         self.unet = UNet(in_channels * block, n_classes * block, width=width)
 
@@ -44,6 +47,22 @@ class HalfGridUNet(nn.Module):
         Returns
         -------
         Tensor, shape (B, n_classes, H, W)
+
+        Raises
+        ------
+        ValueError
+            If the channels do not fit, or a side is odd or too short.
         """
+        if x.dim() != 4 or x.shape[1] != self.in_channels:
+            raise ValueError(
+                f"this net takes images of shape (batch, {self.in_channels}, height, width), "
+                f"not {tuple(x.shape)}"
+            )
+        rows, columns = x.shape[-2:]
+        if min(rows, columns) < LEAST or rows % STRIDE or columns % STRIDE:
+            raise ValueError(
+                f"an image of {rows}×{columns} pixels does not fit this net; both sides need "
+                f"{LEAST} pixels or more, and an even number of them"
+            )
         blocks = self.unet(F.pixel_unshuffle(x, STRIDE))
         return F.pixel_shuffle(blocks, STRIDE)

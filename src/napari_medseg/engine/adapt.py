@@ -21,7 +21,7 @@ from napari_medseg.engine.adapt_fit import Member
 from napari_medseg.engine.adapt_planes import Album, folds, resize_maps
 from napari_medseg.engine.adapt_tune import STEPS, Tuner, averaged, can_be_tuned, with_net
 from napari_medseg.engine.adaptation import Adaptation, Opinions
-from napari_medseg.engine.devices import has_fast_bfloat16
+from napari_medseg.engine.devices import choose_precision
 from napari_medseg.engine.leave_one_out import answer_without
 from napari_medseg.engine.options import ByExampleOptions
 from napari_medseg.engine.prepare import PreparedSupport, prepare
@@ -268,7 +268,7 @@ def _members(ground: _Ground, in_context: NDArray[np.float32]) -> list[Member]:
     import torch
 
     album, device = ground.album, ground.prepared.predictor.device
-    dtype = torch.bfloat16 if has_fast_bfloat16(device) else torch.float32
+    dtype = choose_precision("auto", device)
     planes = [album.inputs(album.plane(i), in_context[i], without=i) for i in range(len(album))]
     inputs = torch.from_numpy(np.stack(planes)).to(device)
     masks = torch.from_numpy(album.masks).to(device)

@@ -89,7 +89,7 @@ class Member:
         seen[torch.from_numpy(self.rng.random(BATCH) < UNAIDED), self.colours :] = 0.0
         self.net.train()
         with torch.enable_grad():
-            loss = _loss(forward(self.net, seen, self.dtype), wanted)
+            loss = fitting_loss(forward(self.net, seen, self.dtype), wanted)
             self.optimiser.zero_grad()
             loss.backward()
             self.optimiser.step()
@@ -180,7 +180,7 @@ def shrunk(planes: Tensor, side: int) -> Tensor:
     return F.interpolate(planes, size=(side, side), mode="bilinear", antialias=True)
 
 
-def _loss(logits: Tensor, wanted: Tensor) -> Tensor:
+def fitting_loss(logits: Tensor, wanted: Tensor) -> Tensor:
     """Dice, soft and per plane and class, and cross-entropy in equal parts."""
     import torch.nn.functional as F
 

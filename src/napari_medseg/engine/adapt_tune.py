@@ -16,7 +16,7 @@ import numpy as np
 from napari_medseg.engine.adapt_fit import rounded, shrunk
 from napari_medseg.engine.adapt_views import Strengths, draw_views
 from napari_medseg.engine.class_examples import ClassExamples
-from napari_medseg.engine.devices import has_fast_bfloat16
+from napari_medseg.engine.devices import choose_precision
 from napari_medseg.engine.passes import Predictor, View
 from napari_medseg.engine.prepare import PreparedSupport
 from napari_medseg.engine.support import SupportExample
@@ -69,7 +69,7 @@ class Tuner:
 
         self.rng = np.random.default_rng(seed)
         self.device = prepared.predictor.device
-        self.dtype = torch.bfloat16 if has_fast_bfloat16(self.device) else torch.float32
+        self.dtype = choose_precision("auto", self.device)
         hidden = {id(example) for example in held_out}
         self._pairs = [
             views for item in prepared.gathered if (views := self._views(prepared, item, hidden))

@@ -13,7 +13,7 @@ from napari_medseg.engine.adapt_fit import new_net, probabilities
 from napari_medseg.engine.adapt_planes import Album, resize_maps
 from napari_medseg.engine.adapt_tune import with_weights
 from napari_medseg.engine.adaptation import Adaptation, Opinions
-from napari_medseg.engine.devices import has_fast_bfloat16
+from napari_medseg.engine.devices import choose_precision
 from napari_medseg.engine.looks import Plane, Subject, look
 from napari_medseg.engine.options import ByExampleOptions
 from napari_medseg.engine.prepare import PreparedSupport, keep
@@ -35,12 +35,11 @@ class Adapter:
     """
 
     def __init__(self, adaptation: Adaptation, album: Album, prepared: PreparedSupport) -> None:
-        import torch
 
         self.adaptation, self.album = adaptation, album
         self.device = prepared.predictor.device
         self.tuned = with_weights(prepared, adaptation.tuned) if adaptation.tuned else None
-        self.dtype = torch.bfloat16 if has_fast_bfloat16(self.device) else torch.float32
+        self.dtype = choose_precision("auto", self.device)
         self.nets = []
         for member in adaptation.members:
             net = new_net(album.channels, len(album.classes))

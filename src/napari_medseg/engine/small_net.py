@@ -15,9 +15,9 @@ LEAST = 32
 class HalfGridUNet(nn.Module):
     """A U-Net on half the grid: blocks of 2×2 pixels become channels, and pixels again at the end.
 
-    The level with the most pixels costs a U-Net more than half of its time and says least about
-    what is where; without it twice as many steps fit into the same time. Blocks to channels and
-    back is the pixel shuffle of Shi et al., "Real-Time Single Image and Video Super-Resolution
+    A step takes a third of the time that a U-Net of the same width needs on the whole grid, and
+    what is learned in the same time is more (``benchmarks/bench_adapt.py``). Blocks to channels
+    and back is the pixel shuffle of Shi et al., "Real-Time Single Image and Video Super-Resolution
     Using an Efficient Sub-Pixel Convolutional Neural Network", CVPR 2016, section 2.
 
     Parameters

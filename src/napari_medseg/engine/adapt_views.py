@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 VIEW = 128
 """Side of a view in pixels."""
 
+OFF_CENTRE = 0.6
+"""How far from the centre of its window an aimed-at pixel may lie, in parts of the half side."""
+
 
 @dataclass(frozen=True)
 class Strengths:
@@ -33,6 +36,9 @@ class Strengths:
         counted at its coarsest grid.
     gamma, contrast, brightness, noise : float
         Largest change of each: the first two are logarithms of factors.
+    aimed : float
+        Part of the windows smaller than a plane that are laid on one of its targets, as in nnU-Net
+        (Isensee et al., Nature Methods 2021): what is small is otherwise hardly ever seen.
     """
 
     zoom: tuple[float, float] = (0.7, 1.4)
@@ -42,6 +48,7 @@ class Strengths:
     contrast: float = 0.25
     brightness: float = 0.08
     noise: float = 0.04
+    aimed: float = 1 / 3
 
 
 def draw_views(
@@ -76,7 +83,7 @@ def draw_views(
     import torch.nn.functional as F
 
     side = min(VIEW, inputs.shape[-1])
-    grid = _grids(rng, len(inputs), side, inputs.shape[-1], strengths).to(inputs.device)
+    grid = _grids(rng, masks, side, strengths).to(inputs.device)
     both = torch.cat([inputs, masks], 1)
     both = F.grid_sample(both, grid, padding_mode="reflection", align_corners=False)
     seen, wanted = both[:, : inputs.shape[1]], both[:, inputs.shape[1] :]
@@ -84,30 +91,44 @@ def draw_views(
     return torch.cat([image, seen[:, colours:]], 1), wanted.clamp(0, 1)
 
 
-def _grids(rng: np.random.Generator, n: int, side: int, full: int, by: Strengths) -> Tensor:
-    """Draw where `n` views look, (n, side, side, 2)."""
+def _grids(rng: np.random.Generator, masks: Tensor, side: int, by: Strengths) -> Tensor:
+    """Draw where one view of each mask (B, C, n, n) looks, (B, side, side, 2)."""
     import torch
     import torch.nn.functional as F
 
-    theta = torch.from_numpy(np.stack([_window(rng, side / full, by) for _ in range(n)]))
-    grid = F.affine_grid(theta, [n, 1, side, side], align_corners=False)
+    part = side / masks.shape[-1]
+    theta = torch.from_numpy(np.stack([_window(rng, part, mask, by) for mask in masks]))
+    grid = F.affine_grid(theta, [len(masks), 1, side, side], align_corners=False)
     nodes = int(rng.integers(4, 9))
-    bend = float(rng.uniform(0, by.bend)) * 2 / nodes * side / full
-    knots = torch.from_numpy(rng.standard_normal((n, 2, nodes, nodes), dtype=np.float32)) * bend
+    bend = float(rng.uniform(0, by.bend)) * 2 / nodes * part
+    shape = (len(masks), 2, nodes, nodes)
+    knots = torch.from_numpy(rng.standard_normal(shape, dtype=np.float32)) * bend
     smooth = F.interpolate(knots, size=(side, side), mode="bicubic")
     return grid + smooth.permute(0, 2, 3, 1)
 
 
-def _window(rng: np.random.Generator, part: float, by: Strengths) -> np.ndarray:
+def _window(rng: np.random.Generator, part: float, mask: Tensor, by: Strengths) -> np.ndarray:
     """Draw a window that covers about `part` of a plane's sides, as an affine matrix (2, 3)."""
     scale = part * float(np.exp(rng.uniform(*np.log(by.zoom))))
     angle = np.deg2rad(rng.uniform(-by.turn, by.turn))
     stretch = float(np.exp(rng.uniform(-0.1, 0.1)))
     room = max(0.0, 1.0 - scale) + 0.1
-    shift = rng.uniform(-room, room, 2)
     cos, sin = np.cos(angle) * scale, np.sin(angle) * scale
-    matrix = [[cos * stretch, -sin, shift[0]], [sin * stretch, cos, shift[1]]]
-    return np.asarray(matrix, np.float32)
+    turned = np.array([[cos * stretch, -sin], [sin * stretch, cos]])
+    shift = rng.uniform(-room, room, 2)
+    if part < 1 and rng.random() < by.aimed and (target := _target(rng, mask)) is not None:
+        shift = np.clip(target - turned @ rng.uniform(-OFF_CENTRE, OFF_CENTRE, 2), -room, room)
+    return np.column_stack([turned, shift]).astype(np.float32)
+
+
+def _target(rng: np.random.Generator, mask: Tensor) -> np.ndarray | None:
+    """Draw a pixel of one of the classes that a mask (C, n, n) shows, as (x, y) in [-1, 1]."""
+    shown = (mask > 0.5).flatten(1).any(1).nonzero()
+    if not len(shown):
+        return None
+    pixels = (mask[int(rng.choice(shown.cpu()[:, 0]))] > 0.5).nonzero()
+    row, column = pixels[int(rng.integers(len(pixels)))].tolist()
+    return (np.array([column, row]) + 0.5) / mask.shape[-1] * 2 - 1
 
 
 def _recoloured(rng: np.random.Generator, image: Tensor, by: Strengths) -> Tensor:

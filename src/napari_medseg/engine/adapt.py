@@ -9,8 +9,11 @@ the opinions weighs; where nothing is better, all stays as it was.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,6 +32,7 @@ from napari_medseg.engine.results import Progress, told
 from napari_medseg.engine.support import SupportSet
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 MEMBERS = 3
@@ -190,6 +194,7 @@ class _Fit:
         self.best = choose_shares(self.album, self.opinions, self.before, without_nets=True)
         self.states = [member.state() for member in self.members]
         self.steps = 0
+        self._device = ground.prepared.predictor.device
 
     @property
     def is_measured(self) -> bool:
@@ -198,9 +203,15 @@ class _Fit:
 
     def run(self, done: int, total: int) -> Generator[Progress, None, None]:
         """Fit round by round until the held-out examples no longer gain; `done` is before it."""
+        with _side_by_side(len(self.members), self._device) as pool:
+            yield from self._rounds(pool, done, total)
+
+    def _rounds(
+        self, pool: ThreadPoolExecutor, done: int, total: int
+    ) -> Generator[Progress, None, None]:
         waited, reached = 0, 0.0
         for number in range(self.rounds):
-            yield from self._round(number, done, total)
+            yield from self._round(pool, number, done, total)
             if not self.is_measured:
                 continue
             found = choose_shares(self.album, self.opinions, self.before)
@@ -214,14 +225,16 @@ class _Fit:
         if not self.is_measured:
             self._keep(self.rounds - 1)
 
-    def _round(self, number: int, before: int, total: int) -> Generator[Progress, None, None]:
+    def _round(
+        self, pool: ThreadPoolExecutor, number: int, before: int, total: int
+    ) -> Generator[Progress, None, None]:
         all_steps = self.rounds * STEPS_PER_ROUND
         words = f"Fitting, round {number + 1} of {self.rounds}"
         if number and self.is_measured:
             words += f": Dice {self.best.before:.2f} → {self.best.after:.2f}"
         for step in range(number * STEPS_PER_ROUND, (number + 1) * STEPS_PER_ROUND):
-            for at, member in enumerate(self.members):
-                member.step(step / all_steps, step)
+            one_step = partial(Member.step, part=step / all_steps, number=step)
+            for at, _ in enumerate(pool.map(one_step, self.members)):
                 done = before + step * len(self.members) + at + 1
                 yield Progress(min(done, total), total, words)
         for member in self.members:
@@ -251,6 +264,24 @@ class _Fit:
             self.tuning.weights,
             self.effort,
         )
+
+
+@contextmanager
+def _side_by_side(n: int, device: torch.device) -> Iterator[ThreadPoolExecutor]:
+    """Give threads that fit `n` small nets at once, each on one core of a processor.
+
+    Several cores within one net that small wait for each other longer than they work.
+    """
+    import torch
+
+    cores = torch.get_num_threads()
+    on_cpu = device.type == "cpu"
+    one_core = partial(torch.set_num_threads, 1 if on_cpu else cores)
+    try:
+        with ThreadPoolExecutor(n if on_cpu else 1, initializer=one_core) as pool:
+            yield pool
+    finally:
+        torch.set_num_threads(cores)
 
 
 def _opinions(album: Album, in_context: NDArray[np.float32]) -> Opinions:

@@ -50,33 +50,26 @@ def optimiser_of(name: str, net: nn.Module) -> torch.optim.Optimizer:
     return torch.optim.AdamW(net.parameters(), RATES[name], weight_decay=1e-2)
 
 
-def fitted(
-    net: nn.Module, optimiser: torch.optim.Optimizer, rate: float, planes: Tensor, masks: Tensor
-) -> Callable[[float], int]:
-    """Give what fits a net for so many seconds of processor time, and says how many steps."""
-    sights = [
-        (sight, adapt_fit.shrunk(masks, sight.shape[-1])) for sight in adapt_fit.looks_at(planes)
-    ]
+def fit(net: nn.Module, name: str, planes: Tensor, masks: Tensor, seconds: float) -> int:
+    """Fit a net for so many seconds of processor time, and say how many steps it made."""
+    optimiser = optimiser_of(name, net)
+    sights = adapt_fit.sights_of(planes, masks)
     rng = np.random.default_rng(0)
-
-    def fit(seconds: float) -> int:
-        start, steps, part = time.process_time(), 0, 0.0
-        net.train()
-        while part < 1:
-            for group in optimiser.param_groups:
-                group["lr"] = rate * (1 - 0.95 * part) * min(1.0, (steps + 1) / adapt_fit.WARM_UP)
-            seen, wanted = sights[0 if rng.random() < adapt_fit.WHOLE else -1]
-            chosen = torch.from_numpy(rng.integers(0, len(seen), BATCH))
-            views = draw_views(rng, seen[chosen], wanted[chosen], planes.shape[1], Strengths())
-            loss = adapt_fit.fitting_loss(adapt_fit.forward(net, views[0], DTYPE), views[1])
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            steps += 1
-            part = (time.process_time() - start) / seconds
-        return steps
-
-    return fit
+    start, steps, part = time.process_time(), 0, 0.0
+    net.train()
+    while part < 1:
+        for group in optimiser.param_groups:
+            group["lr"] = RATES[name] * adapt_fit.pace(part, steps)
+        seen, wanted = sights[0 if rng.random() < adapt_fit.WHOLE else -1]
+        chosen = torch.from_numpy(rng.integers(0, len(seen), BATCH))
+        views = draw_views(rng, seen[chosen], wanted[chosen], planes.shape[1], Strengths())
+        loss = adapt_fit.fitting_loss(adapt_fit.forward(net, views[0], DTYPE), views[1])
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        steps += 1
+        part = (time.process_time() - start) / seconds
+    return steps
 
 
 def plane_of(image: NDArray, colours: bool, side: int) -> NDArray[np.float32]:
@@ -99,10 +92,10 @@ def scores(task: Task, shots: int, queries: int, seconds: float) -> dict[str, fl
     wanted = torch.from_numpy(masks.astype(np.float32))
     result: dict[str, float] = {}
     for grid, make in NETS.items():
-        for name, rate in RATES.items():
+        for name in RATES:
             torch.manual_seed(0)
             net = make(planes.shape[1])
-            steps = fitted(net, optimiser_of(name, net), rate, planes, wanted)(seconds)
+            steps = fit(net, name, planes, wanted, seconds)
             found = []
             for image, mask in asked:
                 plane = torch.from_numpy(plane_of(image, task.colours, side))

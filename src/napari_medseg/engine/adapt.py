@@ -32,7 +32,6 @@ from napari_medseg.engine.results import Progress, told
 from napari_medseg.engine.support import SupportSet
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
 MEMBERS = 3
@@ -194,7 +193,6 @@ class _Fit:
         self.best = choose_shares(self.album, self.opinions, self.before, without_nets=True)
         self.states = [member.state() for member in self.members]
         self.steps = 0
-        self._device = ground.prepared.predictor.device
 
     @property
     def is_measured(self) -> bool:
@@ -203,7 +201,7 @@ class _Fit:
 
     def run(self, done: int, total: int) -> Generator[Progress, None, None]:
         """Fit round by round until the held-out examples no longer gain; `done` is before it."""
-        with _side_by_side(len(self.members), self._device) as pool:
+        with _side_by_side(self.members) as pool:
             yield from self._rounds(pool, done, total)
 
     def _rounds(
@@ -267,18 +265,20 @@ class _Fit:
 
 
 @contextmanager
-def _side_by_side(n: int, device: torch.device) -> Iterator[ThreadPoolExecutor]:
-    """Give threads that fit `n` small nets at once, each on one core of a processor.
+def _side_by_side(members: Sequence[Member]) -> Iterator[ThreadPoolExecutor]:
+    """Give threads that fit small nets at once, each on one core of a processor.
 
     Several cores within one net that small wait for each other longer than they work.
     """
     import torch
 
     cores = torch.get_num_threads()
-    on_cpu = device.type == "cpu"
-    one_core = partial(torch.set_num_threads, 1 if on_cpu else cores)
+    on_cpu = members[0].inputs.device.type == "cpu"
+    threads, cores_each = (len(members), 1) if on_cpu else (1, cores)
     try:
-        with ThreadPoolExecutor(n if on_cpu else 1, initializer=one_core) as pool:
+        with ThreadPoolExecutor(
+            threads, initializer=torch.set_num_threads, initargs=(cores_each,)
+        ) as pool:
             yield pool
     finally:
         torch.set_num_threads(cores)

@@ -65,7 +65,7 @@ class Member:
         from napari_medseg.engine.muon import Muon
 
         self.inputs, self.held_out = inputs, held_out
-        self.sights = [(sight, shrunk(masks, sight.shape[-1])) for sight in looks_at(inputs)]
+        self.sights = sights_of(inputs, masks)
         self.shown = np.setdiff1d(np.arange(len(inputs)), held_out)
         self.colours, self.dtype = colours, dtype
         self.rng = np.random.default_rng(seed)
@@ -80,7 +80,7 @@ class Member:
         import torch
 
         for group in self.optimiser.param_groups:
-            group["lr"] = RATE * (1 - 0.95 * part) * min(1.0, (number + 1) / WARM_UP)
+            group["lr"] = RATE * pace(part, number)
         inputs, masks = self.sights[0 if self.rng.random() < WHOLE else -1]
         chosen = torch.from_numpy(self.rng.choice(self.shown, BATCH))
         seen, wanted = draw_views(
@@ -105,6 +105,16 @@ class Member:
         """Copy the weights, rounded as a file keeps them (float16)."""
         state = self.net.state_dict()
         return {key: rounded(value.detach().cpu()) for key, value in state.items()}
+
+
+def sights_of(inputs: Tensor, masks: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """Give inputs (S, K, n, n) with their masks (S, C, n, n), once for each of `looks_at`."""
+    return [(sight, shrunk(masks, sight.shape[-1])) for sight in looks_at(inputs)]
+
+
+def pace(part: float, number: int) -> float:
+    """Give the learning rate as a part of the largest, when `part` of all steps are done."""
+    return (1 - 0.95 * part) * min(1.0, (number + 1) / WARM_UP)
 
 
 def rounded(values: Tensor) -> Tensor:

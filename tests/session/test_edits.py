@@ -147,17 +147,37 @@ def test_a_large_write_is_one_undo_step_and_nothing_else_writes_meanwhile(monkey
     assert layer.data[2].all()
 
 
-def test_a_write_that_is_cut_short_is_one_undo_step(monkeypatch) -> None:
+@pytest.mark.parametrize("steps", [1, 2, 8])
+def test_a_write_that_is_cut_short_is_taken_back(monkeypatch, steps: int) -> None:
     monkeypatch.setattr("napari_medseg.session.edits.PIXELS_PER_STEP", 5)
     layer = Labels(np.zeros(SHAPE, np.uint8))
-    job = write_job(layer, STACK, {0: plane(1), 2: plane(2)})
-    for _ in range(8):
+    layer.data_setitem(tuple(np.full((3, 1), 2)), 3)
+    painted = layer.data.copy()
+    job = write_job(layer, STACK, {0: plane(1), 2: plane(2)}, mode=Mode.OVERWRITE_ALL)
+    for _ in range(steps):
         next(job)
     job.close()
-    assert layer.data[0].all()
-    layer.data_setitem(tuple(np.full((3, 1), 2)), 3)
+    assert not is_being_written(layer)
+    assert np.array_equal(layer.data, painted)
+    layer.redo()
+    assert np.array_equal(layer.data, painted)
     layer.undo()
-    assert layer.data[0].all()
+    layer.undo()
+    assert not layer.data.any()
+
+
+def test_a_write_that_fails_on_its_way_is_taken_back() -> None:
+    class Breaking(dict):
+        def items(self):
+            yield 0, plane(1)
+            yield 1, plane(1)
+            raise MemoryError
+
+    layer = Labels(np.zeros(SHAPE, np.uint8))
+    with pytest.raises(MemoryError):
+        write_planes(layer, STACK, Breaking({0: plane(1)}))
+    assert not layer.data.any()
+    layer.data_setitem(tuple(np.full((3, 1), 2)), 3)
     layer.undo()
     assert not layer.data.any()
 
@@ -212,6 +232,18 @@ class Painter:
         proposed = {p: rng.integers(0, 4, SHAPE[1:], np.uint8) for p in positions}
         write_planes(self.layer, STACK, proposed, mode=mode, locks=Locks.of(self.layer))
 
+    def cancel(self, steps: int, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        proposed = {p: rng.integers(0, 4, SHAPE[1:], np.uint8) for p in range(3)}
+        locks = Locks.of(self.layer)
+        job = write_job(self.layer, STACK, proposed, mode=Mode.OVERWRITE_ALL, locks=locks)
+        before = self.layer.data.copy()
+        for _ in zip(range(steps), job, strict=False):
+            pass
+        is_cut = is_being_written(self.layer)
+        job.close()
+        assert not is_cut or np.array_equal(self.layer.data, before)
+
     def lock(self, classes: set[int], planes: set[int]) -> None:
         Locks({STACK.key(p) for p in planes}, frozenset(classes)).put(self.layer)
 
@@ -233,6 +265,7 @@ _steps = st.one_of(
         st.integers(0, 2**16),
         st.sampled_from(Mode),
     ),
+    st.tuples(st.just("cancel"), st.integers(1, 3), st.integers(0, 2**16)),
     st.tuples(st.just("lock"), st.sets(st.integers(0, 3)), st.sets(st.integers(0, 2))),
     st.tuples(st.just("undo")),
     st.tuples(st.just("redo")),

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from napari_medseg.engine.results import Progress
 from napari_medseg.session.locks import Locks, locked_part
 from napari_medseg.session.stack import Stack
+from napari_medseg.session.undo_step import Change, one_undo_step
 
 if TYPE_CHECKING:
     from napari.layers import Labels
@@ -108,7 +109,7 @@ def write_job(
     """Write proposed planes into a labels layer as one undo step, a few pixels at a time.
 
     It runs on the GUI thread, which may do other things between the steps except change this
-    layer. Closing it early leaves what is written so far as one undo step.
+    layer. If it is closed early, or fails on its way, the labels are as they were before.
 
     Parameters
     ----------
@@ -143,30 +144,19 @@ def write_job(
     """
     _require_room(layer, proposed, classes)
     locks = locks or Locks()
-    written = 0
-    held: _Change | None = None
-    with _alone(layer), _one_undo_step(layer):
+    with _alone(layer), one_undo_step(layer) as step:
         for done, (position, plane) in enumerate(proposed.items()):
             part = None if within is None else within.get(position)
             for change in _changes(layer, stack, position, plane, mode, classes, part, locks):
                 if change is not None:
-                    # Only the last write draws what all of them changed.
-                    if held is not None:
-                        layer.data_setitem(*held, refresh=False)
-                    held = change
-                    written += change[1].size
+                    step.put(change)
                 yield Progress(done, len(proposed), "Writing into your labels")
-        if held is not None:
-            layer.data_setitem(*held)
-    return written
+    return step.written
 
 
 def is_being_written(layer: Labels) -> bool:
     """Tell whether a `write_job` is on its way through a layer."""
     return layer in _being_written
-
-
-_Change = tuple[tuple[NDArray[np.intp], ...], NDArray[np.integer]]
 
 
 def _changes(
@@ -178,7 +168,7 @@ def _changes(
     classes: Collection[int] | None,
     within: NDArray[np.bool_] | None,
     locks: Locks,
-) -> Iterator[_Change | None]:
+) -> Iterator[Change | None]:
     """Find what changes on a plane, some rows at a time; None where these rows stay."""
     key = stack.key(position)
     if key in locks.planes:
@@ -199,20 +189,6 @@ def _changes(
         if within is not None:
             differs &= within[rows]
         yield (stack.points(position, differs, top), new[differs]) if differs.any() else None
-
-
-@contextmanager
-def _one_undo_step(layer: Labels) -> Iterator[None]:
-    """Group writes into one undo step, also when they are cut short.
-
-    napari's own block would leave the writes of a block that raises to the next undo step.
-    """
-    history = layer.block_history()
-    history.__enter__()
-    try:
-        yield
-    finally:
-        history.__exit__(None, None, None)
 
 
 @contextmanager

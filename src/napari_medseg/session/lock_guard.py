@@ -17,6 +17,7 @@ from psygnal import Signal
 from napari_medseg.session.edits import is_being_written
 from napari_medseg.session.locks import Locks, locked_part
 from napari_medseg.session.strokes import Box, box_of, values_of
+from napari_medseg.session.undo_step import forget_redo
 
 if TYPE_CHECKING:
     from napari.layers import Labels
@@ -90,18 +91,9 @@ class LockGuard:
                 layer.data_setitem(_indices(allowed, box), after[allowed])
                 repeated = True
         if not repeated:
-            self._forget_redo(states[0], states[1], box)
-
-    def _forget_redo(
-        self, before: NDArray[np.integer], after: NDArray[np.integer], box: Box
-    ) -> None:
-        """End with a step that changes nothing, or Redo would bring the stroke back."""
-        first = np.zeros(before.shape, bool)
-        first.flat[np.argmax(before != after)] = True
-        where = _indices(first, box)
-        with self._layer.block_history():
-            self._layer.data_setitem(where, after[first], refresh=False)
-            self._layer.data_setitem(where, before[first])
+            first = np.zeros(locked.shape, bool)
+            first.flat[np.argmax(states[0] != states[1])] = True
+            forget_redo(layer, (_indices(first, box), states[1][first]))
 
 
 def _touches(stroke: Any, locks: Locks) -> bool:

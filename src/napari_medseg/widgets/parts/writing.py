@@ -84,13 +84,13 @@ class Writing(QObject):
             self._timer.start(0)
 
     def cancel(self) -> None:
-        """Stop; what is written stays, as one undo step."""
+        """Stop, and take back what is written so far."""
         if self._job is None:
             return
         self._job.close()
         failed = self._failed
         self._end()
-        failed("Cancelled: a part is written. Ctrl+Z takes it back.")
+        failed("Cancelled: your labels are as they were.")
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Let nothing through that could change something while a write is on its way."""

@@ -1,0 +1,80 @@
+"""Many writes into a labels layer that are one undo step, or none at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from napari.layers import Labels
+
+Change = tuple[tuple[NDArray[np.intp], ...], NDArray[np.integer]]
+"""Array indices of voxels, and their new labels, all of them other than the present ones."""
+
+
+class UndoStep:
+    """What is written into a layer; only the last change draws what all of them changed."""
+
+    def __init__(self, layer: Labels) -> None:
+        self.written = 0
+        self._layer = layer
+        self._first: Change | None = None
+        self._held: Change | None = None
+
+    def put(self, change: Change) -> None:
+        """Write the change before this one, and hold this one back."""
+        if self._held is not None:
+            self._layer.data_setitem(*self._held, refresh=False)
+            self._first = self._first or self._held
+        self._held = change
+        self.written += change[1].size
+
+    def finish(self) -> None:
+        """Write the change that is held back."""
+        if self._held is not None:
+            self._layer.data_setitem(*self._held)
+
+    def take_back(self) -> None:
+        """Undo what was written, the last step of the layer's history."""
+        if self._first is not None:
+            where, labels = self._first
+            self._layer.undo()
+            forget_redo(self._layer, (tuple(axis[:1] for axis in where), labels[:1]))
+
+
+@contextmanager
+def one_undo_step(layer: Labels) -> Iterator[UndoStep]:
+    """Group writes into one undo step, and take them back if they are cut short."""
+    step = UndoStep(layer)
+    history = layer.block_history()
+    history.__enter__()
+    try:
+        yield step
+        step.finish()
+    except BaseException:
+        # napari's own block would leave the writes of a block that raises to the next undo step.
+        history.__exit__(None, None, None)
+        step.take_back()
+        raise
+    history.__exit__(None, None, None)
+
+
+def forget_redo(layer: Labels, change: Change) -> None:
+    """Keep Redo from bringing back what was undone, by a step that changes nothing.
+
+    Parameters
+    ----------
+    layer : napari Labels
+        In which something was undone.
+    change : Change
+        It is made and taken back at once; a single voxel is enough.
+    """
+    where, labels = change
+    before = layer.data[where].copy()
+    with layer.block_history():
+        layer.data_setitem(where, labels, refresh=False)
+        layer.data_setitem(where, before)

@@ -31,7 +31,9 @@ COLOUR = Traits.of(Image(np.zeros((8, 8, 3), np.uint8), rgb=True, name="photo"))
     ("stated", "traits", "rank"),
     [
         ({"modalities": ("CT axial (abdomen)",)}, grey("CT ABDOMEN 3"), Rank.FITS),
-        ({"modalities": ("CT axial (abdomen)",)}, grey(value_unit="HU", low=-1000), Rank.FITS),
+        ({"modalities": ("CT axial (abdomen)",)}, grey(value_unit="HU", low=-1000), Rank.SAME_KIND),
+        ({"modalities": ("CT axial (abdomen)",)}, grey("CT CHEST 3"), Rank.UNFIT),
+        ({"modalities": ("dermoscopy RGB",)}, grey("skin 4"), Rank.FITS),
         ({"modalities": ("CT axial",)}, grey("Cardiac MR"), Rank.UNFIT),
         ({"modalities": ("CT axial",)}, COLOUR, Rank.UNFIT),
         ({"modalities": ("dermoscopy RGB",)}, grey(), Rank.UNFIT),
@@ -54,11 +56,23 @@ def test_the_order_is_by_fit_then_by_what_is_here() -> None:
     cards = [
         card("examples", kind="in-context"),
         card("wrong", modalities=("CT",)),
-        card("any"),
+        card("elsewhere", classes=("brain",), modalities=("MRI",)),
+        card("any", classes=("cyst",)),
         card("right", modalities=("cardiac MRI",)),
     ]
     order = [model.name for model, _ in ranked(cards, grey("Cardiac MR"))]
-    assert order == ["right", "any", "wrong", "examples"]
+    assert order == ["right", "any", "wrong", "elsewhere", "examples"]
+
+
+def test_a_model_for_another_part_of_the_body_does_not_fit() -> None:
+    brain = card(title="Hippocampus in T1 MRI", classes=("anterior",), modalities=("MRI",))
+    heart = grey("Cardiac MR")
+    assert fit_of(brain, heart).rank is Rank.UNFIT
+    assert "head" in fit_of(brain, heart).reason
+    assert fit_of(brain, grey("MR 4")).rank is Rank.SAME_KIND
+    assert fit_of(brain, grey("MR BRAIN 4")).rank is Rank.FITS
+    lungs = card(title="Lungs", classes=("lungs",), modalities=("CT",))
+    assert fit_of(lungs, grey("CT HEART")).rank is Rank.FITS, "the heart lies in the chest"
 
 
 def test_short_words_are_not_found_inside_others() -> None:

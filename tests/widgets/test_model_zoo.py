@@ -83,7 +83,7 @@ def test_cards_are_ordered_by_fit_searched_and_chosen_with_keys(
     order = [name for name in names(dock) if not name.startswith("universeg")]
     assert order.index("bright") < order.index("two"), "made for MRI, and the image is MRI"
     view = next(view for view in dock.cards.views if view.card.name == "bright")
-    assert "Made for this kind of image" in view.fit.reason
+    assert "Made for MRI (phantom)" in view.fit.reason
     dock.cards.choose("bright")
     assert not view.more.isHidden()
     for words in ("0.91", "Anything real.", "CC0", "tiles of 32 × 32", "Size"):
@@ -100,6 +100,26 @@ def test_cards_are_ordered_by_fit_searched_and_chosen_with_keys(
     assert dock.cards.chosen.name == dock.cards.shown[1].card.name
     qtbot.mouseClick(dock.cards.shown[0], Qt.MouseButton.LeftButton)
     assert dock.cards.chosen.name == dock.cards.shown[0].card.name
+
+
+def test_only_a_model_that_is_known_to_fit_is_chosen_unasked(
+    dock: SegmentWithModel, models: Path
+) -> None:
+    install_two(models)
+    install_bright(models)
+    dock.show_zoo()
+    assert dock.cards.chosen is None, "MRI of what?"
+    assert "choose one that is" in dock.message.text()
+    assert not dock.jobs.plane.isEnabled()
+    brain = dock.viewer.add_image(np.zeros((4, 40, 40), np.float32), name="MR head")
+    dock.case.set_image(brain)
+    assert dock.cards.chosen.name == "hippocampus"
+    heart = dock.viewer.add_image(np.zeros((4, 40, 40), np.float32), name="MR heart")
+    dock.case.set_image(heart)
+    assert dock.cards.chosen is None, "it is made for another part of the body"
+    dock.cards.choose("two")
+    dock.case.set_image(brain)
+    assert dock.cards.chosen.name == "two", "what the user has chosen stays"
 
 
 def test_a_model_made_elsewhere_appears_by_itself(

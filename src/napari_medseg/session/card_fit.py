@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
@@ -33,6 +33,23 @@ MODALITIES: dict[str, tuple[str, ...]] = {
 }
 """Words by which a kind of image is recognised, in card and layer alike."""
 
+PARTS: dict[str, tuple[str, ...]] = {
+    "head": ("head", "brain", "cerebral", "skull", "hippocampus", "glioma", "glioblastoma"),
+    "neck": ("neck", "thyroid", "larynx", "laryngoscopy", "vocal folds", "carotid"),
+    "heart": ("heart", "cardiac", "myocardium", "coronary"),
+    "chest": ("chest", "thorax", "lung", "lungs", "pulmonary"),
+    "breast": ("breast", "mammography", "mammogram"),
+    "abdomen": ("abdomen", "abdominal", "liver", "hepatic", "spleen", "kidney", "kidneys"),
+    "bowel": ("bowel", "colon", "colonoscopy", "polyp", "polyps"),
+    "pelvis": ("pelvis", "pelvic", "prostate", "bladder", "uterus"),
+    "spine": ("spine", "spinal", "cspine", "tspine", "lspine", "vertebra", "vertebrae", "lumbar"),
+    "limbs": ("hand", "wrist", "elbow", "shoulder", "hip", "knee", "ankle", "foot", "leg", "arm"),
+    "fetus": ("fetal", "fetus", "foetal", "foetus", "obstetric"),
+}
+"""Words by which a part of the body is recognised, in card and layer alike."""
+
+_OF_ANY_PART = {"CT", "MRI", "X-ray", "ultrasound", "endoscopy"}
+"""Kinds of images that say nothing about the part of the body."""
 _COLOURED = {"dermoscopy", "fundus", "endoscopy", "histology"}
 
 
@@ -40,9 +57,10 @@ class Rank(IntEnum):
     """The order in which models are offered."""
 
     FITS = 0
-    MAY_FIT = 1
-    UNFIT = 2
-    NEEDS_EXAMPLES = 3
+    SAME_KIND = 1
+    MAY_FIT = 2
+    UNFIT = 3
+    NEEDS_EXAMPLES = 4
 
 
 @dataclass(frozen=True)
@@ -65,11 +83,14 @@ class Traits:
         Keys of `MODALITIES` that its name or its file tell.
     lowest : float, optional
         Its smallest value, where known without reading it.
+    parts : frozenset of str
+        Keys of `PARTS` that its name tells.
     """
 
     coloured: bool
     kinds: frozenset[str] = frozenset()
     lowest: float | None = None
+    parts: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, image: Image) -> Traits:
@@ -79,17 +100,18 @@ class Traits:
         if note.get("value_unit") == "HU":
             kinds = frozenset({"CT"})
         lowest = None if image.rgb else _lowest(image)
-        return cls(bool(image.rgb), kinds, lowest)
+        return cls(bool(image.rgb), kinds, lowest, parts_in([image.name]))
 
 
 def kinds_in(texts: Iterable[str]) -> frozenset[str]:
     """Give the kinds of images that texts name."""
-    text = " ".join(texts).casefold()
-    return frozenset(
-        kind
-        for kind, words in MODALITIES.items()
-        if any(re.search(rf"(?<![a-z0-9]){re.escape(word)}(?![a-z0-9])", text) for word in words)
-    )
+    return _named(texts, MODALITIES)
+
+
+def parts_in(texts: Iterable[str]) -> frozenset[str]:
+    """Give the parts of the body that texts name; the heart is one of the chest, too."""
+    found = _named(texts, PARTS)
+    return found | {"chest"} if "heart" in found else found
 
 
 def fit_of(card: ModelCard, traits: Traits | None) -> Fit:
@@ -98,7 +120,8 @@ def fit_of(card: ModelCard, traits: Traits | None) -> Fit:
         return Fit(Rank.NEEDS_EXAMPLES, "Needs examples: use it in Segment by example.")
     if traits is None:
         return Fit(Rank.MAY_FIT)
-    return _by_kind(card, traits) or _by_values(card, traits) or Fit(Rank.MAY_FIT)
+    unfit = _by_kind(card, traits) or _by_part(card, traits) or _by_values(card, traits)
+    return unfit or _fit(card, traits)
 
 
 def ranked(cards: Iterable[ModelCard], traits: Traits | None) -> list[tuple[ModelCard, Fit]]:
@@ -119,11 +142,12 @@ def _lowest(image: Image) -> float | None:
 
 
 def _by_kind(card: ModelCard, traits: Traits) -> Fit | None:
+    """Say why a model is for another kind of image; None where it need not be."""
     made_for = kinds_in(card.modalities)
     words = works_on(card)
     if traits.kinds and made_for:
         if traits.kinds & made_for:
-            return Fit(Rank.FITS, f"Made for this kind of image: {words}.")
+            return None
         seen = ", ".join(sorted(traits.kinds))
         return Fit(Rank.UNFIT, f"Made for {words}; this image seems to be {seen}.")
     if made_for and made_for <= _COLOURED and not traits.coloured:
@@ -131,6 +155,17 @@ def _by_kind(card: ModelCard, traits: Traits) -> Fit | None:
     if made_for and not made_for & _COLOURED and traits.coloured:
         return Fit(Rank.UNFIT, f"Made for grey images ({words}); this one has colours.")
     return None
+
+
+def _by_part(card: ModelCard, traits: Traits) -> Fit | None:
+    """Say why a model is for another part of the body; None where it need not be."""
+    made_for = _parts_of(card)
+    if not made_for or not traits.parts or made_for & traits.parts:
+        return None
+    wanted, seen = (", ".join(sorted(parts)) for parts in (made_for, traits.parts))
+    return Fit(
+        Rank.UNFIT, f"Made for another part of the body ({wanted}); this seems to be {seen}."
+    )
 
 
 def _by_values(card: ModelCard, traits: Traits) -> Fit | None:
@@ -148,3 +183,29 @@ def _by_values(card: ModelCard, traits: Traits) -> Fit | None:
             "this image has none below 0.",
         )
     return None
+
+
+def _fit(card: ModelCard, traits: Traits) -> Fit:
+    """Say how well a model fits that is for no other kind of image, or part of the body."""
+    same = traits.kinds & kinds_in(card.modalities)
+    if not same:
+        return Fit(Rank.MAY_FIT)
+    if same <= _OF_ANY_PART and not traits.parts & _parts_of(card):
+        return Fit(
+            Rank.SAME_KIND, f"Made for {works_on(card)}: see that it is for what this shows."
+        )
+    return Fit(Rank.FITS, f"Made for this kind of image: {works_on(card)}.")
+
+
+def _parts_of(card: ModelCard) -> frozenset[str]:
+    return parts_in([card.title, *card.classes, *card.modalities])
+
+
+def _named(texts: Iterable[str], known: Mapping[str, Iterable[str]]) -> frozenset[str]:
+    """Give the keys of which a word occurs in texts, whole."""
+    text = " ".join(texts).casefold()
+    return frozenset(
+        key
+        for key, words in known.items()
+        if any(re.search(rf"(?<![a-z0-9]){re.escape(word)}(?![a-z0-9])", text) for word in words)
+    )

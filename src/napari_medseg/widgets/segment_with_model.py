@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
 NO_LABELS = "Made when you accept"
+NO_MODEL = (
+    "No model here is known to be made for this image: choose one that is, or import, "
+    "download or train one."
+)
 _ARRIVING_MS = 300
 RESEARCH = "Research software, not for diagnosis: check every contour."
 
@@ -151,7 +155,7 @@ class SegmentWithModel(ProposalDock):
     def _why_no_model(self) -> str:
         card = self.cards.chosen
         if card is None:
-            return "Choose a model first; where there is none: Import, Download or train one."
+            return NO_MODEL
         if card.kind != "pretrained":
             return "This model needs examples: use it in Segment by example, or choose another."
         if card.state == "to download":

@@ -44,7 +44,7 @@ _STYLE = """
 #medseg_card {{ border: {width}px solid {colour}; border-radius: 5px; }}
 """
 _CHOSEN, _PLAIN = "#3d8bd4", "#80808080"
-_SIGNS = {Rank.FITS: "✓ ", Rank.MAY_FIT: "", Rank.UNFIT: "⚠ ", Rank.NEEDS_EXAMPLES: ""}
+_SIGNS = {Rank.FITS: "✓ ", Rank.UNFIT: "⚠ "}
 
 
 class ModelCardView(QFrame):
@@ -70,7 +70,7 @@ class ModelCardView(QFrame):
         layout.addWidget(_line(f"<b>Finds</b> {escape(finds(card))}"))
         layout.addWidget(_line(f"<b>On</b> {escape(works_on(card))}"))
         if fit.reason:
-            layout.addWidget(_line(f"<i>{_SIGNS[fit.rank]}{escape(fit.reason)}</i>"))
+            layout.addWidget(_line(f"<i>{_SIGNS.get(fit.rank, '')}{escape(fit.reason)}</i>"))
         self.more = _line("<br>".join(_facts(card)))
         layout.addWidget(self.more)
         self.set_chosen(False)
@@ -131,6 +131,7 @@ class ModelCards(QWidget):
         self.empty = small_print()
         self.views: list[ModelCardView] = []
         self._chosen = ""
+        self._chosen_by_user = False
         self._has_usable = False
         inside = QWidget()
         self._column = QVBoxLayout(inside)
@@ -161,7 +162,11 @@ class ModelCards(QWidget):
         return [view for view in self.views if not view.isHidden()]
 
     def show_models(self, judged: Sequence[tuple[ModelCard, Fit]]) -> None:
-        """Show these cards in this order; the chosen one stays, else the first usable is."""
+        """Show these cards in this order.
+
+        What the user has chosen stays; otherwise the first is chosen that is known to fit and can
+        be used at once, or none.
+        """
         if [(view.card, view.fit) for view in self.views] == list(judged):
             return
         for view in self.views:
@@ -176,20 +181,22 @@ class ModelCards(QWidget):
             view.clicked.connect(self.choose)
             view.moved.connect(lambda step, view=view: self._move(view, step))
             self._column.insertWidget(1 + index, view)
-        names = [view.card.name for view in self.views]
         usable = [
-            view.card.name
+            view
             for view in self.views
             if view.card.kind == "pretrained" and view.card.state == "present"
         ]
-        if self._chosen not in names:
-            self._chosen = next(iter(usable), "")
+        self._chosen_by_user = self._chosen_by_user and self.chosen is not None
+        if not self._chosen_by_user:
+            fitting = (view.card.name for view in usable if view.fit.rank is Rank.FITS)
+            self._chosen = next(fitting, "")
         self._has_usable = bool(usable)
         self._filter()
         self._mark()
 
     def choose(self, name: str) -> None:
-        """Choose a model."""
+        """Choose a model, as the user does."""
+        self._chosen_by_user = True
         if name != self._chosen:
             self._chosen = name
             self._mark()

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 import napari_medseg as medseg
 from napari_medseg.cli import app
 from napari_medseg.engine import adapt, adapt_planes
+from napari_medseg.engine.options import MOST_EFFORT
 from napari_medseg.io.labels import read_labels
 from napari_medseg.session.inputs import Files
 from napari_medseg.session.made import Step
@@ -52,6 +53,16 @@ def test_the_command_adapts_as_the_call_does(
     written = read_labels(tmp_path / "out" / "plane.png").labels
     assert np.array_equal(written, called.labels)
     assert not np.array_equal(written, plain.labels)
+
+
+@pytest.mark.parametrize("effort", [0, MOST_EFFORT + 1])
+def test_an_effort_that_is_not_offered_is_refused(tmp_path: Path, effort: int) -> None:
+    Image.new("L", (8, 8)).save(tmp_path / "plane.png")
+    arguments = ["by-example", str(tmp_path / "plane.png"), "--support", str(tmp_path / "none")]
+    arguments += ["-o", str(tmp_path / "out"), "--adapt", "--adapt-effort", str(effort)]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 2
+    assert f"between 1 and {MOST_EFFORT}" in done.output
 
 
 def test_what_was_adapted_is_made_again_adapted() -> None:

@@ -69,10 +69,7 @@ Adapt = Annotated[
 AdaptEffort = Annotated[
     int,
     typer.Option(
-        min=1,
-        max=8,
-        help="With --adapt: fit at most so many times as long as usual.",
-        rich_help_panel=_FINE,
+        help="With --adapt: fit at most so many times as long as usual.", rich_help_panel=_FINE
     ),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Of the subsets.", rich_help_panel=_FINE)]

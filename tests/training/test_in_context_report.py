@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
+import pytest
 import torch
 
-from medseg_training.evaluate import Report, evaluate
+from medseg_training.evaluate import evaluate, method_named
 from medseg_training.in_context.episodes import Trial, dice
 from medseg_training.in_context.pixel_baseline import best_cut
+from medseg_training.in_context.report import NAMES, OF_NET, Report
 from medseg_training.in_context.tasks import ImageTask, Pair
+from napari_medseg.engine import by_example
+from napari_medseg.engine.options import ByExampleOptions
+from napari_medseg.engine.support import SupportSet
+from napari_medseg.zoo.cards import ModelCard
+from napari_medseg.zoo.registry import bundled_folder
+
+
+class Result(NamedTuple):
+    """What a segmentation gives."""
+
+    labels: np.ndarray
 
 
 def pair(seed: int, colours: bool = False) -> Pair:
@@ -67,3 +81,31 @@ def test_results_of_single_tasks_and_sizes_add_up(tmp_path: Path) -> None:
     assert "–" in report.markdown()
     measured(tasks[0], (1, 4))
     assert asked == [1, 4, 1, 2], "what is known is not measured again"
+
+
+def test_figures_of_other_weights_are_not_kept(tmp_path: Path) -> None:
+    file = tmp_path / "results.json"
+    known = {name: {"task": {"1": 0.5}} for name in NAMES.values()}
+    file.write_text(json.dumps(Report((1,), 2, 1, "old", dice=known).as_results()))
+    report = Report((1,), 2, 1, "new")
+    report.add_from(file)
+    assert set(report.dice) == {name for key, name in NAMES.items() if key not in OF_NET}
+
+
+def test_what_a_part_of_the_app_brings_can_be_measured_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    trial, asked = Trial(1, (pair(0), pair(1)), (pair(2),)), []
+
+    def segment(plane: np.ndarray, support: SupportSet, model: ModelCard, **said: Any) -> Result:
+        asked.append(ByExampleOptions(model=model, **said))
+        return Result(np.ones(plane.shape[:2], np.uint8))
+
+    monkeypatch.setattr(by_example, "segment_by_example", segment)
+    for name in ("plain", "refined", "subsets", "mirrored"):
+        _, method = method_named(name, bundled_folder() / "universeg-open", 64, 1.0)
+        assert method(trial)[0].all()
+    assert {(options.colour, options.adapt) for options in asked} == {("grey", "kept")}
+    assert [options.refine for options in asked] == [False, True, False, False]
+    assert [options.ensemble for options in asked] == [1, 1, 4, 1]
+    assert [options.flips for options in asked] == [False, False, False, True]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,150 +12,11 @@ import numpy as np
 from medseg_training.in_context.baselines import FittedUNet, mean_mask, nearest_mask
 from medseg_training.in_context.episodes import Method, Trial, mean_dice, one_pass
 from medseg_training.in_context.pixel_baseline import best_cut
+from medseg_training.in_context.report import NAMES, Report
 from medseg_training.in_context.tasks import ImageTask
 
-PROTOCOL = (
-    "Mean Dice over tasks that were never trained or tuned on. {classes} of a task is asked for "
-    "by itself; a task counts with the mean of its classes. {draws} draw(s) of examples per class, "
-    "up to {queries} queries each, the same for every method; fewer examples where a class occurs "
-    "in too few images. Scored at the size of the image file (longer side at most 256)."
-)
-
-
-NAMES = {
-    "net": "UniverSeg, one pass",
-    "app": "UniverSeg as in the app",
-    "adapt": "UniverSeg adapted to the examples",
-    "mean": "mean of the examples' masks",
-    "nearest": "mask of the nearest example",
-    "cut": "best threshold or k-means",
-    "unet": "small U-Net fitted for {seconds:g} s",
-}
-"""The methods that can be measured, as they are called in tables."""
-
-
-class ReportError(ValueError):
-    """Results cannot be put together; the message says why."""
-
-
-@dataclass
-class Report:
-    """Dice by method, task and number of examples.
-
-    Attributes
-    ----------
-    weights
-        sha256 of the model's weights.
-    classes
-        How many classes of a task are asked for at most; 0 for all.
-    dice
-        ``dice[method][task][support]``.
-    """
-
-    support: tuple[int, ...]
-    queries: int
-    draws: int
-    weights: str = ""
-    classes: int = 0
-    dice: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
-
-    @property
-    def protocol(self) -> str:
-        """What was measured, in words."""
-        classes = f"Each of the first {self.classes} classes" if self.classes else "Each class"
-        classes = "The first class" if self.classes == 1 else classes
-        return PROTOCOL.format(classes=classes, draws=self.draws, queries=self.queries)
-
-    @property
-    def shared_tasks(self) -> list[str]:
-        """Tasks on which every method was measured with every number of examples."""
-        sizes = {str(n) for n in self.support}
-        measured = [
-            {task for task, row in rows.items() if sizes <= row.keys()}
-            for rows in self.dice.values()
-        ]
-        return sorted(set.intersection(*measured)) if measured else []
-
-    def mean(self, tasks: Sequence[str] | None = None) -> dict[str, dict[str, float]]:
-        """Mean over `tasks`, or over all that a method was measured on, by method and support."""
-        means = {}
-        for method, rows in self.dice.items():
-            chosen = [row for name, row in rows.items() if tasks is None or name in tasks]
-            means[method] = {
-                str(n): round(float(np.mean(values)), 4)
-                for n in self.support
-                if (values := [row[str(n)] for row in chosen if str(n) in row])
-            }
-        return means
-
-    def as_results(self) -> dict[str, Any]:
-        """Give what goes into a model card and into a results file."""
-        return {
-            "protocol": self.protocol,
-            "support": list(self.support),
-            "queries": self.queries,
-            "draws": self.draws,
-            "weights": self.weights,
-            "tasks_measured": {method: len(tasks) for method, tasks in self.dice.items()},
-            "mean": self.mean(),
-            "shared_tasks": self.shared_tasks,
-            "mean_on_shared_tasks": self.mean(self.shared_tasks) if self.shared_tasks else {},
-            "per_task": self.dice,
-        }
-
-    def add_from(self, path: Path) -> None:
-        """Take over what a results file holds; figures of other weights are dropped.
-
-        It may hold figures for other numbers of examples as well; they are kept.
-
-        Raises
-        ------
-        ReportError
-            When its figures were measured in another way.
-        """
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content["protocol"] != self.protocol:
-            raise ReportError(
-                f"{path} was measured with other draws or queries; give another file."
-            )
-        self.support = tuple(sorted({*self.support, *content["support"]}))
-        self.dice = content["per_task"]
-        if content["weights"] != self.weights:
-            ours = tuple(NAMES[name] for name in ("net", "app", "adapt"))
-            self.dice = {k: v for k, v in self.dice.items() if not k.startswith(ours)}
-
-    def markdown(self) -> str:
-        """Give the tables that a person reads: the means, then every task."""
-        lines = [self.protocol, "", *self._means(None)]
-        shared = self.shared_tasks
-        if shared and any(len(tasks) > len(shared) for tasks in self.dice.values()):
-            note = f"On the {len(shared)} tasks on which every method was measured:"
-            lines += ["", note, "", *self._means(shared)]
-        methods = list(self.dice)
-        lines += ["", f"Per task, for {' / '.join(map(str, self.support))} examples:", ""]
-        lines += ["| task | " + " | ".join(methods) + " |", "|---" * (len(methods) + 1) + "|"]
-        for task in sorted({name for tasks in self.dice.values() for name in tasks}):
-            cells = " | ".join(self._cell(method, task) for method in methods)
-            lines.append(f"| {task} | {cells} |")
-        return "\n".join(lines) + "\n"
-
-    def _means(self, tasks: Sequence[str] | None) -> list[str]:
-        columns = [f"{n} example{'s' if n > 1 else ''}" for n in self.support]
-        lines = ["| method | tasks | " + " | ".join(columns) + " |"]
-        lines.append("|---" * (len(columns) + 2) + "|")
-        for method, values in self.mean(tasks).items():
-            cells = " | ".join(
-                f"{values[str(n)]:.3f}" if str(n) in values else "" for n in self.support
-            )
-            count = len(self.dice[method]) if tasks is None else len(tasks)
-            lines.append(f"| {method} | {count} | {cells} |")
-        return lines
-
-    def _cell(self, method: str, task: str) -> str:
-        row = self.dice[method].get(task)
-        if row is None:
-            return ""
-        return " / ".join(f"{row[str(n)]:.2f}" if str(n) in row else "–" for n in self.support)
+PLAIN = {"refine": False, "colour": "grey"}
+"""What the app does without its second look and without colours, to see what each part brings."""
 
 
 def evaluate(
@@ -224,6 +84,10 @@ def method_named(
     methods: dict[str, Callable[[], Method]] = {
         "net": lambda: bare_net(model, size),
         "app": lambda: app_engine(model),
+        "plain": lambda: app_engine(model, **PLAIN),
+        "refined": lambda: app_engine(model, **PLAIN | {"refine": True}),
+        "subsets": lambda: app_engine(model, **PLAIN, ensemble=4),
+        "mirrored": lambda: app_engine(model, **PLAIN, flips=True),
         "adapt": lambda: app_engine(model, adapt=True, adapt_effort=adapt_effort),
         "mean": lambda: mean_mask,
         "nearest": lambda: nearest_mask,

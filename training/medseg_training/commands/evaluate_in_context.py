@@ -6,6 +6,8 @@ import argparse
 import json
 from pathlib import Path
 
+from medseg_training.in_context.report import NAMES
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what can be said on the command line."""
@@ -20,10 +22,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--methods",
         nargs="+",
-        choices=("net", "app", "adapt", "mean", "nearest", "cut", "unet"),
+        choices=tuple(NAMES),
         default=["net", "mean", "nearest"],
-        help="net: one pass; app: as the app segments; adapt: as the app does after Adapt to my "
-        "examples; the others are baselines",
+        help="net: one pass; app: as the app segments; plain, refined, subsets, mirrored: what its "
+        "parts bring; adapt: as the app does after Adapt to my examples; the others are baselines",
     )
     parser.add_argument("--unet-seconds", type=float, default=60.0, help="CPU time of each fit")
     parser.add_argument(
@@ -44,6 +46,7 @@ def run(options: argparse.Namespace) -> None:
         When the model, the data or kept figures do not fit together.
     """
     from medseg_training import evaluate
+    from medseg_training.in_context.report import Report
     from medseg_training.in_context.tasks import read_task, read_tasks
     from napari_medseg.zoo.cards import ModelCard
 
@@ -59,7 +62,7 @@ def run(options: argparse.Namespace) -> None:
     )
     card = ModelCard.from_folder(options.model)
     limits = (options.queries, options.draws)
-    report = evaluate.Report(tuple(options.support), *limits, card.sha256, options.classes)
+    report = Report(tuple(options.support), *limits, card.sha256, options.classes)
     if options.results and options.results.exists():
         report.add_from(options.results)
     for task in tasks:  # written after every task, so that a long measurement can be broken off

@@ -27,3 +27,26 @@ def test_docks_come_as_tabs_with_short_names(make_napari_viewer_proxy, qtbot: Qt
     under_the_title = second.titleBarWidget().geometry().bottom()
     first_part = dock.labels.mapTo(second, dock.labels.rect().topLeft())
     assert first_part.y() > under_the_title, "nothing is covered by the title bar"
+
+
+def test_a_dock_behind_a_tab_comes_to_the_front_when_chosen(
+    make_napari_viewer_proxy, qtbot: QtBot
+) -> None:
+    viewer = make_napari_viewer_proxy(show=True)
+    behind, _ = viewer.window.add_plugin_dock_widget("napari-medseg", "MedSeg settings")
+    front, dock = viewer.window.add_plugin_dock_widget("napari-medseg", "How was this made?")
+    qtbot.waitUntil(lambda: is_in_sight(front) and not is_in_sight(behind))
+    behind.setVisible(not behind.isVisible())  # as napari's menu does
+    qtbot.waitUntil(lambda: is_in_sight(behind) and not is_in_sight(front))
+    behind.setVisible(not behind.isVisible())
+    qtbot.waitUntil(behind.isHidden)
+    qtbot.waitUntil(lambda: is_in_sight(front))
+    behind.setVisible(not behind.isVisible())
+    qtbot.waitUntil(lambda: is_in_sight(behind) and not is_in_sight(front))
+    viewer.window.remove_dock_widget(dock)
+    qtbot.wait(20)
+    assert dock.isHidden()
+
+
+def is_in_sight(dock: QDockWidget) -> bool:
+    return not dock.isHidden() and not dock.visibleRegion().isEmpty()

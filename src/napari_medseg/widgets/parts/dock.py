@@ -15,6 +15,7 @@ from napari_medseg.widgets.parts.job_gate import JobGate
 from napari_medseg.widgets.parts.job_progress import JobProgress
 from napari_medseg.widgets.parts.messages import Message
 from napari_medseg.widgets.parts.preferences import link_preferences
+from napari_medseg.widgets.parts.to_front import ToFront
 from napari_medseg.widgets.parts.vertical_scroll import VerticalScrollArea
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ class Dock(QWidget):
             if isinstance(mine, QDockWidget) and isinstance(window, QMainWindow):
                 _shorten_title(mine)
                 self._join_tabs(mine, window)
+                ToFront(mine)
 
     @staticmethod
     def _join_tabs(mine: QDockWidget, window: QMainWindow) -> None:

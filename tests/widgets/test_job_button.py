@@ -254,3 +254,44 @@ def test_docks_of_a_window_share_a_gate_and_say_which_dock_is_busy(
     qtbot.waitUntil(second.isEnabled)
     job.go.set()
     qtbot.waitUntil(lambda: job.closed_in is not None)
+
+
+def followed(qtbot: QtBot, button: JobButton) -> JobProgress:
+    bar = JobProgress()
+    qtbot.addWidget(bar)
+    bar.follow(button)
+    button.started.emit()
+    return bar
+
+
+def test_the_time_left_follows_the_speed_of_late(button_of, qtbot: QtBot, monkeypatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr("napari_medseg.widgets.parts.job_progress.time.monotonic", lambda: now)
+    button = button_of(counting)
+    bar = followed(qtbot, button)
+
+    def tell(seconds: float, done: int) -> str:
+        nonlocal now
+        now += seconds
+        button.progressed.emit(Progress(done, 100, "fitting"))
+        return bar.words.text()
+
+    assert tell(60, 1) == "fitting", "the first step loads the model"
+    assert tell(1, 2) == "fitting", "too early to tell"
+    for done in range(3, 41):
+        told = tell(1, done)
+    assert told == "fitting · about 60 s left"
+    for done in range(41, 51):
+        told = tell(10, done)
+    assert told == "fitting · about 8 min left", "it has become slower"
+    assert tell(1, 100) == "fitting"
+
+
+def test_long_words_are_wrapped_not_cut_off(button_of, qtbot: QtBot) -> None:
+    button = button_of(counting)
+    bar = followed(qtbot, button)
+    bar.setFixedWidth(200)
+    button.progressed.emit(Progress(1, 9, "Choosing how to look, by leaving examples out"))
+    shown = bar.words.fontMetrics().horizontalAdvance(bar.words.text())
+    assert shown > 200
+    assert bar.words.heightForWidth(200) > 1.5 * bar.words.fontMetrics().height()

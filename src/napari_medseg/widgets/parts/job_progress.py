@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 
 from qtpy.QtWidgets import QGridLayout, QLabel, QProgressBar, QPushButton, QSizePolicy, QWidget
 
 from napari_medseg.engine.results import Progress, duration
 from napari_medseg.widgets.parts.job_button import JobButton
 from napari_medseg.widgets.parts.writing import Writing
+
+_SPEED_OF = 20.0
+"""The time left follows from the speed of the last so many seconds, or of the last step."""
+_TOO_EARLY = 5.0
+"""Seconds before which a job's speed says nothing yet."""
 
 
 class JobProgress(QWidget):
@@ -18,7 +24,8 @@ class JobProgress(QWidget):
         super().__init__(parent)
         self.bar = QProgressBar()
         self.words = QLabel()
-        self.words.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.words.setWordWrap(True)
+        self.words.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
         self.cancel_button = QPushButton("Cancel")
         self.cancel_button.setToolTip("Stop; what is done stays")
         self.cancel_button.clicked.connect(self._cancel)
@@ -30,7 +37,7 @@ class JobProgress(QWidget):
         layout.addWidget(self.words, 1, 0, 1, 2)
         layout.setColumnStretch(0, 1)
         self._buttons: list[JobButton | Writing] = []
-        self._started = 0.0
+        self._marks: deque[tuple[float, int]] = deque()
         self.hide()
 
     def follow(self, button: JobButton | Writing) -> None:
@@ -50,7 +57,7 @@ class JobProgress(QWidget):
         self.setVisible(any(button.is_running for button in self._buttons))
 
     def _start(self, title: str) -> None:
-        self._started = time.monotonic()
+        self._marks.clear()
         self.cancel_button.setEnabled(True)
         self.cancel_button.setText("Cancel")
         self.bar.setRange(0, 0)
@@ -76,10 +83,20 @@ class JobProgress(QWidget):
         self.words.setText(" · ".join(parts))
 
     def _seconds_left(self, progress: Progress) -> float | None:
-        spent = time.monotonic() - self._started
-        if progress.done < 2 or progress.done >= progress.total or spent < 2:
+        """Reckon from the speed of late: jobs slow down, and the first step loads the model."""
+        if not 0 < progress.done < progress.total:
             return None
-        return spent / progress.done * (progress.total - progress.done)
+        now, marks = time.monotonic(), self._marks
+        if marks and progress.done < marks[-1][1]:
+            marks.clear()
+        if not marks or progress.done > marks[-1][1]:
+            marks.append((now, progress.done))
+        while len(marks) > 2 and now - marks[1][0] >= _SPEED_OF:
+            marks.popleft()
+        since, first = marks[0]
+        if len(marks) < 2 or now - since < _TOO_EARLY:
+            return None
+        return (now - since) / (progress.done - first) * (progress.total - progress.done)
 
 
 def _in_sight(button: JobButton | Writing) -> bool:

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QImage
-from qtpy.QtWidgets import QTableWidget, QTableWidgetItem
+from qtpy.QtWidgets import QTableWidget, QTableWidgetItem, QVBoxLayout, QWidget
 
+from napari_medseg.session.examples import Examples
 from napari_medseg.widgets.parts.check_column import CheckColumn
+from napari_medseg.widgets.parts.class_table import ClassTable
 from napari_medseg.widgets.parts.cluster_details import ClusterDetails
 from napari_medseg.widgets.parts.elided_box import ElidedBox
 
@@ -63,3 +65,15 @@ def test_the_arrow_of_the_details_says_which_way_they_fold(qtbot: QtBot) -> None
     assert details.text() != shut
     details.collapse(animate=False)
     assert details.text() == shut
+
+
+def test_the_table_of_classes_stays_beside_its_buttons_in_a_tall_window(qtbot: QtBot) -> None:
+    window = QWidget()
+    qtbot.addWidget(window)
+    classes, column = ClassTable(Examples()), QVBoxLayout(window)
+    column.addWidget(classes)
+    column.addStretch()
+    window.resize(300, 800)
+    window.show()
+    assert classes.table.y() <= classes.add_button.y() + 2
+    assert classes.height() < 120

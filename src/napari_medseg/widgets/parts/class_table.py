@@ -10,6 +10,7 @@ from qtpy.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
     QHeaderView,
+    QSizePolicy,
     QTableWidget,
     QTableWidgetItem,
     QToolButton,
@@ -64,6 +65,8 @@ class ClassTable(QWidget):
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(self.table)
         row.addLayout(buttons)
+        # Room that a tall window has to spare is not for the gap around a short table.
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self.add_button.clicked.connect(self._on_add)
         self.remove_button.clicked.connect(self._on_remove)
         self.table.itemChanged.connect(self._on_item_changed)

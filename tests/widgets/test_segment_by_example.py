@@ -220,6 +220,19 @@ def test_a_photo_predicted_from_grey_examples_is_told_about(
     assert "The image has colours, the examples are grey" in dock.message.text()
 
 
+def test_what_to_do_with_an_example_depends_on_whether_there_are_more_planes(
+    dock: SegmentByExample, qtbot: QtBot
+) -> None:
+    add_example(dock, qtbot)
+    assert "Go to another plane" in dock.message.text()
+    single = dock.viewer.add_image(np.zeros((48, 48), np.float32), name="single")
+    dock.images.picked.emit(single)
+    click(qtbot, dock.new_button)
+    paint(dock, np.eye(48, dtype=np.uint8))
+    press_and_wait(qtbot, dock.jobs.add)
+    assert "Open another image" in dock.message.text()
+
+
 def test_the_volume_fills_nearest_first_and_leaves_examples_alone(
     dock: SegmentByExample, qtbot: QtBot
 ) -> None:

@@ -90,7 +90,12 @@ class ByExampleJobs(PlaneJobs):
         if len(self._case.examples) == before:
             self._message.done("The example of this plane was replaced.")
         else:
-            self._message.done("Example added. Go to another plane and predict it.")
+            self._message.done(f"Example added. {self._where_next()}")
+
+    def _where_next(self) -> str:
+        stack = self._bench.stack()
+        has_more = stack is not None and stack.n_planes > 1
+        return f"{'Go to another plane' if has_more else 'Open another image'} and predict it."
 
     def _make_check(self) -> AnyJob:
         support = self._case.examples.support()

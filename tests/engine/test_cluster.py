@@ -8,6 +8,7 @@ import pytest
 import napari_medseg
 from napari_medseg.engine.cluster import ClusterOptions, cluster, cluster_job
 from napari_medseg.engine.cluster_methods import METHODS
+from napari_medseg.engine.results import finished
 
 SMALL = {"size": 32, "iterations": 6}
 
@@ -100,6 +101,21 @@ def test_shows_the_labels_after_every_iteration():
     assert counts[0] > counts[-1]
     np.testing.assert_array_equal(steps[-1].preview.labels, result.labels)
     assert steps[1].message == f"Iteration 2: {counts[1]} clusters"
+
+
+@pytest.mark.parametrize("method", ["s3net", "kmeans", "otsu"])
+@pytest.mark.parametrize("focus", ["none", "lesion"])
+def test_a_large_image_is_worked_on_in_parts_with_the_same_result(monkeypatch, method, focus):
+    image = np.random.default_rng(0).integers(0, 255, (50, 70, 3), np.uint8)
+    options = ClusterOptions(method, focus=focus, size=32, iterations=2)
+    whole = finished(cluster_job(image, options)).labels
+    for part in ("cluster._SCALED", "cluster_methods._BLURRED", "pixel_clusters._NEAREST"):
+        monkeypatch.setattr(f"napari_medseg.engine.{part}_AT_ONCE", 500)
+    monkeypatch.setattr("napari_medseg.engine.label_maps._LARGE", 500)
+    steps, result = run(cluster_job(image, options))
+    np.testing.assert_array_equal(result.labels, whole)
+    assert [step.preview for step in steps[:20]] == [None] * 20
+    assert [step.done for step in steps] == sorted(step.done for step in steps)
 
 
 def test_cancelling_keeps_the_current_state():

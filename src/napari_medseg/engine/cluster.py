@@ -9,17 +9,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medseg.engine.cluster_methods import METHODS, Method, StepLabels
+from napari_medseg.engine.cluster_methods import METHODS, Method, StepLabels, Steps
 from napari_medseg.engine.colour import GREY
 from napari_medseg.engine.focus import FOCUSES, Focus, set_edge_apart
-from napari_medseg.engine.label_maps import nearest_labels, numbered_by_brightness, smooth_labels
+from napari_medseg.engine.label_maps import (
+    count_labels,
+    nearest_labels,
+    numbered_by_brightness,
+    smooth_labels_job,
+)
 from napari_medseg.engine.planes import Planes
 from napari_medseg.engine.resample import Window, resize
-from napari_medseg.engine.results import Job, Progress, Segmentation, finished, made_from
+from napari_medseg.engine.results import Job, Progress, Segmentation, finished, made_from, told
 from napari_medseg.engine.scaling import ValueRange
 
 Rectangle = tuple[int, int, int, int]
 """Top, left, bottom and right of a part of a plane, in pixels; bottom and right are not in it."""
+
+_SCALED_AT_ONCE = 1 << 22
+"""So many values."""
 
 
 @dataclass(frozen=True)
@@ -138,8 +146,8 @@ def cluster_job(
     Yields
     ------
     Progress
-        After every iteration; `preview` is a `ClusterPreview`. Closing the job cancels it, and the
-        last preview's `segmentation` keeps its state.
+        After every iteration; `preview` is a `ClusterPreview`. In between, with a large plane, it
+        is None. Closing the job cancels it, and the last preview's `segmentation` keeps its state.
 
     Returns
     -------
@@ -256,13 +264,22 @@ def _cluster_plane(method: Method, result: _Result, number: int) -> Generator[Pr
     """Cluster one plane and show it after every iteration."""
     index = result.order[number]
     volume, options = result.volume, result.options
-    plane, finite = volume.scale(volume.raw(index, result.window))
+    before, total = number * method.total, len(result.order) * method.total
+    preparing = Progress(before, total, "Preparing the image")
+    raw = volume.raw(index, result.window)
+    plane, grey, finite = yield from told(_prepared(volume, raw), preparing)
+    face = _Face(grey, finite, options.focus)
     for step in _steps(method, plane):
-        labels = _presented(step, plane, finite, options.focus)
+        if step is None:
+            yield preparing
+            continue
+        done = before + min(step.done, method.total)
+        smoothing = Progress(done, total, "Smoothing the outlines")
+        labels = yield from told(face.labels(step), smoothing)
         result.put(index, labels)
         yield Progress(
-            number * method.total + min(step.done, method.total),
-            len(result.order) * method.total,
+            done,
+            total,
             _message(index, step, labels, volume.is_volume),
             ClusterPreview(index, labels, result.segmentation),
         )
@@ -270,28 +287,56 @@ def _cluster_plane(method: Method, result: _Result, number: int) -> Generator[Pr
             return
 
 
-def _steps(method: Method, plane: NDArray[np.float32]) -> Generator[StepLabels, None, None]:
+def _prepared(
+    volume: Planes, raw: NDArray[Any]
+) -> Generator[None, None, tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]]:
+    """Scale part of a plane, strip by strip; also gives its brightness and where it is finite."""
+    plane, finite = np.empty(raw.shape, np.float32), np.empty(raw.shape[:2], np.bool_)
+    grey = plane if plane.ndim == 2 else np.empty(raw.shape[:2], np.float32)
+    at_once = max(1, _SCALED_AT_ONCE // (raw.size // len(raw)))
+    for top in range(0, len(raw), at_once):
+        if top:
+            yield
+        rows = slice(top, top + at_once)
+        plane[rows], finite[rows] = volume.scale(raw[rows])
+        if grey is not plane:
+            grey[rows] = GREY(plane[rows])
+    return plane, grey, finite
+
+
+def _steps(method: Method, plane: NDArray[np.float32]) -> Steps:
     if np.ptp(plane) == 0:
         yield StepLabels(np.zeros(plane.shape[:2], np.intp), method.total, last=True)
     else:
         yield from method.steps(plane)
 
 
-def _presented(
-    step: StepLabels, plane: NDArray[np.float32], finite: NDArray[np.bool_], focus: Focus
-) -> NDArray[np.uint8]:
-    """Give the clusters their numbers and bring them to the plane's resolution."""
-    labels = step.labels
-    if step.last and focus in ("dark", "bright"):
-        labels = set_edge_apart(labels)
-    grey = GREY(plane)
-    numbered = numbered_by_brightness(labels, resize(grey, (labels.shape[0], labels.shape[1])))
-    enlarge = smooth_labels if step.last else nearest_labels
-    return np.where(finite, enlarge(numbered, (grey.shape[0], grey.shape[1])), 0).astype(np.uint8)
+class _Face:
+    """What clusters of a plane look like: numbered by brightness, at the plane's resolution."""
+
+    def __init__(self, grey: NDArray[np.float32], finite: NDArray[np.bool_], focus: Focus) -> None:
+        self._grey, self._finite, self._focus = grey, finite, focus
+        self._all_finite = bool(finite.all())
+        self._brightness = grey
+
+    def labels(self, step: StepLabels) -> Generator[None, None, NDArray[np.uint8]]:
+        """Give the clusters of a step their numbers, and enlarge them."""
+        labels = step.labels
+        if step.last and self._focus in ("dark", "bright"):
+            labels = set_edge_apart(labels)
+        if self._brightness.shape != labels.shape:
+            self._brightness = resize(self._grey, (labels.shape[0], labels.shape[1]))
+        numbered = numbered_by_brightness(labels, self._brightness)
+        shape = (self._grey.shape[0], self._grey.shape[1])
+        if step.last:
+            enlarged = yield from smooth_labels_job(numbered, shape)
+        else:
+            enlarged = nearest_labels(numbered, shape)
+        return enlarged if self._all_finite else np.where(self._finite, enlarged, np.uint8(0))
 
 
 def _message(index: int, step: StepLabels, labels: NDArray[np.uint8], is_volume: bool) -> str:
-    count = len(np.unique(labels[labels > 0]))
+    count = count_labels(labels)
     clusters = f"{count} cluster{'' if count == 1 else 's'}"
     where = f"Plane {index}, " if is_volume else ""
     what = "done" if step.last else f"iteration {step.done}"

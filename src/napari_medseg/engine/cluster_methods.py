@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from napari_medseg.engine.colour import GREY
 from napari_medseg.engine.focus import emphasise_middle
-from napari_medseg.engine.pixel_clusters import kmeans_labels, otsu_labels
+from napari_medseg.engine.pixel_clusters import kmeans_job, otsu_labels
 from napari_medseg.engine.results import retold
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ _CHANNELS = 64
 _NARROWEST = 32
 _NOISE = 1 / 64
 """Blur of a focused k-means or Otsu, as a share of the longer side."""
+_BLURRED_AT_ONCE = 1 << 20
+"""So many pixels."""
 
 
 @dataclass(frozen=True)
@@ -45,13 +47,17 @@ class StepLabels:
     last: bool = False
 
 
+Steps = Generator[StepLabels | None, None, None]
+"""Labels step by step; None in between, where a large plane takes long, says that it goes on."""
+
+
 class Method(Protocol):
     """A way to cluster planes."""
 
     total: int
     """Most steps per plane."""
 
-    def steps(self, plane: NDArray[np.float32]) -> Generator[StepLabels, None, None]:
+    def steps(self, plane: NDArray[np.float32]) -> Steps:
         """Cluster a plane (H, W) or (H, W, 3) with values in [0, 1]; the last step is marked."""
 
 
@@ -63,15 +69,15 @@ class PixelValues:
     def __init__(self, options: ClusterOptions) -> None:
         self._options = options
 
-    def steps(self, plane: NDArray[np.float32]) -> Generator[StepLabels, None, None]:
+    def steps(self, plane: NDArray[np.float32]) -> Steps:
         """Cluster a plane; see `Method`."""
         options = self._options
         if options.focus != "none":
-            plane = _blurred(emphasise_middle(plane, options.focus))
+            plane = yield from blur_job(emphasise_middle(plane, options.focus))
         if options.method == "otsu":
             labels = otsu_labels(GREY(plane))
         else:
-            labels = kmeans_labels(plane, options.clusters, options.seed)
+            labels = yield from kmeans_job(plane, options.clusters, options.seed)
         yield StepLabels(labels, 1, last=True)
 
 
@@ -82,7 +88,7 @@ class SelfFitted:
         self._options = options
         self.total = options.iterations
 
-    def steps(self, plane: NDArray[np.float32]) -> Generator[StepLabels, None, None]:
+    def steps(self, plane: NDArray[np.float32]) -> Steps:
         """Cluster a plane; see `Method`."""
         import torch
 
@@ -95,7 +101,7 @@ class SelfFitted:
         device = choose_device(options.device)
         seen = emphasise_middle(plane, options.focus)
         if options.focus == "lesion":
-            seen = _blurred(seen)
+            seen = yield from blur_job(seen)
         improved = options.method == "s3net-improved"
         size = _kept_aspect(plane, options.size) if improved else (options.size, options.size)
         image = published_input(seen, size)
@@ -158,8 +164,28 @@ def _kept_aspect(plane: NDArray[np.float32], longer: int) -> tuple[int, int]:
     return max(_NARROWEST, round(height * scale)), max(_NARROWEST, round(width * scale))
 
 
-def _blurred(plane: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Even out noise and hair in a plane (H, W)."""
+def blur_job(plane: NDArray[np.float32]) -> Generator[None, None, NDArray[np.float32]]:
+    """Even out noise and hair in a plane (H, W), as wide as the plane asks for.
+
+    Yields
+    ------
+    None
+        Every million pixels: a large plane takes minutes.
+
+    Returns
+    -------
+    ndarray of float32, shape (H, W)
+    """
     sigma = _NOISE * max(plane.shape)
-    blurred: NDArray[np.float32] = ndimage.gaussian_filter(plane, sigma)
-    return blurred
+    for axis in (0, 1):
+        # Lines along the axis have nothing to do with each other.
+        lines, blurred = np.moveaxis(plane, axis, -1), np.empty_like(plane)
+        target = np.moveaxis(blurred, axis, -1)
+        at_once = max(1, _BLURRED_AT_ONCE // lines.shape[1])
+        for start in range(0, len(lines), at_once):
+            if start:
+                yield
+            part = slice(start, start + at_once)
+            target[part] = ndimage.gaussian_filter1d(lines[part], sigma)
+        plane = blurred
+    return plane

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_medseg.engine.resample import resize
+from napari_medseg.engine.results import finished
+
+_LARGE = 1 << 22
+"""Pixels of a plane that takes long to go through."""
 
 
 def numbered_by_brightness(
@@ -25,12 +31,20 @@ def numbered_by_brightness(
     ndarray of uint8, shape (H, W)
         Without gaps.
     """
-    values, compact = np.unique(labels, return_inverse=True)
-    compact = compact.ravel()
-    mean = np.bincount(compact, brightness.ravel()) / np.bincount(compact)
-    number = np.empty(len(values), np.uint8)
-    number[np.argsort(mean, kind="stable")] = np.arange(1, len(values) + 1)
-    return number[compact].reshape(labels.shape)
+    counts = np.bincount(labels.ravel())
+    values = np.flatnonzero(counts)
+    mean = np.bincount(labels.ravel(), brightness.ravel())[values] / counts[values]
+    number = np.zeros(len(counts), np.uint8)
+    number[values[np.argsort(mean, kind="stable")]] = np.arange(1, len(values) + 1)
+    return number[labels]
+
+
+def count_labels(labels: NDArray[np.uint8]) -> int:
+    """Count the different labels; 0 is none."""
+    # Counting turns numbers into wide ones: of a large plane only a part at a time.
+    parts = np.array_split(labels.ravel(), max(1, labels.size // _LARGE))
+    pixels = np.sum([np.bincount(part, minlength=256) for part in parts], axis=0)
+    return int(np.count_nonzero(pixels[1:]))
 
 
 def nearest_labels(labels: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:
@@ -42,16 +56,42 @@ def nearest_labels(labels: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray
 
 
 def smooth_labels(labels: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:
+    """Resize a label map with smooth outlines; see `smooth_labels_job`."""
+    return finished(smooth_labels_job(labels, shape))
+
+
+def smooth_labels_job(
+    labels: NDArray[np.uint8], shape: tuple[int, int]
+) -> Generator[None, None, NDArray[np.uint8]]:
     """Resize a label map with smooth outlines: every pixel takes the label nearest to it in all.
 
     Each label's share is interpolated bilinearly and the largest taken; one share is held at a
     time, so memory does not grow with the number of labels.
+
+    Parameters
+    ----------
+    labels : ndarray of uint8, shape (h, w)
+        What to resize.
+    shape : tuple of int
+        New height and width.
+
+    Yields
+    ------
+    None
+        Between labels, where a plane is so large that each takes a second.
+
+    Returns
+    -------
+    ndarray of uint8, shape (H, W)
+        `labels` itself where it has the shape already.
     """
     if labels.shape == shape:
         return labels
     best = np.zeros(shape, np.float32)
     out = np.zeros(shape, np.uint8)
-    for label in np.unique(labels):
+    for number, label in enumerate(np.unique(labels)):
+        if number and out.size > _LARGE:
+            yield
         share = resize((labels == label).astype(np.float32), shape)
         ahead = share > best
         best[ahead] = share[ahead]

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Generator
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.cluster.vq import kmeans2, vq
 from skimage.filters import threshold_otsu
 
+from napari_medseg.engine.results import finished
+
 _SAMPLE = 1 << 16
 _RESTARTS = 3
+_NEAREST_AT_ONCE = 1 << 22
 
 
 def kmeans_labels(plane: NDArray[np.float32], clusters: int = 2, seed: int = 0) -> NDArray[np.intp]:
+    """Cluster the pixels of a plane by k-means; see `kmeans_job`."""
+    return finished(kmeans_job(plane, clusters, seed))
+
+
+def kmeans_job(
+    plane: NDArray[np.float32], clusters: int = 2, seed: int = 0
+) -> Generator[None, None, NDArray[np.intp]]:
     """Cluster the pixels of a plane by k-means.
 
     Centres are chosen by k-means++ and found on at most 65,536 pixels of a regular grid, three
@@ -28,18 +39,28 @@ def kmeans_labels(plane: NDArray[np.float32], clusters: int = 2, seed: int = 0) 
     seed : int
         Of the first centres.
 
+    Yields
+    ------
+    None
+        Every four million pixels.
+
     Returns
     -------
     ndarray of int, shape (H, W)
         Cluster of every pixel.
     """
-    pixels = plane.reshape(plane.shape[0] * plane.shape[1], -1).astype(np.float64)
-    sample = pixels[:: max(1, len(pixels) // _SAMPLE)]
+    pixels = plane.reshape(plane.shape[0] * plane.shape[1], -1)
+    sample = pixels[:: max(1, len(pixels) // _SAMPLE)].astype(np.float64)
     generator = np.random.default_rng(seed)
     runs = [_centres(sample, clusters, generator) for _ in range(_RESTARTS)]
     centres, _ = min(runs, key=lambda run: run[1])
-    nearest, _ = vq(pixels, centres)
-    return nearest.reshape(plane.shape[:2]).astype(np.intp)
+    nearest = np.empty(len(pixels), np.intp)
+    for start in range(0, len(pixels), _NEAREST_AT_ONCE):
+        if start:
+            yield
+        part = slice(start, start + _NEAREST_AT_ONCE)
+        nearest[part], _ = vq(pixels[part].astype(np.float64), centres)
+    return nearest.reshape(plane.shape[:2])
 
 
 def otsu_labels(grey: NDArray[np.float32]) -> NDArray[np.intp]:

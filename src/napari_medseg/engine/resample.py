@@ -57,7 +57,7 @@ def resize(plane: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.flo
     channels = plane[None] if plane.ndim == 2 else np.moveaxis(plane, -1, 0)
     tensor = torch.from_numpy(np.ascontiguousarray(channels))[None]
     small = F.interpolate(tensor, size=shape, mode="bilinear", antialias=True)[0].numpy()
-    small = np.clip(small, plane.min(), plane.max())
+    np.clip(small, plane.min(), plane.max(), out=small)
     return small[0] if plane.ndim == 2 else np.moveaxis(small, 0, -1)
 
 

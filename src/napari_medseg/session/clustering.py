@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medseg.engine.cluster import ClusterOptions, ClusterPreview, cluster_job
+from napari_medseg.engine.label_maps import count_labels
 from napari_medseg.engine.pick import pick_cluster
 from napari_medseg.engine.results import Progress, Provenance
 from napari_medseg.session.edits import Mode, write_job
@@ -57,7 +58,7 @@ class ClusterMap:
     @property
     def count(self) -> int:
         """Number of clusters."""
-        return int(np.count_nonzero(np.bincount(self.labels.ravel())[1:]))
+        return count_labels(self.labels)
 
     @property
     def step(self) -> int:
@@ -115,7 +116,7 @@ def cluster_region_job(
     Yields
     ------
     Progress
-        After every iteration; `preview` is a `ClusterMap`.
+        After every iteration; `preview` is a `ClusterMap`, or None while a large image is prepared.
     """
     yield Progress(0, 1, "Reading the image")
     part = np.asarray(query.data[region.index])
@@ -127,7 +128,9 @@ def cluster_region_job(
     found: ClusterMap | None = None
     for progress in job:
         preview = progress.preview
-        assert isinstance(preview, ClusterPreview)
+        if not isinstance(preview, ClusterPreview):
+            yield progress
+            continue
         made = _where(preview.segmentation().provenance, region, progress.done)
         found = ClusterMap(image, region, preview.labels, made)
         yield replace(progress, preview=found)

@@ -7,8 +7,10 @@ import pytest
 from napari.layers import Image
 
 from napari_medseg.session.card_fit import Rank, Traits, fit_of, kinds_in, ranked
-from napari_medseg.session.card_words import finds, how_good, input_words, matches
+from napari_medseg.session.card_words import finds, how_good, input_words, matches, page_of
 from napari_medseg.zoo.cards import ModelCard
+from napari_medseg.zoo.data_names import DATA_NAMES, with_data_names
+from napari_medseg.zoo.registry import is_bundled, list_models
 
 HU = {"kind": "window", "low": -125, "high": 275}
 
@@ -93,3 +95,14 @@ def test_a_card_says_it_in_few_words() -> None:
     assert how_good(card(results={"loss": 1.0})) == "measured, see its page"
     assert matches(card(title="Liver on CT"), "ct LIVER")
     assert not matches(card(title="Liver on CT"), "spleen")
+
+
+def test_bundled_cards_name_their_data_as_everybody_does() -> None:
+    cards = [found for found in list_models() if is_bundled(found) and found.kind == "pretrained"]
+    folders = {found.training["dataset"] for found in cards}
+    assert folders == DATA_NAMES.keys()
+    for found in cards:
+        shown = how_good(found) + page_of(found)
+        assert DATA_NAMES[found.training["dataset"]] in shown
+        assert not any(folder in shown for folder in folders)
+    assert with_data_names("pool_derm_lesion") == "pool_derm_lesion"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -163,6 +164,17 @@ def read_mask(file: Path) -> LabelFile:
         grey = found.data[..., :3].mean(-1) if found.rgb else found.data
         return LabelFile((grey >= _HALF).astype(np.uint8), found.geometry, name=file.stem)
     return read_labels(file)
+
+
+def readable_masks(cases: Iterable[Case]) -> Iterator[tuple[Path, NDArray[np.unsignedinteger]]]:
+    """Give file and values of every mask; those that cannot be read are told when they are used."""
+    for case in cases:
+        if case.label is None:
+            continue
+        try:
+            yield case.label, read_mask(case.label).labels
+        except ReadError:
+            continue
 
 
 def as_indices(raw: NDArray[np.unsignedinteger], dataset: Dataset, name: str) -> NDArray[np.uint8]:

@@ -23,7 +23,13 @@ from medseg_training.data.dataset import (
     patient_of,
 )
 from medseg_training.data.description import Description, read_description
-from medseg_training.data.files import JPEG_SUFFIXES, SUFFIXES, read_channels, read_mask
+from medseg_training.data.files import (
+    JPEG_SUFFIXES,
+    SUFFIXES,
+    read_channels,
+    read_mask,
+    readable_masks,
+)
 from napari_medseg.io.atomic import split_suffix
 from napari_medseg.io.errors import ReadError
 from napari_medseg.io.images import read_image
@@ -179,19 +185,13 @@ def _numbered(values: tuple[int, ...]) -> Mapping[int, str]:
 
 
 def _values_in_masks(cases: tuple[Case, ...]) -> set[int]:
-    """Give all values; a mask that cannot be read has none, and is reported when it is used."""
+    """Give all values in masks that can be read."""
     found: set[int] = set()
     black_and_white = []
-    for case in cases:
-        if case.label is None:
-            continue
-        try:
-            labels = read_mask(case.label).labels
-        except ReadError:
-            continue
+    for file, labels in readable_masks(cases):
         values = set(_distinct(labels))
         if values == {0, 1}:
-            black_and_white.append(case.label)
+            black_and_white.append(file)
         found |= values
     if 255 in found and 1 in found:
         # Read alone, a mask of 0 and 255 is one class; beside other values 255 is a value as well.

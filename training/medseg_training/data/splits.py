@@ -10,10 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from medseg_training.data.dataset import Case, Dataset, DatasetError, Fold
-from medseg_training.data.files import read_mask
+from medseg_training.data.files import readable_masks
 from medseg_training.data.ready_splits import read_folds
 from napari_medseg.io.atomic import atomic_write
-from napari_medseg.io.errors import ReadError
 
 __all__ = ["Fold", "SplitError", "check_folds", "folds_of", "make_folds", "read_folds"]
 
@@ -153,13 +152,7 @@ def _patients(dataset: Dataset, names: Iterable[str]) -> set[str]:
 def _foreground(cases: Sequence[Case]) -> float:
     """Give the part of a patient's pixels that is foreground; unreadable masks count as none."""
     inside = total = 0
-    for case in cases:
-        if case.label is None:
-            continue
-        try:
-            labels = read_mask(case.label).labels
-        except ReadError:
-            continue
+    for _, labels in readable_masks(cases):
         inside += int(np.count_nonzero(labels))
         total += labels.size
     return inside / total if total else 0.0

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_medseg.io.atomic import atomic_write
+from napari_medseg.zoo.cards import ModelCard
 
 
 class ExportError(RuntimeError):
@@ -30,6 +31,32 @@ def read_json(path: Path) -> Any:
 def write(path: Path, content: bytes) -> None:
     """Write a file whole or not at all."""
     atomic_write(path, lambda temporary: temporary.write_bytes(content))
+
+
+def page_head(card: ModelCard, segments: str, weights: str) -> list[str]:
+    """Give the lines with which every page beside weights begins.
+
+    Parameters
+    ----------
+    card : ModelCard
+        Of the model.
+    segments, weights : str
+        What it segments, and what its weights are, in a sentence or two.
+    """
+    return [
+        f"# {card.title}",
+        "",
+        segments,
+        "",
+        f"**Not for:** {card.not_for}",
+        "",
+        f"**Weights:** {weights}",
+        "",
+        f"**Cite:** {card.citation or 'not stated'}",
+        "",
+        "## How it was trained",
+        "",
+    ]
 
 
 def plain_name(name: str) -> str:

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save as to_safetensors
 
 from medseg_training import checkpoints
-from medseg_training.export.files import ExportError, read_json, write
+from medseg_training.export.files import ExportError, page_head, read_json, write
 from medseg_training.in_context.recipe import Recipe
 from napari_medseg.zoo.cards import CARD_FILE, ModelCard
 
@@ -93,19 +93,12 @@ def readme(card: ModelCard) -> str:
     """Give the page that a person reads beside the weights."""
     training = card.training
     lines = [
-        f"# {card.title}",
-        "",
-        card.description,
-        "",
-        f"**Not for:** {card.not_for}",
-        "",
-        f"**Weights:** {card.net} with {training['parameters']:,} parameters, official keys, "
-        f"float16 on disk. Licence {card.licence}.",
-        "",
-        f"**Cite:** {card.citation}",
-        "",
-        "## How it was trained",
-        "",
+        *page_head(
+            card,
+            card.description,
+            f"{card.net} with {training['parameters']:,} parameters, official keys, "
+            f"float16 on disk. Licence {card.licence}.",
+        ),
         f"{training['steps']:,} steps of `medseg_training` with the recipe `in_context.toml`, seed "
         f"{training['seed']}, weights averaged over steps; sizes "
         + ", ".join(f"{s['size']} ({s['steps']:,} steps)" for s in training["stages"])

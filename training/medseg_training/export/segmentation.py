@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save as to_safetensors
 
 from medseg_training import checkpoints, nets
-from medseg_training.export.files import ExportError, plain_name, read_json
+from medseg_training.export.files import ExportError, page_head, plain_name, read_json
 from medseg_training.run_folder import FACTS_FILE, METRICS_FILE
 from medseg_training.schema import DataOptions, RunConfig
 from napari_medseg.io.atomic import atomic_folder
@@ -96,19 +96,12 @@ def readme(card: ModelCard) -> str:
     """Give the page that a person reads beside the weights."""
     training = card.training
     lines = [
-        f"# {card.title}",
-        "",
-        f"Segments {', '.join(card.classes)}. {card.description}".rstrip(),
-        "",
-        f"**Not for:** {card.not_for}",
-        "",
-        f"**Weights:** {card.net}, {training['parameters']:,} parameters. "
-        f"Licence: {card.licence or 'not stated'}.",
-        "",
-        f"**Cite:** {card.citation or 'not stated'}",
-        "",
-        "## How it was trained",
-        "",
+        *page_head(
+            card,
+            f"Segments {', '.join(card.classes)}. {card.description}".rstrip(),
+            f"{card.net}, {training['parameters']:,} parameters. "
+            f"Licence: {card.licence or 'not stated'}.",
+        ),
         f"{training['steps']:,} steps of `medseg_training` on {training['dataset']}: "
         f"{training['cases']['train']} cases to learn from, {training['cases']['validation']} to "
         f"choose the best weights by. Loss: {training['loss']}. Seed {training['seed']}. "

@@ -17,7 +17,7 @@ from medseg_training.evaluation.matching import Chosen, ClassMatch, EvaluationEr
 from medseg_training.evaluation.pictures import CasePicture, Gallery, picture_of
 from napari_medseg.engine.compare import compare
 from napari_medseg.engine.net_runner import NetRunner
-from napari_medseg.engine.results import Progress, finished
+from napari_medseg.engine.results import Progress, finished, retold
 from napari_medseg.engine.segment import SegmentOptions, runner_for, segment_job
 from napari_medseg.io.errors import ReadError
 from napari_medseg.zoo.cards import ModelCard
@@ -188,14 +188,11 @@ def _segmented(
 ) -> Generator[Progress, None, NDArray[np.unsignedinteger]]:
     """Segment a case; a progress for each plane or tile, so that Cancel works within a case."""
     image, rgb = case.as_given
-    job = segment_job(image, asked, rgb=rgb, runner=runner)
-    while True:
-        try:
-            step = next(job)
-        except StopIteration as end:
-            labels: NDArray[np.unsignedinteger] = end.value.labels
-            return labels
-        yield Progress(done, total, f"Measuring {case.name}: {step.done} of {step.total}")
+    found = yield from retold(
+        segment_job(image, asked, rgb=rgb, runner=runner),
+        lambda step: Progress(done, total, f"Measuring {case.name}: {step.done} of {step.total}"),
+    )
+    return found.labels
 
 
 def _labels(case: LoadedCase) -> NDArray[np.uint8]:

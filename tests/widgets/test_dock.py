@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from napari.plugins import menu_item_template
+from npe2 import PluginManifest
 from qtpy.QtWidgets import QDockWidget, QMainWindow
+
+from napari_medseg.cli.window import fill_window
+from napari_medseg.widgets.segment_by_example import SegmentByExample
 
 if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot
@@ -46,6 +51,17 @@ def test_a_dock_behind_a_tab_comes_to_the_front_when_chosen(
     viewer.window.remove_dock_widget(dock)
     qtbot.wait(20)
     assert dock.isHidden()
+
+
+def test_the_dock_that_is_open_at_the_start_is_the_one_in_the_menu(
+    make_napari_viewer_proxy, qtbot: QtBot
+) -> None:
+    viewer = make_napari_viewer_proxy(show=True)
+    fill_window(viewer)
+    manifest = PluginManifest.from_distribution("napari-medseg")
+    name = menu_item_template.format(manifest.display_name, "Segment by example")
+    assert list(viewer.window.dock_widgets) == [name], "else the menu opens a second, empty one"
+    assert isinstance(viewer.window.dock_widgets[name], SegmentByExample)
 
 
 def is_in_sight(dock: QDockWidget) -> bool:

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from napari import Viewer
 
 PLUGIN = "napari-medseg"
-DOCK = "Segment by example"
+DOCK_IN_MENU = "Segment by example (MedSeg)"
+"""What napari's menu calls the dock; under another name it would open a second one."""
 PATTERNS = (
     *(
         "*.dcm",
@@ -60,9 +61,11 @@ def _has_display() -> bool:
 
 def fill_window(viewer: Viewer, sample: str | None = None) -> None:
     """Put the dock into a window, and a sample if one is named."""
+    from napari_medseg.widgets.segment_by_example import SegmentByExample
+
     if sample is not None:
         viewer.open_sample(PLUGIN, sample)
-    viewer.window.add_plugin_dock_widget(PLUGIN, DOCK)
+    viewer.window.add_dock_widget(SegmentByExample(viewer), name=DOCK_IN_MENU, area="right")
 
 
 def prefer_own_reader() -> None:

@@ -14,10 +14,10 @@ from napari_medseg.session.model_proposal import Cut, ModelProposal
 from napari_medseg.widgets.parts.cleaner import Cleaner
 from napari_medseg.widgets.parts.live_options import LiveOptions
 from napari_medseg.widgets.parts.proposal_answers import ProposalAnswers
+from napari_medseg.widgets.parts.proposal_panel import SLIDER_TIP
 from napari_medseg.widgets.parts.workbench import Workbench
 from napari_medseg.zoo.cards import ModelCard
 
-_SLIDER_TIP = "Lower: more is proposed. Higher: only what is certain."
 _TOO_LARGE = "Too large to keep probabilities: segment again to use another threshold."
 
 
@@ -68,7 +68,7 @@ class ModelAnswers(ProposalAnswers):
         if isinstance(proposal, ModelProposal):
             self.legend.setText(_legend(proposal))
         graded = not isinstance(proposal, ModelProposal) or proposal.is_graded
-        self.panel.slider.setToolTip(_SLIDER_TIP if graded else _TOO_LARGE)
+        self.panel.slider.setToolTip(SLIDER_TIP if graded else _TOO_LARGE)
 
     # -- changes --------------------------------------------------------------------------------
 

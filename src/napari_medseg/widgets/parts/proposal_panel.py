@@ -17,6 +17,7 @@ from qtpy.QtWidgets import (
 from napari_medseg.session.edits import Mode
 from napari_medseg.session.proposal import LOWEST_THRESHOLD
 
+SLIDER_TIP = "Lower: more is proposed. Higher: only what is certain."
 _PERCENT = 100
 
 
@@ -35,7 +36,7 @@ class ProposalPanel(QGroupBox):
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(round(LOWEST_THRESHOLD * _PERCENT), 95)
         self.slider.setValue(50)
-        self.slider.setToolTip("Lower: more is proposed. Higher: only what is certain.")
+        self.slider.setToolTip(SLIDER_TIP)
         self.number = QLabel("0.50")
         self.mode = QComboBox()
         self.mode.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)

@@ -9,7 +9,6 @@ from napari.layers import Image
 from napari_medseg.session.card_fit import Rank, Traits, fit_of, kinds_in, ranked
 from napari_medseg.session.card_words import finds, how_good, input_words, matches, page_of
 from napari_medseg.zoo.cards import ModelCard
-from napari_medseg.zoo.data_names import DATA_NAMES, with_data_names
 from napari_medseg.zoo.registry import is_bundled, list_models
 
 HU = {"kind": "window", "low": -125, "high": 275}
@@ -99,10 +98,9 @@ def test_a_card_says_it_in_few_words() -> None:
 
 def test_bundled_cards_name_their_data_as_everybody_does() -> None:
     cards = [found for found in list_models() if is_bundled(found) and found.kind == "pretrained"]
-    folders = {found.training["dataset"] for found in cards}
-    assert folders == DATA_NAMES.keys()
+    assert len(cards) == 9
     for found in cards:
-        shown = how_good(found) + page_of(found)
-        assert DATA_NAMES[found.training["dataset"]] in shown
-        assert not any(folder in shown for folder in folders)
-    assert with_data_names("pool_derm_lesion") == "pool_derm_lesion"
+        name = found.training["dataset"]
+        assert name in how_good(found)
+        assert name in page_of(found)
+        assert "_" not in name.replace("CHASE_DB1", ""), "that would be the name of a folder"

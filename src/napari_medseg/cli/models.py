@@ -65,7 +65,6 @@ def list_(json_: Json = False) -> None:
 def info(name: str, json_: Json = False) -> None:
     """Say what a model is for, what it expects, its terms, and how good it was."""
     from napari_medseg.zoo.cards import CardError
-    from napari_medseg.zoo.data_names import with_data_names
     from napari_medseg.zoo.registry import get_card
 
     with refusing(CardError):
@@ -74,7 +73,7 @@ def info(name: str, json_: Json = False) -> None:
         print_json(_fields(card))
         return
     for line in _lines(_fields(card)):
-        typer.echo(with_data_names(line))
+        typer.echo(line)
 
 
 @models.command()

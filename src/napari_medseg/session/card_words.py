@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from napari_medseg.zoo.cards import CardError, ModelCard
-from napari_medseg.zoo.data_names import with_data_names
 from napari_medseg.zoo.registry import is_bundled
 from napari_medseg.zoo.specs import InputSpec
 
@@ -32,14 +31,14 @@ def how_good(card: ModelCard) -> str:
     results = card.results
     summary = results.get("summary")
     if isinstance(summary, str) and summary.strip():
-        return with_data_names(summary.strip())
+        return summary.strip()
     dice = results.get("dice")
     scores = {"": dice} if isinstance(dice, float) else dict(dice or {})
     if not scores:
         return "measured, see its page" if results else NOT_STATED
     shown = [f"{name} {value:.2f}".strip() for name, value in scores.items()]
     more = f", and {len(shown) - _MOST_CLASSES} more" if len(shown) > _MOST_CLASSES else ""
-    protocol = with_data_names(str(results.get("protocol", ""))).partition(". ")[0].rstrip(".")
+    protocol = str(results.get("protocol", "")).partition(". ")[0].rstrip(".")
     measured = f" ({protocol})" if protocol else ""
     return f"Dice {', '.join(shown[:_MOST_CLASSES])}{more}{measured}"
 
@@ -95,10 +94,9 @@ def state_words(card: ModelCard) -> str:
 def page_of(card: ModelCard) -> str:
     """Give the page that came with a model, as Markdown; empty if there is none."""
     try:
-        page = (card.weights_path.parent / "README.md").read_text(encoding="utf-8")
+        return (card.weights_path.parent / "README.md").read_text(encoding="utf-8")
     except (CardError, OSError, UnicodeDecodeError):
         return ""
-    return with_data_names(page)
 
 
 def matches(card: ModelCard, searched: str) -> bool:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from napari.plugins import menu_item_template
 from npe2 import PluginManifest
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QDockWidget, QMainWindow
 
 from napari_medseg.cli.window import fill_window
@@ -32,6 +34,25 @@ def test_docks_come_as_tabs_with_short_names(make_napari_viewer_proxy, qtbot: Qt
     under_the_title = second.titleBarWidget().geometry().bottom()
     first_part = dock.labels.mapTo(second, dock.labels.rect().topLeft())
     assert first_part.y() > under_the_title, "nothing is covered by the title bar"
+
+
+def test_after_a_click_the_arrow_keys_turn_the_planes(
+    make_napari_viewer_proxy, qtbot: QtBot
+) -> None:
+    viewer = make_napari_viewer_proxy(show=True)
+    viewer.add_image(np.zeros((5, 8, 8), np.float32))
+    _, dock = viewer.window.add_plugin_dock_widget("napari-medseg", "Segment by example")
+    window, button = dock.window(), dock.new_button
+    window.activateWindow()
+    qtbot.waitUntil(button.isVisible)
+    for by_mouse, planes in ((True, 1), (False, 0)):
+        viewer.dims.set_point(0, 2)
+        button.setAttribute(Qt.WidgetAttribute.WA_UnderMouse, by_mouse)
+        button.setFocus()
+        qtbot.waitUntil(button.hasFocus)
+        button.click()
+        qtbot.keyClick(window.focusWidget() or window, Qt.Key.Key_Right)
+        assert viewer.dims.point[0] == 2 + planes
 
 
 def test_a_dock_behind_a_tab_comes_to_the_front_when_chosen(

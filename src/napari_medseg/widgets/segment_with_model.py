@@ -165,14 +165,16 @@ class SegmentWithModel(ProposalDock):
     # -- layout and wiring ------------------------------------------------------------------------
 
     def _lay_out(self) -> None:
+        model = group("Model", self.cards, self.zoo, self.warning)
         scroll = self.put(
             form(("Image", self.images), ("Labels", self.labels)),
             self.axes,
             self.jobs.plane,
             self.jobs.volume,
-            group("Model", self.cards, self.zoo, self.warning),
+            model,
             self.options,
             in_sight=(self.answers,),
+            tall=model,
         )
         self.options.toggled.connect(lambda _: scroll.show_later(self.options))
 

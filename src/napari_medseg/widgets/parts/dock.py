@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEvent
 from qtpy.QtGui import QShowEvent
-from qtpy.QtWidgets import QDockWidget, QLabel, QMainWindow, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QAbstractButton,
+    QDockWidget,
+    QLabel,
+    QMainWindow,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_medseg.widgets.parts.arrange import Part, fill
 from napari_medseg.widgets.parts.farewell import Farewell
@@ -75,6 +83,8 @@ class Dock(QWidget):
         outer = QVBoxLayout(self)
         outer.setContentsMargins(2, _UNDER_THE_TITLE, 4, 4)
         fill(outer, scroll, *in_sight, self.progress, self.message)
+        for button in self.findChildren(QAbstractButton):
+            button.clicked.connect(partial(_give_keys_back, button))
         return scroll
 
     def follow(self, *buttons: JobButton) -> None:
@@ -112,6 +122,15 @@ class Dock(QWidget):
                 window.tabifyDockWidget(other, mine)
                 mine.raise_()
                 return
+
+
+def _give_keys_back(button: QAbstractButton, checked: bool = False) -> None:
+    """After a click let the arrow keys turn the planes again, not go from button to button.
+
+    Keys that no widget wants are the canvas's in napari. Who came by the keyboard stays there.
+    """
+    if button.underMouse():
+        button.clearFocus()
 
 
 def _shorten_title(dock: QDockWidget) -> None:

@@ -38,7 +38,7 @@ EMPTY = (
     "downloaded, or make a model of your own: Plugins > MedSeg > Train a model."
 )
 NOTHING_FOUND = "No model has all these words on its card."
-_LIST_HEIGHT = 250
+_LEAST_HEIGHT = 250
 _UNFOLDING_MS = 50
 _STYLE = """
 #medseg_card {{ border: {width}px solid {colour}; border-radius: 5px; }}
@@ -140,7 +140,7 @@ class ModelCards(QWidget):
         self._column.addWidget(self.empty)
         self._column.addStretch()
         self.scroll = VerticalScrollArea(inside)
-        self.scroll.setFixedHeight(_LIST_HEIGHT)
+        self.scroll.setMinimumHeight(_LEAST_HEIGHT)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.search)

@@ -80,6 +80,21 @@ def test_it_opens_with_the_topmost_labels_that_fit_and_are_seen(
     assert open_dock(viewer, qtbot).case.labels.name == "mine"
 
 
+def test_when_the_image_is_taken_away_labels_of_the_next_one_are_chosen(
+    viewer: Viewer, qtbot: QtBot
+) -> None:
+    other = viewer.add_image(np.zeros((30, 30), np.float32), name="another")
+    viewer.add_labels(np.zeros(other.data.shape, np.uint8), name="of the other")
+    first = viewer.add_image(volume()[0])
+    viewer.add_labels(np.zeros(first.data.shape, np.uint8), name="mine")
+    dock = open_dock(viewer, qtbot)
+    assert dock.case.labels.name == "mine"
+    viewer.layers.remove(first)
+    assert dock.case.image.name == "another"
+    assert dock.case.labels.name == "of the other"
+    assert dock.labels.currentText() == "of the other"
+
+
 def test_new_labels_lie_on_the_image_with_the_brush_ready(
     dock: SegmentByExample, qtbot: QtBot
 ) -> None:

@@ -70,8 +70,7 @@ class LayerFollower:
         if image is None:
             return
         fitting = [layer for layer in self._labels.choices if self._case.fits(layer)]
-        seen = [layer for layer in fitting if layer.visible]
-        labels = active if active in fitting else next(iter(seen), None)
+        labels = active if active in fitting else self._seen_that_fits()
         if labels is not None:
             self._case.set_labels(labels)
 
@@ -102,8 +101,13 @@ class LayerFollower:
     def _on_image_changed(self) -> None:
         self._images.show_layer(self._case.image)
         labels = self._case.labels
-        if labels is not None and not self._case.fits(labels):
-            self._case.set_labels(None)
+        if labels is None or not self._case.fits(labels):
+            self._case.set_labels(self._seen_that_fits())
+
+    def _seen_that_fits(self) -> Labels | None:
+        """Give the topmost labels in sight that have the image's size."""
+        layers = (i for i in self._labels.choices if i.visible and self._case.fits(i))
+        return next(layers, None)
 
     def _on_labels_changed(self) -> None:
         labels = self._case.labels

@@ -100,6 +100,17 @@ def test_what_is_discarded_changes_nothing(dock: SegmentByExample, qtbot: QtBot)
     assert dock.adaptation.keep_button.isHidden()
 
 
+def test_after_cancel_the_panel_says_that_nothing_has_changed(
+    dock: SegmentByExample, qtbot: QtBot
+) -> None:
+    add_example(dock, qtbot, 4, volume()[1][4])
+    dock.jobs.adapt.progressed.connect(lambda _: dock.jobs.adapt.cancel())
+    press_and_wait(qtbot, dock.jobs.adapt)
+    assert dock.adaptation.words.text().startswith("Cancelled")
+    assert dock.adaptation.keep_button.isHidden()
+    assert dock.case.examples.adaptation is None
+
+
 def test_the_next_plane_to_check_comes_on_display(
     dock: SegmentByExample, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:

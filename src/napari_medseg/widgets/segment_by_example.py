@@ -67,7 +67,7 @@ class SegmentByExample(ProposalDock):
         elif self.case.labels is None:
             self.message.hint("Press New labels, then paint the class on one plane.")
         else:
-            self.message.hint("Paint the class on this plane, then press Add example.")
+            self.message.hint("Once the class is painted on this plane, press Add example.")
 
     def _go_to_example(self, index: int) -> None:
         origin = self.case.examples.entries[index].origin

@@ -39,7 +39,7 @@ class AdaptPanel(QWidget):
         super().__init__(parent)
         self._examples, self._details = examples, details
         self.offered: Adaptation | None = None
-        self._brought_nothing = ""
+        self._note = ""
         self.button = button
         self.button.set_idle(button.title, _TIP)
         self.words = small_print()
@@ -59,6 +59,7 @@ class AdaptPanel(QWidget):
         column.addLayout(row)
         self.button.started.connect(self._drop_offer)
         self.button.succeeded.connect(self._offer)
+        self.button.cancelled.connect(self._on_cancelled)
         self.keep_button.clicked.connect(self.keep)
         self.discard_button.clicked.connect(self.discard)
         examples.changed.connect(self._drop_offer)
@@ -90,7 +91,7 @@ class AdaptPanel(QWidget):
         elif kept is not None:
             text = f"In use. {in_words(kept)}" if kept.gain else "In use; its gain is not known."
         else:
-            text = self._brought_nothing
+            text = self._note
         self.words.setText(text)
         self.words.setVisible(bool(text))
         self.keep_button.setVisible(self.offered is not None)
@@ -98,14 +99,18 @@ class AdaptPanel(QWidget):
 
     def _offer(self, adaptation: Adaptation) -> None:
         if adaptation.support_sha256 != self._examples.support().examples_hash:
-            self._brought_nothing = "The examples have changed meanwhile: adapt again."
+            self._note = "The examples have changed meanwhile: adapt again."
         elif adaptation.is_worth_it:
             self.offered = adaptation
         else:
-            self._brought_nothing = in_words(adaptation)
+            self._note = in_words(adaptation)
+        self.refresh()
+
+    def _on_cancelled(self) -> None:
+        self._note = "Cancelled: predictions are as they were."
         self.refresh()
 
     def _drop_offer(self, _: object = None) -> None:
         self.offered = None
-        self._brought_nothing = ""
+        self._note = ""
         self.refresh()

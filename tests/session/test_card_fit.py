@@ -91,6 +91,10 @@ def test_a_card_says_it_in_few_words() -> None:
     assert how_good(card(results={"summary": "Dice 0.9 on 3 cases"})) == "Dice 0.9 on 3 cases"
     dice = {"dice": {"mean": 0.91, "liver": 0.93}, "protocol": "Mean over 9 cases. Empty ones too."}
     assert how_good(card(results=dice)) == "Dice mean 0.91, liver 0.93 (Mean over 9 cases)"
+    dice["dice_spread"] = {"mean": {"cases": 9, "low": 0.87, "high": 0.94}, "liver": {"cases": 9}}
+    assert how_good(card(results=dice)) == (
+        "Dice mean 0.91 [0.87, 0.94], liver 0.93 (Mean over 9 cases; in brackets the 95 % interval)"
+    )
     assert how_good(card(results={"loss": 1.0})) == "measured, see its page"
     assert matches(card(title="Liver on CT"), "ct LIVER")
     assert not matches(card(title="Liver on CT"), "spleen")

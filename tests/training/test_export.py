@@ -12,9 +12,11 @@ import torch
 from medseg_training.__main__ import main
 from medseg_training.build import build_trainer
 from medseg_training.export import ExportError, export_run
+from medseg_training.export.segmentation import readme
 from medseg_training.in_context.recipe import Recipe
 from medseg_training.trainer import Trainer
 from napari_medseg.zoo.cards import ModelCard
+from napari_medseg.zoo.registry import is_bundled, list_models
 from napari_medseg.zoo.weights import load_net
 
 
@@ -92,3 +94,12 @@ def test_wrong_requests_give_one_sentence(
     assert "optimiser.rate" in said
     assert "section.key=value" in said
     assert "no folders" in said
+
+
+def test_the_pages_of_bundled_models_are_those_that_export_writes() -> None:
+    cards = [card for card in list_models() if is_bundled(card) and card.kind == "pretrained"]
+    assert len(cards) == 9
+    for card in cards:
+        page = (card.weights_path.parent / "README.md").read_text(encoding="utf-8")
+        assert page == readme(card)
+        assert page.count("standard deviation") == len(card.results["dice"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from napari_medseg.zoo.cards import CardError, ModelCard
 from napari_medseg.zoo.registry import is_bundled
 from napari_medseg.zoo.specs import InputSpec
@@ -36,11 +38,22 @@ def how_good(card: ModelCard) -> str:
     scores = {"": dice} if isinstance(dice, float) else dict(dice or {})
     if not scores:
         return "measured, see its page" if results else NOT_STATED
-    shown = [f"{name} {value:.2f}".strip() for name, value in scores.items()]
+    spread = results.get("dice_spread", {})
+    shown = [
+        f"{name} {value:.2f}{_interval(spread.get(name, {}))}".strip()
+        for name, value in scores.items()
+    ]
     more = f", and {len(shown) - _MOST_CLASSES} more" if len(shown) > _MOST_CLASSES else ""
     protocol = str(results.get("protocol", "")).partition(". ")[0].rstrip(".")
+    if any("low" in known for known in spread.values()):
+        protocol += "; in brackets the 95 % interval"
     measured = f" ({protocol})" if protocol else ""
     return f"Dice {', '.join(shown[:_MOST_CLASSES])}{more}{measured}"
+
+
+def _interval(spread: Mapping[str, float]) -> str:
+    """Give the 95 % interval of a mean; nothing where there were too few patients for one."""
+    return f" [{spread['low']:.2f}, {spread['high']:.2f}]" if "low" in spread else ""
 
 
 def input_words(card: ModelCard) -> str:
@@ -49,15 +62,9 @@ def input_words(card: ModelCard) -> str:
         height, width = card.input.get("size", (0, 0))
         return f"whole plane at {height} × {width}, grey" if height else NOT_STATED
     try:
-        spec = InputSpec.of(card)
+        return InputSpec.of(card).in_words
     except CardError:
         return NOT_STATED
-    height, width = spec.size
-    seen = "tiles of" if spec.fit == "tile" else "whole plane at"
-    colours = "colour" if spec.channels == 3 else "grey"
-    scaling = spec.scaling
-    values = f", values {scaling.low:g} to {scaling.high:g}" if scaling.kind == "window" else ""
-    return f"{seen} {height} × {width}, {colours}{values}"
 
 
 def size_words(card: ModelCard) -> str:

@@ -107,6 +107,16 @@ class InputSpec:
             std=tuple(float(value) for value in stated.get("std", ())),
         )
 
+    @property
+    def in_words(self) -> str:
+        """What a net is shown: how much at once, grey or in colour, which raw values."""
+        height, width = self.size
+        seen = "tiles of" if self.fit == "tile" else "whole plane at"
+        colours = "colour" if self.channels == 3 else "grey"
+        scaling = self.scaling
+        values = f", values {scaling.low:g} to {scaling.high:g}" if scaling.kind == "window" else ""
+        return f"{seen} {height} × {width}, {colours}{values}"
+
     def _problem(self) -> str:
         """Say what cannot be, or nothing."""
         scaling = self.scaling

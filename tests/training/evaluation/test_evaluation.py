@@ -183,7 +183,11 @@ def test_a_single_case_is_told_as_one(data: Dataset) -> None:
 def test_what_goes_into_the_card(model: ModelCard, data: Dataset) -> None:
     results = results_for_card(evaluated(model, data))
     assert "the 6 held-out test cases" in str(results["protocol"])
-    assert json.loads(json.dumps(results))["dice"]["bright"] > 0.5
+    kept = json.loads(json.dumps(results))
+    assert kept["dice"]["bright"] > 0.5
+    spread = kept["dice_spread"]["bright"]
+    assert spread["cases"] == 6
+    assert spread["low"] <= kept["dice"]["bright"] <= spread["high"]
 
 
 def test_classes_are_matched_by_name(model: ModelCard, data: Dataset) -> None:

@@ -58,7 +58,15 @@ def results_for_card(evaluation: Evaluation) -> dict[str, object]:
             measure: {name: round(s.mean, 4) for name, s in by_class.items() if s.n}
             for measure, by_class in found.items()
         },
+        "dice_spread": {name: _spread(s) for name, s in found["dice"].items() if s.n},
     }
+
+
+def _spread(summary: Summary) -> dict[str, float | int]:
+    """Give the cases, and what is defined of standard deviation and 95 % interval of the mean."""
+    known = {"sd": summary.sd, "low": summary.low, "high": summary.high}
+    numbers = {key: round(value, 4) for key, value in known.items() if value == value}
+    return {"cases": summary.n, **numbers}
 
 
 def report(evaluation: Evaluation) -> str:

@@ -50,7 +50,7 @@ def page_head(card: ModelCard, segments: str, weights: str) -> list[str]:
         "",
         f"**Not for:** {card.not_for}",
         "",
-        f"**Weights:** {weights}",
+        f"**Weights:** {weights} sha256 `{card.sha256}`.",
         "",
         f"**Cite:** {card.citation or 'not stated'}",
         "",

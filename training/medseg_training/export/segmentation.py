@@ -21,6 +21,7 @@ from napari_medseg.zoo.architectures import known_nets
 from napari_medseg.zoo.cards import CARD_FILE, ModelCard
 from napari_medseg.zoo.checkpoints import check_classes
 from napari_medseg.zoo.published import RESEARCH_ONLY
+from napari_medseg.zoo.specs import InputSpec
 from napari_medseg.zoo.weights import load_net
 
 WEIGHTS_FILE = "model.safetensors"
@@ -98,7 +99,8 @@ def readme(card: ModelCard) -> str:
     lines = [
         *page_head(
             card,
-            f"Segments {', '.join(card.classes)}. {card.description}".rstrip(),
+            f"Segments {', '.join(card.classes)}. {card.description}".rstrip()
+            + f"\n\n**Input:** {InputSpec.of(card).in_words}.",
             f"{card.net}, {training['parameters']:,} parameters. "
             f"Licence: {card.licence or 'not stated'}.",
         ),
@@ -109,8 +111,22 @@ def readme(card: ModelCard) -> str:
     ]
     if card.results:
         lines += ["", "## How good it is", "", str(card.results.get("protocol", "")), ""]
-        lines += [f"* {name}: Dice {value}" for name, value in card.results.get("dice", {}).items()]
+        spread = card.results.get("dice_spread", {})
+        lines += [
+            f"* {name}: Dice {value}{_spread_words(spread.get(name, {}))}"
+            for name, value in card.results.get("dice", {}).items()
+        ]
     return "\n".join(lines) + "\n"
+
+
+def _spread_words(spread: Mapping[str, float]) -> str:
+    """Say how much a mean varies over its cases and how sure it is, as far as a card tells."""
+    if "sd" not in spread:
+        return ""
+    sure = ", too few patients for an interval"
+    if "low" in spread:
+        sure = f", 95 % interval of the mean {spread['low']:.3f} to {spread['high']:.3f}"
+    return f" (standard deviation {spread['sd']:.3f} over {spread['cases']} cases{sure})"
 
 
 def _written(card: ModelCard, content: bytes, folder: Path) -> ModelCard:

@@ -95,6 +95,10 @@ def test_a_card_says_it_in_few_words() -> None:
     assert how_good(card(results=dice)) == (
         "Dice mean 0.91 [0.87, 0.94], liver 0.93 (Mean over 9 cases; in brackets the 95 % interval)"
     )
+    for odd in (0.1, {"mean": 0.1}, {"mean": {"low": "0.87", "high": "0.94"}}):
+        assert (
+            how_good(card(results={"dice": {"mean": 0.91}, "dice_spread": odd})) == "Dice mean 0.91"
+        )
     assert how_good(card(results={"loss": 1.0})) == "measured, see its page"
     assert matches(card(title="Liver on CT"), "ct LIVER")
     assert not matches(card(title="Liver on CT"), "spleen")

@@ -38,22 +38,23 @@ def how_good(card: ModelCard) -> str:
     scores = {"": dice} if isinstance(dice, float) else dict(dice or {})
     if not scores:
         return "measured, see its page" if results else NOT_STATED
-    spread = results.get("dice_spread", {})
-    shown = [
-        f"{name} {value:.2f}{_interval(spread.get(name, {}))}".strip()
-        for name, value in scores.items()
-    ]
+    stated = results.get("dice_spread")
+    intervals = {name: _interval(stated, name) for name in scores}
+    shown = [f"{name} {value:.2f}{intervals[name]}".strip() for name, value in scores.items()]
     more = f", and {len(shown) - _MOST_CLASSES} more" if len(shown) > _MOST_CLASSES else ""
     protocol = str(results.get("protocol", "")).partition(". ")[0].rstrip(".")
-    if any("low" in known for known in spread.values()):
+    if any(intervals.values()):
         protocol += "; in brackets the 95 % interval"
     measured = f" ({protocol})" if protocol else ""
     return f"Dice {', '.join(shown[:_MOST_CLASSES])}{more}{measured}"
 
 
-def _interval(spread: Mapping[str, float]) -> str:
-    """Give the 95 % interval of a mean; nothing where there were too few patients for one."""
-    return f" [{spread['low']:.2f}, {spread['high']:.2f}]" if "low" in spread else ""
+def _interval(stated: object, name: str) -> str:
+    """Give the 95 % interval of a class's Dice; nothing where a card does not state it so."""
+    match stated.get(name) if isinstance(stated, Mapping) else None:
+        case {"low": float(low), "high": float(high)}:
+            return f" [{low:.2f}, {high:.2f}]"
+    return ""
 
 
 def input_words(card: ModelCard) -> str:

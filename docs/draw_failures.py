@@ -9,13 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pictures import Tile, painted, photo, save_sheet
 
-from medseg_samples import FOLDER
+from medseg_samples import FOLDER, SETS
 from napari_medseg import segment
 from napari_medseg.io.images import read_image
 from napari_medseg.zoo.registry import bundled_names, get_card
 
 MADE_FOR = {"skin-lesion": "skin_lesions", "stained-nuclei": "stained_cells"}
-PHOTOS = tuple(MADE_FOR.values())
 VOLUMES = {"cardiac_mr": (0.0, 620.0), "abdomen_ct": (-160.0, 240.0)}
 """Sets of one volume, with the values that are black and white."""
 COLUMNS = 3
@@ -41,7 +40,7 @@ def misplaced(name: str, sets: dict[str, list[tuple[NDArray, Tile]]]) -> Tile:
 
 def main() -> None:
     """Draw the sheet."""
-    sets = {folder: samples(folder) for folder in (*PHOTOS, *VOLUMES)}
+    sets = {folder: samples(folder) for folder in SETS}
     names = [name for name in sorted(bundled_names()) if get_card(name).kind == "pretrained"]
     tiles = [misplaced(name, sets) for name in names]
     rows = [tiles[start : start + COLUMNS] for start in range(0, len(tiles), COLUMNS)]

@@ -64,15 +64,8 @@ class LayerFollower:
         """Turn to the selected image and labels, or to the topmost ones that are seen and fit."""
         choices = self._images.choices
         active = self._viewer.layers.selection.active
-        image = active if active in choices else next(iter(choices), None)
-        self._case.set_image(image)
-        self._images.show_layer(image)
-        if image is None:
-            return
-        fitting = [layer for layer in self._labels.choices if self._case.fits(layer)]
-        labels = active if active in fitting else self._seen_that_fits()
-        if labels is not None:
-            self._case.set_labels(labels)
+        self._case.set_image(active if active in choices else next(iter(choices), None))
+        self._images.show_layer(self._case.image)
 
     def close(self) -> None:
         """Stop following."""
@@ -102,12 +95,14 @@ class LayerFollower:
         self._images.show_layer(self._case.image)
         labels = self._case.labels
         if labels is None or not self._case.fits(labels):
-            self._case.set_labels(self._seen_that_fits())
+            self._case.set_labels(self._labels_that_fit())
 
-    def _seen_that_fits(self) -> Labels | None:
-        """Give the topmost labels in sight that have the image's size."""
-        layers = (i for i in self._labels.choices if i.visible and self._case.fits(i))
-        return next(layers, None)
+    def _labels_that_fit(self) -> Labels | None:
+        """Give labels that have the image's size: the selected ones, or the topmost in sight."""
+        fitting = [layer for layer in self._labels.choices if self._case.fits(layer)]
+        active = self._viewer.layers.selection.active
+        seen = (layer for layer in fitting if layer.visible)
+        return active if active in fitting else next(seen, None)
 
     def _on_labels_changed(self) -> None:
         labels = self._case.labels

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from napari_medseg.engine.cluster import cluster
+from napari_medseg.engine.cluster.job import cluster
 
 WAYS: dict[str, dict[str, str | int]] = {
     "Otsu": {"method": "otsu"},

@@ -30,8 +30,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from napari_medseg.engine.cluster_losses import spatial_inconsistency
-from napari_medseg.engine.s3net_fit import FitSettings, fit
+from napari_medseg.engine.cluster.losses import spatial_inconsistency
+from napari_medseg.engine.cluster.s3net_fit import FitSettings, fit
 from napari_medseg.nets.s3net import S3Net
 
 MODES = {

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import torch
 from window import IMAGES, open_window, picture, picture_of, press, settle
 
-from napari_medseg.widgets.parts.import_dialog import ImportDialog
+from napari_medseg.widgets.parts.with_model.import_dialog import ImportDialog
 from napari_medseg.zoo.architectures import build_net
 from napari_medseg.zoo.inspection import inspect_checkpoint
 

@@ -7,7 +7,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from napari_medseg.session.journal_store import FOLDER_VARIABLE
+from napari_medseg.session.journal.store import FOLDER_VARIABLE
 from napari_medseg.widgets.parts.label_keeper import LabelKeeper
 from napari_medseg.widgets.tour import Tour
 

@@ -11,8 +11,9 @@ from typer.testing import CliRunner
 
 import napari_medseg as medseg
 from napari_medseg.cli import app
-from napari_medseg.engine import adapt, adapt_planes
-from napari_medseg.engine.options import MOST_EFFORT
+from napari_medseg.engine.adapt import album as adapt_album
+from napari_medseg.engine.adapt import job as adapt
+from napari_medseg.engine.by_example.options import MOST_EFFORT
 from napari_medseg.io.labels import read_labels
 from napari_medseg.session.inputs import Files
 from napari_medseg.session.made import Step
@@ -29,7 +30,7 @@ def test_the_command_adapts_as_the_call_does(
 ) -> None:
     monkeypatch.setattr(adapt, "ROUNDS", 1)
     monkeypatch.setattr(adapt, "STEPS_PER_ROUND", 3)
-    monkeypatch.setattr(adapt_planes, "SMALL", 32)
+    monkeypatch.setattr(adapt_album, "SMALL", 32)
     monkeypatch.setenv("NAPARI_MEDSEG_MODELS", str(tmp_path / "models"))
     monkeypatch.setitem(architectures.NETS, "IntensityNet", "tests.engine.intensity_net")
     (tmp_path / "models").mkdir()

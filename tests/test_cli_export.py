@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from napari_medseg.cli import app
-from napari_medseg.io.dicom_segments import read_segmentation
+from napari_medseg.io.dicom.segments import read_segmentation
 from napari_medseg.io.images import read_image
 from napari_medseg.io.labels import read_labels, write_labels
 from napari_medseg.io.zarr_labels import read_zarr_labels

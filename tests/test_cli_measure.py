@@ -12,8 +12,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from napari_medseg.cli import app
-from napari_medseg.engine.compare import compare
-from napari_medseg.engine.measure import measure
+from napari_medseg.engine.measure.compare import compare
+from napari_medseg.engine.measure.regions import measure
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.labels import read_labels, write_labels
 

@@ -12,7 +12,7 @@ from npe2 import PluginManifest
 import medseg_samples
 from medseg_samples import make_samples
 from medseg_samples.phantoms import abdomen, cells, heart, skin
-from napari_medseg.engine.support import SupportSet
+from napari_medseg.engine.by_example.support import SupportSet
 from napari_medseg.io.images import read_image
 from napari_medseg.io.labels import read_labels
 

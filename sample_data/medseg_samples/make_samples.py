@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from medseg_samples.phantoms import abdomen, cells, heart, skin
+from napari_medseg.engine.by_example.support import SupportSet
 from napari_medseg.engine.scaling import robust_range
-from napari_medseg.engine.support import SupportSet
 from napari_medseg.io.atomic import atomic_write
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.images import read_image

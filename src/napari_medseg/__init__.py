@@ -12,16 +12,16 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from napari_medseg.engine.by_example import segment_by_example
-    from napari_medseg.engine.cluster import cluster
-    from napari_medseg.engine.compare import compare
-    from napari_medseg.engine.measure import measure
+    from napari_medseg.engine.by_example.segment import segment_by_example
+    from napari_medseg.engine.by_example.support import SupportExample, SupportSet
+    from napari_medseg.engine.cluster.job import cluster
+    from napari_medseg.engine.cluster.pick import pick_cluster
+    from napari_medseg.engine.measure.compare import compare
+    from napari_medseg.engine.measure.regions import measure
     from napari_medseg.engine.objects import split_objects
-    from napari_medseg.engine.pick import pick_cluster
     from napari_medseg.engine.postprocess import PostProcess
     from napari_medseg.engine.results import Progress, Provenance, Segmentation
-    from napari_medseg.engine.segment import segment
-    from napari_medseg.engine.support import SupportExample, SupportSet
+    from napari_medseg.engine.with_model.segment import segment
     from napari_medseg.io.geometry import Geometry
     from napari_medseg.io.images import read_image
     from napari_medseg.zoo.cards import ModelCard
@@ -38,16 +38,16 @@ _HOME = {
     "Progress": "engine.results",
     "Provenance": "engine.results",
     "Segmentation": "engine.results",
-    "SupportExample": "engine.support",
-    "SupportSet": "engine.support",
-    "cluster": "engine.cluster",
-    "compare": "engine.compare",
+    "SupportExample": "engine.by_example.support",
+    "SupportSet": "engine.by_example.support",
+    "cluster": "engine.cluster.job",
+    "compare": "engine.measure.compare",
     "list_models": "zoo.registry",
-    "measure": "engine.measure",
-    "pick_cluster": "engine.pick",
+    "measure": "engine.measure.regions",
+    "pick_cluster": "engine.cluster.pick",
     "read_image": "io.images",
-    "segment": "engine.segment",
-    "segment_by_example": "engine.by_example",
+    "segment": "engine.with_model.segment",
+    "segment_by_example": "engine.by_example.segment",
     "split_objects": "engine.objects",
 }
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from napari_medseg.engine.support import SupportSet
+from napari_medseg.engine.by_example.support import SupportSet
 from napari_medseg.zoo import architectures
 from napari_medseg.zoo.cards import ModelCard
 

@@ -10,25 +10,23 @@ import numpy as np
 import pytest
 import torch
 
-from napari_medseg.engine import (
-    adapt,
-    adapt_choice,
-    adapt_fit,
-    adapt_planes,
-    adapt_tune,
-    adapt_views,
-)
-from napari_medseg.engine.adapt import adapt_job, album_of
-from napari_medseg.engine.adapt_fit import Member
-from napari_medseg.engine.adapt_planes import Album, folds
-from napari_medseg.engine.adapt_tune import Tuner
-from napari_medseg.engine.adaptation import Adaptation, Gain, Opinions, Shares, in_words
-from napari_medseg.engine.by_example import segment_by_example
-from napari_medseg.engine.choose import dice
-from napari_medseg.engine.options import ByExampleOptions
-from napari_medseg.engine.prepare import prepare
+from napari_medseg.engine.adapt import album as adapt_album
+from napari_medseg.engine.adapt import choice as adapt_choice
+from napari_medseg.engine.adapt import fit as adapt_fit
+from napari_medseg.engine.adapt import job as adapt
+from napari_medseg.engine.adapt import tune as adapt_tune
+from napari_medseg.engine.adapt import views as adapt_views
+from napari_medseg.engine.adapt.adaptation import Adaptation, Gain, Opinions, Shares, in_words
+from napari_medseg.engine.adapt.album import Album, folds
+from napari_medseg.engine.adapt.fit import Member
+from napari_medseg.engine.adapt.job import adapt_job, album_of
+from napari_medseg.engine.adapt.tune import Tuner
+from napari_medseg.engine.by_example.choose import dice
+from napari_medseg.engine.by_example.options import ByExampleOptions
+from napari_medseg.engine.by_example.prepare import prepare
+from napari_medseg.engine.by_example.segment import segment_by_example
+from napari_medseg.engine.by_example.support import SupportError, SupportSet
 from napari_medseg.engine.results import Progress, finished
-from napari_medseg.engine.support import SupportError, SupportSet
 
 from .conftest import disc
 
@@ -42,7 +40,7 @@ def short_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(adapt, "MEMBERS", 2)
     monkeypatch.setattr(adapt, "STEPS", 3)
     monkeypatch.setattr(adapt_tune, "SIDE", 32)
-    monkeypatch.setattr(adapt_planes, "SMALL", 32)
+    monkeypatch.setattr(adapt_album, "SMALL", 32)
 
 
 def ring_plane(seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -260,8 +258,8 @@ def test_nets_of_another_version_are_refused(ambiguous: SupportSet, tmp_path: Pa
 def test_large_planes_are_looked_at_as_a_whole_and_closely(
     ambiguous: SupportSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(adapt_planes, "SMALL", 64)
-    for place in (adapt_planes, adapt_fit, adapt_views):
+    monkeypatch.setattr(adapt_album, "SMALL", 64)
+    for place in (adapt_album, adapt_fit, adapt_views):
         monkeypatch.setattr(place, "VIEW", 32)
     prepared = finished(prepare(ambiguous, FINDS, False))
     album = album_of(ambiguous, prepared)

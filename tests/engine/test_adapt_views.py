@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from napari_medseg.engine import adapt_views
-from napari_medseg.engine.adapt_views import Strengths, draw_views
+from napari_medseg.engine.adapt import views as adapt_views
+from napari_medseg.engine.adapt.views import Strengths, draw_views
 
 STILL = Strengths(gamma=0.0, contrast=0.0, brightness=0.0, noise=0.0)
 

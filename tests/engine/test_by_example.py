@@ -8,17 +8,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from napari_medseg.engine import canvas
-from napari_medseg.engine.by_example import (
+from napari_medseg.engine.by_example.choose import dice
+from napari_medseg.engine.by_example.passes import Predictor
+from napari_medseg.engine.by_example.segment import (
     ByExampleOptions,
     by_example_job,
     segment_by_example,
 )
-from napari_medseg.engine.choose import dice
-from napari_medseg.engine.passes import Predictor
+from napari_medseg.engine.by_example.support import SupportError, SupportSet
 from napari_medseg.engine.results import PlanePreview, Progress, Segmentation
 from napari_medseg.engine.scaling import robust_range
-from napari_medseg.engine.support import SupportError, SupportSet
+from napari_medseg.engine.with_model import canvas
 
 from .conftest import disc, make_colour_plane, make_plane
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from napari_medseg.engine.options import ByExampleOptions
-from napari_medseg.engine.prepare import prepare
+from napari_medseg.engine.by_example.options import ByExampleOptions
+from napari_medseg.engine.by_example.prepare import prepare
+from napari_medseg.engine.by_example.support import SupportSet
 from napari_medseg.engine.results import finished
-from napari_medseg.engine.support import SupportSet
 
 from .conftest import make_colour_plane
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_medseg.engine.support import SupportError, SupportSet, why_doubtful
+from napari_medseg.engine.by_example.support import SupportError, SupportSet, why_doubtful
 
 GREY, COLOUR = np.ones((6, 6), np.uint8), np.ones((6, 6, 3), np.uint8)
 MASK = np.eye(6, dtype=np.uint8)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import napari_medseg
-from napari_medseg.engine.cluster import ClusterOptions, cluster, cluster_job
-from napari_medseg.engine.cluster_methods import METHODS
+from napari_medseg.engine.cluster.job import ClusterOptions, cluster, cluster_job
+from napari_medseg.engine.cluster.methods import METHODS
 from napari_medseg.engine.results import finished
 
 SMALL = {"size": 32, "iterations": 6}
@@ -109,8 +109,8 @@ def test_a_large_image_is_worked_on_in_parts_with_the_same_result(monkeypatch, m
     image = np.random.default_rng(0).integers(0, 255, (50, 70, 3), np.uint8)
     options = ClusterOptions(method, focus=focus, size=32, iterations=2)
     whole = finished(cluster_job(image, options)).labels
-    for part in ("cluster._SCALED", "cluster_methods._BLURRED", "pixel_clusters._NEAREST"):
-        monkeypatch.setattr(f"napari_medseg.engine.{part}_AT_ONCE", 500)
+    for part in ("job._SCALED", "methods._BLURRED", "pixel_clusters._NEAREST"):
+        monkeypatch.setattr(f"napari_medseg.engine.cluster.{part}_AT_ONCE", 500)
     monkeypatch.setattr("napari_medseg.engine.label_maps._LARGE", 500)
     steps, result = run(cluster_job(image, options))
     np.testing.assert_array_equal(result.labels, whole)

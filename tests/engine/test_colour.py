@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from napari_medseg.engine.colour import GREY, learn_projection
+from napari_medseg.engine.by_example.colour import GREY, learn_projection
 
 from .conftest import make_colour_plane
 

@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from pytest import approx
 
 import napari_medseg as medseg
-from napari_medseg.engine.metrics import scores
+from napari_medseg.engine.measure.metrics import scores
 from napari_medseg.engine.results import Provenance, Segmentation
 
 MEASURES = ["dice", "iou", "hd95", "assd", "xor", "hm"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_medseg.engine.disagreement import PlaneToCheck, plane_to_check
-from napari_medseg.engine.options import ByExampleOptions
+from napari_medseg.engine.by_example.disagreement import PlaneToCheck, plane_to_check
+from napari_medseg.engine.by_example.options import ByExampleOptions
+from napari_medseg.engine.by_example.support import SupportError, SupportSet
 from napari_medseg.engine.results import Progress, finished
-from napari_medseg.engine.support import SupportError, SupportSet
 
 from .conftest import disc
 

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from napari_medseg.engine.leave_one_out import leave_one_out
-from napari_medseg.engine.options import ByExampleOptions
-from napari_medseg.engine.support import SupportError, SupportSet
+from napari_medseg.engine.by_example.leave_one_out import leave_one_out
+from napari_medseg.engine.by_example.options import ByExampleOptions
+from napari_medseg.engine.by_example.support import SupportError, SupportSet
 
 from .conftest import make_plane
 

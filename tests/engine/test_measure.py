@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 from pytest import approx
 
 import napari_medseg as medseg
-from napari_medseg.engine.boundary import boundary_size, longest_diameter
+from napari_medseg.engine.measure.boundary import boundary_size, longest_diameter
 from napari_medseg.engine.results import Provenance, Segmentation
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from pytest import approx
 
-from napari_medseg.engine.metrics import (
+from napari_medseg.engine.measure.metrics import (
     best_cluster,
     official_cluster,
     official_scores,

@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from napari_medseg.engine import net_runner
 from napari_medseg.engine.forecast import forecast_forward
-from napari_medseg.engine.net_runner import NetRunner, RunnerSettings
-from napari_medseg.engine.segment import SegmentOptions, segment_job
+from napari_medseg.engine.with_model import net_runner
+from napari_medseg.engine.with_model.net_runner import NetRunner, RunnerSettings
+from napari_medseg.engine.with_model.segment import SegmentOptions, segment_job
 from napari_medseg.nets.unet import UNet
 from napari_medseg.zoo import architectures
 from napari_medseg.zoo.cards import ModelCard

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_medseg.engine import runtimes
-from napari_medseg.engine.segment import segment
+from napari_medseg.engine.with_model import runtimes
+from napari_medseg.engine.with_model.segment import segment
 from napari_medseg.zoo import onnx_cache
 from napari_medseg.zoo.cards import ModelCard
 

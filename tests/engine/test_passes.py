@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from napari_medseg.engine import passes
+from napari_medseg.engine.by_example import passes
+from napari_medseg.engine.by_example.passes import Averaging, Predictor, Question, View
 from napari_medseg.engine.devices import choose_device, choose_precision
 from napari_medseg.engine.memory import (
     available_memory,
@@ -13,7 +14,6 @@ from napari_medseg.engine.memory import (
     forecast_pass,
     queries_per_pass,
 )
-from napari_medseg.engine.passes import Averaging, Predictor, Question, View
 
 
 class SupportMean(nn.Module):

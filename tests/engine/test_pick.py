@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import napari_medseg as medseg
-from napari_medseg.engine.cluster import ClusterOptions, cluster, cluster_job
+from napari_medseg.engine.cluster.job import ClusterOptions, cluster, cluster_job
 
 LABELS = np.array([[1, 1, 0, 1], [2, 2, 0, 1], [0, 0, 2, 0]], np.uint8)
 

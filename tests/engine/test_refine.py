@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_medseg.engine.by_example import segment_by_example
-from napari_medseg.engine.choose import dice
-from napari_medseg.engine.refine import blend_back, found_region, window_around
+from napari_medseg.engine.by_example.choose import dice
+from napari_medseg.engine.by_example.refine import blend_back, found_region, window_around
+from napari_medseg.engine.by_example.segment import segment_by_example
+from napari_medseg.engine.by_example.support import SupportSet
 from napari_medseg.engine.resample import Window, resize, shrink_mask
-from napari_medseg.engine.support import SupportSet
 
 from .conftest import disc
 

@@ -10,9 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
-from napari_medseg.engine.cluster_losses import boundary_loss, spatial_inconsistency
-from napari_medseg.engine.cluster_methods import published_input
-from napari_medseg.engine.s3net_fit import IMPROVED, PUBLISHED, FitSettings, fit
+from napari_medseg.engine.cluster.losses import boundary_loss, spatial_inconsistency
+from napari_medseg.engine.cluster.methods import published_input
+from napari_medseg.engine.cluster.s3net_fit import IMPROVED, PUBLISHED, FitSettings, fit
 from napari_medseg.nets.localisation import LocalisationNet, affine_view
 from napari_medseg.nets.s3net import S3Net
 

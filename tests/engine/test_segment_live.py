@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from napari_medseg.engine import canvas
-from napari_medseg.engine.net_runner import Stopped
 from napari_medseg.engine.postprocess import PostProcess
 from napari_medseg.engine.results import PlaneLabels, PlanePreview
-from napari_medseg.engine.segment import SegmentOptions, segment, segment_job
+from napari_medseg.engine.with_model import canvas
+from napari_medseg.engine.with_model.net_runner import Stopped
+from napari_medseg.engine.with_model.segment import SegmentOptions, segment, segment_job
 from napari_medseg.zoo import architectures
 from napari_medseg.zoo.cards import ModelCard
 

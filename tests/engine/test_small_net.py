@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from napari_medseg.engine.small_net import HalfGridUNet
+from napari_medseg.engine.adapt.small_net import HalfGridUNet
 from napari_medseg.nets import UNet
 
 from ..nets.base import NetContract, seeded

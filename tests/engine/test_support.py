@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_medseg.engine.support import SupportError, SupportSet
+from napari_medseg.engine.by_example.support import SupportError, SupportSet
 
 IMAGE = np.arange(12, dtype=np.uint8).reshape(3, 4)
 MASK = (IMAGE > 6).astype(np.uint8)

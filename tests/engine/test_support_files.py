@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from PIL import Image
 
-from napari_medseg.engine.support import SupportError, SupportSet
+from napari_medseg.engine.by_example.support import SupportError, SupportSet
 from napari_medseg.io.atomic import SaveError
 from napari_medseg.io.errors import ReadError
 

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_medseg.engine import canvas, model_input, segment
-from napari_medseg.engine.model_input import is_blank, shrink_plane
 from napari_medseg.engine.planes import Planes
 from napari_medseg.engine.resample import enlarge_rows, resize
-from napari_medseg.engine.segment import SegmentOptions, segment_job
-from napari_medseg.engine.tiles import RowBlender, gaussian_weights, tile_starts
+from napari_medseg.engine.with_model import canvas, model_input, segment
+from napari_medseg.engine.with_model.model_input import is_blank, shrink_plane
+from napari_medseg.engine.with_model.segment import SegmentOptions, segment_job
+from napari_medseg.engine.with_model.tiles import RowBlender, gaussian_weights, tile_starts
 from napari_medseg.zoo import architectures
 
 from .pretrained import BrightNet, MeanNet, write_pretrained

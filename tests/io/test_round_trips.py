@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from napari.layers import Layer
 
-from napari_medseg.io.dicom_seg import write_dicom_seg
-from napari_medseg.io.dicom_segments import read_segmentation
+from napari_medseg.io.dicom.seg import write_dicom_seg
+from napari_medseg.io.dicom.segments import read_segmentation
 from napari_medseg.io.formats import FORMATS, suited, why_not
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.grid import GridError, on_grid

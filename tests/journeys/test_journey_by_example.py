@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 
-from napari_medseg.engine.by_example import DEFAULT_MODEL, segment_by_example
-from napari_medseg.engine.support import SupportSet
+from napari_medseg.engine.by_example.segment import DEFAULT_MODEL, segment_by_example
+from napari_medseg.engine.by_example.support import SupportSet
 from napari_medseg.zoo.registry import list_models
 from tests.widgets.by_example import click, press_and_wait
 from tests.widgets.conftest import handmade_model, handmade_models  # noqa: F401

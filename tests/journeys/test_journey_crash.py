@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from napari_medseg.session.journal_store import FOLDER_VARIABLE
+from napari_medseg.session.journal.store import FOLDER_VARIABLE
 from napari_medseg.widgets.parts.label_keeper import LabelKeeper
 from tests.journeys.paint_until_crash import PLANE
 from tests.widgets.by_example import click

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 from napari.layers import Labels
 
-from napari_medseg.session import journal
-from napari_medseg.session.journal_store import JournalStore
+from napari_medseg.session.journal import program as journal
+from napari_medseg.session.journal.store import JournalStore
 
 SHAPE = (20, 96, 90)
 

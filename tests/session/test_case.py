@@ -7,8 +7,8 @@ import pytest
 from napari.components import ViewerModel
 from napari.layers import Image, Labels
 
+from napari_medseg.engine.by_example.support import SupportSet, make_example
 from napari_medseg.engine.results import Provenance
-from napari_medseg.engine.support import SupportSet, make_example
 from napari_medseg.session.case import Case
 from napari_medseg.session.edits import Mode
 from napari_medseg.session.examples import Examples, Origin

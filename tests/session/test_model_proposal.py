@@ -8,7 +8,7 @@ import pytest
 from napari_medseg.engine.cut import labels_from_probabilities
 from napari_medseg.engine.postprocess import PostProcess, postprocess
 from napari_medseg.engine.results import finished
-from napari_medseg.session.model_proposal import Cut, ModelPlane, ModelProposal
+from napari_medseg.session.models.proposal import Cut, ModelPlane, ModelProposal
 from napari_medseg.session.stack import Stack
 
 SHAPE = (4, 40, 50)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
-from napari_medseg.session.open_cases import dataset_job, painted, painted_pairs
 from napari_medseg.session.stack import stack_on_display
+from napari_medseg.session.training.open_cases import dataset_job, painted, painted_pairs
 
 
 def _viewer(*shapes: tuple[int, ...], planes: tuple[int, ...] = ()) -> ViewerModel:

@@ -16,13 +16,13 @@ from napari.components import ViewerModel
 from napari.layers import Image, Labels
 from npe2 import PluginManifest
 
-from napari_medseg.engine.cluster import ClusterOptions
-from napari_medseg.engine.options import ByExampleOptions
+from napari_medseg.engine.by_example.options import ByExampleOptions
+from napari_medseg.engine.by_example.support import make_example
+from napari_medseg.engine.cluster.job import ClusterOptions
 from napari_medseg.engine.postprocess import PostProcess
 from napari_medseg.engine.resample import Window
 from napari_medseg.engine.results import Provenance, finished
-from napari_medseg.engine.segment_options import SegmentOptions
-from napari_medseg.engine.support import make_example
+from napari_medseg.engine.with_model.options import SegmentOptions
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.labels import read_labels, write_labels
 from napari_medseg.session.case import Case
@@ -32,8 +32,8 @@ from napari_medseg.session.export import export_of
 from napari_medseg.session.inputs import Files, Inputs, find_job, save_job
 from napari_medseg.session.jobs import predict_job
 from napari_medseg.session.made import Step, compact, steps_of, words_of
-from napari_medseg.session.model_jobs import segment_model_job
-from napari_medseg.session.model_proposal import Cut, ModelProposal
+from napari_medseg.session.models.jobs import segment_model_job
+from napari_medseg.session.models.proposal import Cut, ModelProposal
 from napari_medseg.session.prediction import ModelRun, Prediction
 from napari_medseg.session.query import Query
 from napari_medseg.session.region import Region

@@ -10,9 +10,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from napari_medseg.session import training_run
-from napari_medseg.session.training_command import TrainingCommand
-from napari_medseg.session.training_run import RunFollower
+from napari_medseg.session.training import run as training_run
+from napari_medseg.session.training.command import TrainingCommand
+from napari_medseg.session.training.run import RunFollower
 
 _CHILD = """
 import json, sys, time, os

@@ -15,9 +15,9 @@ from medseg_training.in_context.episodes import Trial, dice
 from medseg_training.in_context.pixel_baseline import best_cut
 from medseg_training.in_context.report import NAMES, OF_NET, Report
 from medseg_training.in_context.tasks import ImageTask, Pair
-from napari_medseg.engine import by_example
-from napari_medseg.engine.options import ByExampleOptions
-from napari_medseg.engine.support import SupportSet
+from napari_medseg.engine.by_example import segment as by_example
+from napari_medseg.engine.by_example.options import ByExampleOptions
+from napari_medseg.engine.by_example.support import SupportSet
 from napari_medseg.zoo.cards import ModelCard
 from napari_medseg.zoo.registry import bundled_folder
 
@@ -102,10 +102,10 @@ def test_what_a_part_of_the_app_brings_can_be_measured_alone(
         return Result(np.ones(plane.shape[:2], np.uint8))
 
     monkeypatch.setattr(by_example, "segment_by_example", segment)
-    for name in ("plain", "refined", "subsets", "mirrored"):
+    for name in ("refined", "subsets", "mirrored"):
         _, method = method_named(name, bundled_folder() / "universeg-open", 64, 1.0)
         assert method(trial)[0].all()
     assert {(options.colour, options.adapt) for options in asked} == {("grey", "kept")}
-    assert [options.refine for options in asked] == [False, True, False, False]
-    assert [options.ensemble for options in asked] == [1, 1, 4, 1]
-    assert [options.flips for options in asked] == [False, False, False, True]
+    assert [options.refine for options in asked] == [True, False, False]
+    assert [options.ensemble for options in asked] == [1, 4, 1]
+    assert [options.flips for options in asked] == [False, False, True]

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from napari_medseg.engine import adapt, adapt_planes
-from napari_medseg.engine.adaptation import Adaptation, Gain, Shares
-from napari_medseg.engine.disagreement import PlaneToCheck
+from napari_medseg.engine.adapt import album as adapt_album
+from napari_medseg.engine.adapt import job as adapt
+from napari_medseg.engine.adapt.adaptation import Adaptation, Gain, Shares
+from napari_medseg.engine.by_example.disagreement import PlaneToCheck
+from napari_medseg.engine.by_example.support import SupportSet
 from napari_medseg.engine.results import Progress
-from napari_medseg.engine.support import SupportSet
-from napari_medseg.widgets.parts import by_example_jobs
+from napari_medseg.widgets.parts.by_example import jobs as by_example_jobs
 
 from .by_example import click, paint, press_and_wait, volume
 
@@ -29,7 +30,7 @@ pytestmark = pytest.mark.gui
 def short_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(adapt, "ROUNDS", 1)
     monkeypatch.setattr(adapt, "STEPS_PER_ROUND", 2)
-    monkeypatch.setattr(adapt_planes, "SMALL", 32)
+    monkeypatch.setattr(adapt_album, "SMALL", 32)
 
 
 def add_example(dock: SegmentByExample, qtbot: QtBot, position: int, mask: np.ndarray) -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from napari_medseg.engine.cluster import cluster
-from napari_medseg.engine.focus import FOCUSES
+from napari_medseg.engine.cluster.focus import FOCUSES
+from napari_medseg.engine.cluster.job import cluster
 from napari_medseg.session.history import accepted
 from napari_medseg.widgets.cluster_image import ClusterImage
 

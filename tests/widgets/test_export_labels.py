@@ -9,17 +9,17 @@ from napari.layers import Layer
 from qtpy.QtGui import QStandardItemModel
 from qtpy.QtWidgets import QDialogButtonBox, QMessageBox
 
-from napari_medseg.io.dicom_segments import read_segmentation
+from napari_medseg.io.dicom.segments import read_segmentation
+from napari_medseg.io.dicom.terms import TERMS
 from napari_medseg.io.formats import FORMATS
 from napari_medseg.io.images import read_image
 from napari_medseg.io.labels import read_labels
 from napari_medseg.io.layers import read_layers
 from napari_medseg.io.nnunet import cases_of
-from napari_medseg.io.terms import TERMS
 from napari_medseg.session.geometry_of import geometry_of
 from napari_medseg.widgets.export_labels import ExportLabels
-from napari_medseg.widgets.parts.term_dialog import TermDialog
-from napari_medseg.widgets.parts.term_table import OTHER_CODE
+from napari_medseg.widgets.parts.export.term_dialog import TermDialog
+from napari_medseg.widgets.parts.export.term_table import OTHER_CODE
 
 from ..io.dicom_phantoms import SHAPE, rotated, write_series
 from .by_example import click, press_and_wait

@@ -11,12 +11,12 @@ import pytest
 from napari.layers import Image, Labels
 from qtpy.QtCore import Qt
 
+from napari_medseg.engine.by_example.support import make_example
 from napari_medseg.engine.results import Progress
-from napari_medseg.engine.support import make_example
 from napari_medseg.session.edits import write_job
-from napari_medseg.session.journal import Journal
-from napari_medseg.session.journal_image import image_hash, place_hash
-from napari_medseg.session.journal_store import FOLDER_VARIABLE, JournalStore
+from napari_medseg.session.journal.image import image_hash, place_hash
+from napari_medseg.session.journal.program import Journal
+from napari_medseg.session.journal.store import FOLDER_VARIABLE, JournalStore
 from napari_medseg.session.settings import change_settings
 from napari_medseg.session.stack import Stack
 from napari_medseg.widgets.parts.label_keeper import LabelKeeper

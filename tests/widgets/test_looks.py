@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QTableWidget, QTableWidgetItem, QVBoxLayout, QWidget
 from napari_medseg.session.examples import Examples
 from napari_medseg.widgets.parts.check_column import CheckColumn
 from napari_medseg.widgets.parts.class_table import ClassTable
-from napari_medseg.widgets.parts.cluster_details import ClusterDetails
+from napari_medseg.widgets.parts.cluster.details import ClusterDetails
 from napari_medseg.widgets.parts.elided_box import ElidedBox
 
 if TYPE_CHECKING:

@@ -12,12 +12,12 @@ from napari.utils.colormaps import DirectLabelColormap
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QGuiApplication
 
-from napari_medseg.engine.compare import compare
-from napari_medseg.engine.measure import measure
+from napari_medseg.engine.measure.compare import compare
+from napari_medseg.engine.measure.regions import measure
 from napari_medseg.io.tables import heading, shown
 from napari_medseg.widgets.measure import MeasureAndCompare
 from napari_medseg.widgets.parts.job_gate import JobGate
-from napari_medseg.widgets.parts.measure_tab import MeasureTab
+from napari_medseg.widgets.parts.measure.measure_tab import MeasureTab
 
 from .by_example import click, press_and_wait
 
@@ -221,6 +221,19 @@ def test_the_colours_of_the_comparison_follow_the_canvas(
     assert shown() != "#102030", "the prediction lies on top and has kept its colours"
     dock.viewer.layers["mine"].visible = False
     assert shown() == "#102030"
+
+
+def test_labels_named_as_the_right_answer_are_the_reference(
+    dock: MeasureAndCompare, viewer: Viewer, layer: Labels
+) -> None:
+    tab = dock.compare
+    assert (tab.prediction, tab.reference) == (None, layer), "the fixture's layer is named truth"
+    mine = viewer.add_labels(truth(), name="mine", **PLACE)
+    viewer.add_labels(truth(), name="mine, again", **PLACE)
+    assert (tab.prediction, tab.reference) == (mine, layer)
+    viewer.layers.remove(layer)
+    assert tab.prediction == mine
+    assert tab.reference.name == "mine, again", "without a named one it is the other one"
 
 
 def test_comparing_gives_the_scores_and_a_picture(

@@ -14,8 +14,8 @@ import pytest
 import torch
 from qtpy.QtCore import Qt
 
-from napari_medseg.widgets.parts.import_dialog import ImportDialog
-from napari_medseg.widgets.parts.model_cards import EMPTY
+from napari_medseg.widgets.parts.with_model.cards import EMPTY
+from napari_medseg.widgets.parts.with_model.import_dialog import ImportDialog
 from napari_medseg.zoo import architectures, published
 from napari_medseg.zoo.inspection import inspect_checkpoint
 from napari_medseg.zoo.registry import get_card

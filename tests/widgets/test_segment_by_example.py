@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from qtpy.QtCore import QPoint, Qt
 
+from napari_medseg.engine.by_example.support import SupportSet
 from napari_medseg.engine.results import Job, Progress
-from napari_medseg.engine.support import SupportSet
 from napari_medseg.session.edits import Mode
 from napari_medseg.session.history import accepted
 from napari_medseg.session.jobs import predict_job
@@ -290,7 +290,7 @@ def test_cancel_keeps_what_is_done_as_a_proposal(
             assert (button.text(), button.isEnabled()) == ("Cancelling…", False)
             third_plane.set()
 
-    monkeypatch.setattr("napari_medseg.widgets.parts.by_example_jobs.predict_job", slow_job)
+    monkeypatch.setattr("napari_medseg.widgets.parts.by_example.jobs.predict_job", slow_job)
     button.progressed.connect(cancel_after_two)
     press_and_wait(qtbot, button)
     assert time.monotonic() - cancelled_at[0] < 1

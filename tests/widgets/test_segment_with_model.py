@@ -15,14 +15,14 @@ import pytest
 from typer.testing import CliRunner
 
 from napari_medseg.cli import app
-from napari_medseg.engine.net_runner import NetRunner
 from napari_medseg.engine.postprocess import PostProcess
 from napari_medseg.engine.results import Progress
-from napari_medseg.engine.segment import segment
+from napari_medseg.engine.with_model.net_runner import NetRunner
+from napari_medseg.engine.with_model.segment import segment
 from napari_medseg.io.labels import read_labels
-from napari_medseg.session.card_fit import ranked
 from napari_medseg.session.history import accepted
-from napari_medseg.widgets.parts.model_cards import ModelCards
+from napari_medseg.session.models.card_fit import ranked
+from napari_medseg.widgets.parts.with_model.cards import ModelCards
 from napari_medseg.zoo import architectures
 
 from .by_example import click, press_and_wait, volume
@@ -319,7 +319,7 @@ def test_a_net_that_takes_its_time_is_cancelled_in_the_middle(
         left.wait(30)
         assert stop.is_set()
 
-    monkeypatch.setattr("napari_medseg.engine.segment.segment_job", slow)
+    monkeypatch.setattr("napari_medseg.engine.with_model.segment.segment_job", slow)
     dock.cards.choose("bright")
     with qtbot.waitSignal(dock.jobs.plane.started):
         click(qtbot, dock.jobs.plane)
@@ -385,9 +385,9 @@ def test_a_channel_becomes_an_image_whose_labels_have_no_channels(
 def test_planes_too_large_for_probabilities_are_segmented_and_shown_coarsely(
     viewer: Viewer, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("engine.canvas", "session.model_jobs"):
+    for module in ("engine.with_model.canvas", "session.models.jobs"):
         monkeypatch.setattr(f"napari_medseg.{module}.PREVIEW_PIXELS", 1000)
-    monkeypatch.setattr("napari_medseg.widgets.parts.proposal_view.MOST_SHOWN", 1000)
+    monkeypatch.setattr("napari_medseg.widgets.parts.proposals.view.MOST_SHOWN", 1000)
     plane = volume()[0][4]
     viewer.add_image(plane, name="slide", scale=(0.5, 0.5))
     dock = open_model_dock(viewer)

@@ -12,8 +12,8 @@ from napari_medseg.engine import devices
 from napari_medseg.engine.results import Progress
 from napari_medseg.io.settings_file import CONFIG_VARIABLE
 from napari_medseg.session.settings import change_settings, settings, settings_path
-from napari_medseg.widgets.parts.cluster_details import ClusterDetails
-from napari_medseg.widgets.parts.details import Details
+from napari_medseg.widgets.parts.by_example.details import Details
+from napari_medseg.widgets.parts.cluster.details import ClusterDetails
 from napari_medseg.widgets.parts.job_button import JobButton
 from napari_medseg.widgets.settings import SettingsDock
 from napari_medseg.zoo.downloads import DownloadError, download_job

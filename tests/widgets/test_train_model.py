@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from qtpy.QtGui import QDesktopServices, QGuiApplication
 
-from napari_medseg.session import training_run
+from napari_medseg.session.training import run as training_run
 from napari_medseg.widgets.train_model import TrainModel
 from napari_medseg.zoo.registry import get_card
 

@@ -16,7 +16,7 @@ from medseg_training.in_context.report import NAMES, Report
 from medseg_training.in_context.tasks import ImageTask
 
 PLAIN = {"refine": False, "colour": "grey"}
-"""What the app does without its second look and without colours, to see what each part brings."""
+"""The app without its second look and colours: one pass, to which single parts are added."""
 
 
 def evaluate(
@@ -48,8 +48,8 @@ def evaluate(
 
 def app_engine(model: Path, **options: Any) -> Method:
     """Segment as the app does: the engine's scaling, colours, and second look."""
-    from napari_medseg.engine.by_example import segment_by_example
-    from napari_medseg.engine.support import SupportSet
+    from napari_medseg.engine.by_example.segment import segment_by_example
+    from napari_medseg.engine.by_example.support import SupportSet
     from napari_medseg.zoo.cards import ModelCard
 
     card = ModelCard.from_folder(model)
@@ -84,7 +84,6 @@ def method_named(
     methods: dict[str, Callable[[], Method]] = {
         "net": lambda: bare_net(model, size),
         "app": lambda: app_engine(model),
-        "plain": lambda: app_engine(model, **PLAIN),
         "refined": lambda: app_engine(model, **PLAIN | {"refine": True}),
         "subsets": lambda: app_engine(model, **PLAIN, ensemble=4),
         "mirrored": lambda: app_engine(model, **PLAIN, flips=True),

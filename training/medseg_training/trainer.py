@@ -25,6 +25,9 @@ from medseg_training.schedules import Schedule
 from medseg_training.stopping import StopRequest
 from medseg_training.words import few_steps
 
+LONGEST_SILENCE = 10.0
+"""Seconds after which slow steps are reported before the recipe asks for it."""
+
 
 class TrainingError(RuntimeError):
     """A training that cannot go on; the last good checkpoint is untouched."""
@@ -94,7 +97,7 @@ class Trainer:
         while self.step < plan.steps and not self._stopping():
             self.advance()
             self.step += 1
-            if not self.step % plan.log_every or not self.step % plan.steps_per_epoch:
+            if self._report_is_due():
                 self._report()
             if self.step % plan.validate_every == 0 or self.step == plan.steps:
                 self.validate()
@@ -240,6 +243,11 @@ class Trainer:
                 f"The loss of step {first} is {float(totals[broken[0]])}; lower optimiser.rate and "
                 "resume from the last checkpoint."
             )
+
+    def _report_is_due(self) -> bool:
+        plan = self.plan
+        silent = time.monotonic() - self._clock > LONGEST_SILENCE
+        return silent or not self.step % plan.log_every or not self.step % plan.steps_per_epoch
 
     def _report(self) -> None:
         self._check_losses()

@@ -16,9 +16,9 @@ from napari_medseg.cli.sharing import sharing
 from napari_medseg.session.settings import settings
 
 if TYPE_CHECKING:
-    from napari_medseg.engine.options import ByExampleOptions
+    from napari_medseg.engine.by_example.options import ByExampleOptions
+    from napari_medseg.engine.by_example.support import SupportSet
     from napari_medseg.engine.results import Job
-    from napari_medseg.engine.support import SupportSet
     from napari_medseg.io.images import ImageFile
 
 _FINE = "Fine points"
@@ -99,7 +99,7 @@ def by_example(
     """Segment images as a few painted examples show; nothing is trained."""
     with refusing(ValueError, OSError):
         check_images(inputs, writing.out, (support, support / "images", support / "masks"))
-        from napari_medseg.engine.support import SupportSet
+        from napari_medseg.engine.by_example.support import SupportSet
 
         chosen = _options(
             model,
@@ -129,8 +129,8 @@ def _options(model: str | None, device: str, **fields: Any) -> ByExampleOptions:
     ValueError
         With one sentence, where the model or the device cannot be used.
     """
+    from napari_medseg.engine.by_example.options import DEFAULT_MODEL, ByExampleOptions
     from napari_medseg.engine.devices import choose_device
-    from napari_medseg.engine.options import DEFAULT_MODEL, ByExampleOptions
     from napari_medseg.zoo.registry import get_card
 
     card = get_card(model or DEFAULT_MODEL)
@@ -143,8 +143,8 @@ def _options(model: str | None, device: str, **fields: Any) -> ByExampleOptions:
 def _start(
     image: ImageFile, seen: dict[str, Any], support: SupportSet, options: ByExampleOptions
 ) -> Job:
-    from napari_medseg.engine.by_example import by_example_job
-    from napari_medseg.engine.support import why_doubtful
+    from napari_medseg.engine.by_example.segment import by_example_job
+    from napari_medseg.engine.by_example.support import why_doubtful
 
     doubt = why_doubtful(support, image.rgb)
     if doubt:

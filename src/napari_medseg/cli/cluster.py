@@ -17,7 +17,7 @@ from napari_medseg.cli.sharing import sharing
 from napari_medseg.session.settings import settings
 
 if TYPE_CHECKING:
-    from napari_medseg.engine.cluster import ClusterOptions
+    from napari_medseg.engine.cluster.job import ClusterOptions
     from napari_medseg.engine.results import Job, Progress, Segmentation
     from napari_medseg.io.images import ImageFile
 
@@ -147,7 +147,7 @@ def cluster(
     """Split images into clusters of pixels that belong together; volumes plane by plane."""
     with refusing(ValueError, OSError):
         check_images(inputs, writing.out)
-        from napari_medseg.engine.cluster import ClusterOptions
+        from napari_medseg.engine.cluster.job import ClusterOptions
         from napari_medseg.engine.devices import checked_name
 
         chosen = ClusterOptions(
@@ -180,7 +180,7 @@ def _start(
     options: ClusterOptions,
     rectangle: Sides | None,
 ) -> Job:
-    from napari_medseg.engine.cluster import cluster_job
+    from napari_medseg.engine.cluster.job import cluster_job
 
     _check_rectangle(rectangle, image, seen["axis"])
     return cluster_job(image.data, options, rectangle=rectangle, **seen)
@@ -211,7 +211,7 @@ def _taken(
     """Cluster, and keep only what lies under a pixel of the one plane that was asked for."""
     import numpy as np
 
-    from napari_medseg.engine.pick import pick_cluster
+    from napari_medseg.engine.cluster.pick import pick_cluster
 
     is_volume = image.geometry.ndim == 3
     if is_volume and len(seen["planes"] or ()) != 1:

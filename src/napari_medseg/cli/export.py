@@ -25,7 +25,7 @@ from napari_medseg.cli.report import (
 from napari_medseg.io.errors import ChoiceError
 
 if TYPE_CHECKING:
-    from napari_medseg.io.dicom_seg import SegOptions
+    from napari_medseg.io.dicom.seg import SegOptions
     from napari_medseg.io.formats import LabelFormat
     from napari_medseg.io.images import ImageFile
     from napari_medseg.io.labels import LabelFile
@@ -255,8 +255,8 @@ def _seg_options(
     ValueError
         Where a term is not known, or names a class that is not there.
     """
-    from napari_medseg.io.dicom_seg import SegOptions
-    from napari_medseg.io.terms import parse_term
+    from napari_medseg.io.dicom.seg import SegOptions
+    from napari_medseg.io.dicom.terms import parse_term
 
     values = {name: value for value, name in enumerate(found.class_names) if value}
     chosen = {}

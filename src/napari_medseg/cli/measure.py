@@ -41,7 +41,7 @@ def measure(
     json_: Json = False,
 ) -> None:
     """Measure each class: size, outline, diameters, place, and how bright the image is there."""
-    from napari_medseg.engine.measure import measure_job
+    from napari_medseg.engine.measure.regions import measure_job
     from napari_medseg.io.labels import read_labels
     from napari_medseg.io.volume import read_volume
 
@@ -71,7 +71,7 @@ def compare(
     json_: Json = False,
 ) -> None:
     """Say how well labels agree with a reference: Dice, IoU, HD95, ASSD, XOR and HM per class."""
-    from napari_medseg.engine.compare import compare_job
+    from napari_medseg.engine.measure.compare import compare_job
     from napari_medseg.io.labels import on_one_grid, read_labels
 
     check_files(prediction, reference)

@@ -16,7 +16,7 @@ from napari_medseg.session.settings import settings
 
 if TYPE_CHECKING:
     from napari_medseg.engine.results import Job
-    from napari_medseg.engine.segment_options import SegmentOptions
+    from napari_medseg.engine.with_model.options import SegmentOptions
     from napari_medseg.io.images import ImageFile
 
 Model = Annotated[str, typer.Option("-m", "--model", help="A pretrained model; see: models list.")]
@@ -96,7 +96,7 @@ def _options(model: str, tile: int | None, device: str, **fields: Any) -> Segmen
     ValueError
         With one sentence, where the model or an option cannot be used.
     """
-    from napari_medseg.engine.segment_options import SegmentOptions, check_options, usual_tile
+    from napari_medseg.engine.with_model.options import SegmentOptions, check_options, usual_tile
 
     if tile is None:
         tile = usual_tile(model, settings().tile)
@@ -106,7 +106,7 @@ def _options(model: str, tile: int | None, device: str, **fields: Any) -> Segmen
 
 
 def _numbers(values: str | None, options: SegmentOptions) -> tuple[int, ...]:
-    from napari_medseg.engine.segment_options import check_options
+    from napari_medseg.engine.with_model.options import check_options
 
     if values is None:
         return ()
@@ -116,6 +116,6 @@ def _numbers(values: str | None, options: SegmentOptions) -> tuple[int, ...]:
 
 
 def _start(image: ImageFile, seen: dict[str, Any], options: SegmentOptions) -> Job:
-    from napari_medseg.engine.segment import segment_job
+    from napari_medseg.engine.with_model.segment import segment_job
 
     return segment_job(image.data, options, **seen)

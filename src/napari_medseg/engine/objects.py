@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from napari_medseg.engine.classes import class_boxes, labels_of
-from napari_medseg.engine.metrics import checked_spacing
+from napari_medseg.engine.measure.metrics import checked_spacing
 from napari_medseg.engine.results import Progress, Segmentation, finished
 
 _DEPTH = 0.1

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_medseg.io.atomic import split_suffix
 from napari_medseg.io.atomic_steps import save_in_steps
-from napari_medseg.io.dicom import is_dicom
+from napari_medseg.io.dicom.headers import is_dicom
 from napari_medseg.io.errors import ReadError, guarded
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.grid import grid_of_both, on_grid, same_place
@@ -156,7 +156,7 @@ def read_labels(path: str | os.PathLike[str], image: ImageFile | None = None) ->
 
         return read_zarr_labels(file)
     if is_dicom(file):
-        from napari_medseg.io.dicom_segments import read_segmentation
+        from napari_medseg.io.dicom.segments import read_segmentation
 
         return read_segmentation(file, image)
     read = _label_reader(checked_suffix(file, READ_SUFFIXES))

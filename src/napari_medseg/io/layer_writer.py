@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from napari_medseg.io.atomic import split_suffix
-from napari_medseg.io.dicom import DICOM_SUFFIXES
+from napari_medseg.io.dicom.headers import DICOM_SUFFIXES
 from napari_medseg.io.labels import write_labels
 from napari_medseg.io.notes import NOTE_KEY
 from napari_medseg.io.placement import geometry_of_labels

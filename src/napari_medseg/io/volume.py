@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_medseg.io.atomic import split_suffix
-from napari_medseg.io.dicom import DICOM_SUFFIXES, holds_dicom, is_dicom
+from napari_medseg.io.dicom.headers import DICOM_SUFFIXES, holds_dicom, is_dicom
 from napari_medseg.io.errors import ReadError, guarded
 from napari_medseg.io.findings import geometry_findings, value_findings
 from napari_medseg.io.images import (
@@ -82,8 +82,8 @@ def _is_dicom_file(file: Path) -> bool:
 
 
 def _dicom_folder(folder: Path, series: int | str | None, planes_if_uneven: bool) -> ImageFile:
-    from napari_medseg.io.dicom_volume import read_series
-    from napari_medseg.io.series import choose_series, refuse_damaged, scan_folder
+    from napari_medseg.io.dicom.series import choose_series, refuse_damaged, scan_folder
+    from napari_medseg.io.dicom.volume import read_series
 
     def read() -> ImageFile:
         found = scan_folder(folder)
@@ -99,8 +99,8 @@ def _dicom_folder(folder: Path, series: int | str | None, planes_if_uneven: bool
 
 
 def _dicom_file(file: Path, planes_if_uneven: bool) -> ImageFile:
-    from napari_medseg.io.dicom_volume import read_series
-    from napari_medseg.io.series import series_of_file
+    from napari_medseg.io.dicom.series import series_of_file
+    from napari_medseg.io.dicom.volume import read_series
 
     def read() -> ImageFile:
         return read_series(series_of_file(file), planes_if_uneven=planes_if_uneven)

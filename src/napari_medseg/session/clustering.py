@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medseg.engine.cluster import ClusterOptions, ClusterPreview, cluster_job
+from napari_medseg.engine.cluster.job import ClusterOptions, ClusterPreview, cluster_job
+from napari_medseg.engine.cluster.pick import pick_cluster
 from napari_medseg.engine.label_maps import count_labels
-from napari_medseg.engine.pick import pick_cluster
 from napari_medseg.engine.results import Progress, Provenance
 from napari_medseg.session.edits import Mode, write_job
 from napari_medseg.session.history import record

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
-from napari_medseg.engine.support import SupportSet
+from napari_medseg.engine.by_example.support import SupportSet
 from napari_medseg.session.stack import PlaneKey, Stack
 
 if TYPE_CHECKING:
     from napari.layers import Layer
 
-    from napari_medseg.engine.adaptation import Adaptation
-    from napari_medseg.engine.support import SupportExample
+    from napari_medseg.engine.adapt.adaptation import Adaptation
+    from napari_medseg.engine.by_example.support import SupportExample
 
 MOST_CLASSES = 20
 """Labels above this are taken for instance numbers, not for classes."""

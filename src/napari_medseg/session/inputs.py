@@ -17,7 +17,7 @@ from napari_medseg.session.stack import Stack, full_resolution
 if TYPE_CHECKING:
     from napari.layers import Image
 
-    from napari_medseg.engine.support import SupportSet
+    from napari_medseg.engine.by_example.support import SupportSet
 
 IMAGE_FILE, EXAMPLES_FOLDER = "image.ome.tif", "examples"
 

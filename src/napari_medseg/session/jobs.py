@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medseg.engine.by_example import by_example_job
-from napari_medseg.engine.disagreement import PlaneToCheck, plane_to_check
-from napari_medseg.engine.options import ByExampleOptions
+from napari_medseg.engine.by_example.disagreement import PlaneToCheck, plane_to_check
+from napari_medseg.engine.by_example.options import ByExampleOptions
+from napari_medseg.engine.by_example.segment import by_example_job
+from napari_medseg.engine.by_example.support import SupportExample, SupportSet, make_example
 from napari_medseg.engine.results import Job, PlanePreview, Progress, Provenance, retold
-from napari_medseg.engine.support import SupportExample, SupportSet, make_example
 from napari_medseg.session.proposal import PlaneProposal
 from napari_medseg.session.query import Query
 

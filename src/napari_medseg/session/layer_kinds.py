@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, TypeGuard
 
 from napari.layers import Image, Labels, Layer
 
 _NOT_OF_USER = "medseg_proposal"
+_REFERENCE = re.compile(r"right answer|truth|reference|expert|(?<![a-z])gt(?![a-z])", re.IGNORECASE)
 
 
 def is_image(layer: Layer) -> TypeGuard[Image]:
@@ -17,6 +19,11 @@ def is_image(layer: Layer) -> TypeGuard[Image]:
 def is_labels_of_user(layer: Layer) -> TypeGuard[Labels]:
     """Tell whether a layer holds labels that are the user's, not a proposal."""
     return isinstance(layer, Labels) and _NOT_OF_USER not in layer.metadata
+
+
+def is_named_as_reference(layer: Layer) -> bool:
+    """Tell whether the name of a layer says that others are to be compared with it."""
+    return _REFERENCE.search(layer.name) is not None
 
 
 def not_of_user() -> dict[str, Any]:

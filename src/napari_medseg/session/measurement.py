@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medseg.engine.classes import class_boxes
-from napari_medseg.engine.compare import compare_job, differences
-from napari_medseg.engine.measure import measure_job
+from napari_medseg.engine.measure.compare import compare_job, differences
+from napari_medseg.engine.measure.regions import measure_job
 from napari_medseg.engine.objects import split_objects_job
 from napari_medseg.engine.results import Progress, retold
 from napari_medseg.session.stack import full_resolution, on_all_axes, shape_of
@@ -42,8 +42,8 @@ class Measured:
     subject : Subject
         What was measured.
     table : DataFrame
-        As `napari_medseg.engine.measure.measure` gives it; of single planes with a first column
-        ``plane``.
+        As `napari_medseg.engine.measure.regions.measure` gives it; of single planes with a first
+        column ``plane``.
     places : tuple of Place or None
         One per row; None for a class that is nowhere.
     """
@@ -105,10 +105,10 @@ class Compared:
     prediction, reference : Subject
         What was compared, and with what.
     table : DataFrame
-        As `napari_medseg.engine.compare.compare` gives it.
+        As `napari_medseg.engine.measure.compare.compare` gives it.
     wrong : ndarray of uint8
-        As `napari_medseg.engine.compare.differences` gives it, with the axes of the layer; those
-        outside of the stack have length one.
+        As `napari_medseg.engine.measure.compare.differences` gives it, with the axes of the layer;
+        those outside of the stack have length one.
     start : tuple of int
         Index in the layer of the first pixel of `wrong`.
     """

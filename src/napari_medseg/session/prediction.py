@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_medseg.engine.results import Provenance
-from napari_medseg.session.model_classes import planned_values
-from napari_medseg.session.model_proposal import Cut, ModelPlane, ModelProposal
+from napari_medseg.session.models.classes import planned_values
+from napari_medseg.session.models.proposal import Cut, ModelPlane, ModelProposal
 
 if TYPE_CHECKING:
-    from napari_medseg.engine.support import SupportSet
+    from napari_medseg.engine.by_example.support import SupportSet
     from napari_medseg.session.case import Case
     from napari_medseg.session.proposal import PlaneProposal
     from napari_medseg.session.stack import Stack

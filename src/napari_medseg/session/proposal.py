@@ -18,7 +18,7 @@ from napari_medseg.engine.results import Progress, Provenance
 from napari_medseg.session.stack import Stack
 
 if TYPE_CHECKING:
-    from napari_medseg.engine.support import SupportSet
+    from napari_medseg.engine.by_example.support import SupportSet
 
 LOWEST_THRESHOLD = 0.05
 """Voxels less probable than this are forgotten; the threshold cannot go below."""

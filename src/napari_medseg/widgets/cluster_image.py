@@ -20,11 +20,11 @@ from napari_medseg.session.query import Query
 from napari_medseg.session.stack import stack_on_display
 from napari_medseg.widgets.parts.arrange import form, group
 from napari_medseg.widgets.parts.case_dock import CaseDock
-from napari_medseg.widgets.parts.cluster_details import ClusterDetails
-from napari_medseg.widgets.parts.cluster_view import ClusterView
+from napari_medseg.widgets.parts.cluster.details import ClusterDetails
+from napari_medseg.widgets.parts.cluster.region_picker import RegionPicker
+from napari_medseg.widgets.parts.cluster.view import ClusterView
 from napari_medseg.widgets.parts.copy_offer import CopyOffer
 from napari_medseg.widgets.parts.job_button import AnyJob, JobButton
-from napari_medseg.widgets.parts.region_picker import RegionPicker
 
 if TYPE_CHECKING:
     import napari.viewer

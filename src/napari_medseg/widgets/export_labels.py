@@ -18,21 +18,21 @@ from napari_medseg.session.export import Export, Source, Written, export_job, ex
 from napari_medseg.session.layer_kinds import is_image, is_labels_of_user
 from napari_medseg.session.stack import shape_of
 from napari_medseg.widgets.parts.arrange import form
-from napari_medseg.widgets.parts.dicom_options import DicomOptions
 from napari_medseg.widgets.parts.dock import Dock
-from napari_medseg.widgets.parts.export_words import (
+from napari_medseg.widgets.parts.export.dicom_options import DicomOptions
+from napari_medseg.widgets.parts.export.format_list import FormatList
+from napari_medseg.widgets.parts.export.nnunet_options import NnunetOptions
+from napari_medseg.widgets.parts.export.save_target import SaveTarget
+from napari_medseg.widgets.parts.export.words import (
     as_file_name,
     class_names_of,
     plan_of,
     question_of,
 )
-from napari_medseg.widgets.parts.format_list import FormatList
 from napari_medseg.widgets.parts.job_button import AnyJob, JobButton
 from napari_medseg.widgets.parts.label_keeper import LabelKeeper
 from napari_medseg.widgets.parts.layer_picker import LayerPicker
 from napari_medseg.widgets.parts.messages import small_print
-from napari_medseg.widgets.parts.nnunet_options import NnunetOptions
-from napari_medseg.widgets.parts.save_target import SaveTarget
 
 if TYPE_CHECKING:
     import napari.viewer

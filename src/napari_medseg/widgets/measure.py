@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QTabWidget
 
-from napari_medseg.widgets.parts.compare_tab import CompareTab
 from napari_medseg.widgets.parts.dock import Dock
-from napari_medseg.widgets.parts.measure_tab import MeasureTab
+from napari_medseg.widgets.parts.measure.compare_tab import CompareTab
+from napari_medseg.widgets.parts.measure.measure_tab import MeasureTab
 
 if TYPE_CHECKING:
     import napari.viewer

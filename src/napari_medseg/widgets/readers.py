@@ -12,7 +12,7 @@ from napari_medseg.io.layers import LayerData
 if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
 
-    from napari_medseg.io.series import Series
+    from napari_medseg.io.dicom.series import Series
 
 _LATER = 300  # ms
 NOTHING: list[tuple[None]] = [(None,)]

@@ -8,15 +8,15 @@ from qtpy.QtWidgets import QPushButton, QSizePolicy
 
 from napari_medseg.session.case import NO_IMAGE
 from napari_medseg.session.stack import show_plane
-from napari_medseg.widgets.parts.adapt_panel import AdaptPanel
-from napari_medseg.widgets.parts.approved_plane import ApprovedPlane
 from napari_medseg.widgets.parts.arrange import form, group, row
-from napari_medseg.widgets.parts.by_example_jobs import ByExampleJobs
+from napari_medseg.widgets.parts.by_example.adapt_panel import AdaptPanel
+from napari_medseg.widgets.parts.by_example.approved_plane import ApprovedPlane
+from napari_medseg.widgets.parts.by_example.details import Details
+from napari_medseg.widgets.parts.by_example.example_strip import ExampleStrip
+from napari_medseg.widgets.parts.by_example.jobs import ByExampleJobs
 from napari_medseg.widgets.parts.copy_offer import CopyOffer
-from napari_medseg.widgets.parts.details import Details
-from napari_medseg.widgets.parts.example_strip import ExampleStrip
-from napari_medseg.widgets.parts.proposal_answers import ProposalAnswers
-from napari_medseg.widgets.parts.proposal_dock import ProposalDock
+from napari_medseg.widgets.parts.proposals.answers import ProposalAnswers
+from napari_medseg.widgets.parts.proposals.dock import ProposalDock
 
 if TYPE_CHECKING:
     import napari.viewer

@@ -9,18 +9,18 @@ from qtpy.QtCore import QFileSystemWatcher, QTimer
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QLabel
 
-from napari_medseg.session.card_fit import Traits, ranked
 from napari_medseg.session.case import NO_IMAGE
 from napari_medseg.session.channels import Channel, channel_layer
+from napari_medseg.session.models.card_fit import Traits, ranked
 from napari_medseg.widgets.parts.arrange import form, group
-from napari_medseg.widgets.parts.axes_picker import AxesPicker
 from napari_medseg.widgets.parts.messages import small_print
-from napari_medseg.widgets.parts.model_answers import ModelAnswers
-from napari_medseg.widgets.parts.model_cards import ModelCards
-from napari_medseg.widgets.parts.model_options import ModelOptions
-from napari_medseg.widgets.parts.model_runs import ModelRuns
-from napari_medseg.widgets.parts.proposal_dock import ProposalDock
-from napari_medseg.widgets.parts.zoo_buttons import ZooButtons
+from napari_medseg.widgets.parts.proposals.dock import ProposalDock
+from napari_medseg.widgets.parts.with_model.answers import ModelAnswers
+from napari_medseg.widgets.parts.with_model.axes_picker import AxesPicker
+from napari_medseg.widgets.parts.with_model.cards import ModelCards
+from napari_medseg.widgets.parts.with_model.options import ModelOptions
+from napari_medseg.widgets.parts.with_model.runs import ModelRuns
+from napari_medseg.widgets.parts.with_model.zoo_buttons import ZooButtons
 from napari_medseg.zoo.registry import list_models, user_folder
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from qtpy.QtWidgets import QApplication
 
-from napari_medseg.session.journal_store import FOLDER_VARIABLE
+from napari_medseg.session.journal.store import FOLDER_VARIABLE
 
 if TYPE_CHECKING:
     from napari.layers import Labels

@@ -10,17 +10,17 @@ from napari.utils.theme import get_theme
 from qtpy.QtCore import QUrl
 from qtpy.QtGui import QColor, QDesktopServices
 
-from napari_medseg.session import training_run
-from napari_medseg.session.open_cases import dataset_job, painted, painted_pairs
+from napari_medseg.session.models.trained_model import TrainingReport, add_job, report_job
 from napari_medseg.session.stack import stack_on_display
-from napari_medseg.session.trained_model import TrainingReport, add_job, report_job
-from napari_medseg.session.training_command import TrainingCommand
-from napari_medseg.session.training_data import FoundData, look_job
+from napari_medseg.session.training import run as training_run
+from napari_medseg.session.training.command import TrainingCommand
+from napari_medseg.session.training.data import FoundData, look_job
+from napari_medseg.session.training.open_cases import dataset_job, painted, painted_pairs
 from napari_medseg.widgets.parts.dock import Dock
 from napari_medseg.widgets.parts.job_button import AnyJob, JobButton
-from napari_medseg.widgets.parts.training_plan import TrainingPlan
-from napari_medseg.widgets.parts.training_source import TrainingSource
-from napari_medseg.widgets.parts.training_view import TrainingView
+from napari_medseg.widgets.parts.training.plan import TrainingPlan
+from napari_medseg.widgets.parts.training.source import TrainingSource
+from napari_medseg.widgets.parts.training.view import TrainingView
 from napari_medseg.zoo.cards import ModelCard
 
 if TYPE_CHECKING:

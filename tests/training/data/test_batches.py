@@ -16,7 +16,7 @@ from medseg_training.data.dataset import read_dataset
 from medseg_training.data.photometric import photometric
 from medseg_training.data.planes import Plane, load_planes
 from medseg_training.data.presets import PRESETS
-from napari_medseg.engine.model_input import input_planes, prepare, shrink_plane
+from napari_medseg.engine.with_model.model_input import input_planes, prepare, shrink_plane
 from napari_medseg.zoo.specs import InputSpec, Scaling
 
 from . import small

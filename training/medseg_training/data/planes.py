@@ -12,8 +12,13 @@ from medseg_training.data.dataset import Dataset, DatasetError
 from medseg_training.data.files import LoadedCase, load_case
 from napari_medseg.engine.label_maps import smooth_labels
 from napari_medseg.engine.memory import fits
-from napari_medseg.engine.model_input import input_planes, is_blank, prepare, shrink_plane
 from napari_medseg.engine.results import Progress, finished
+from napari_medseg.engine.with_model.model_input import (
+    input_planes,
+    is_blank,
+    prepare,
+    shrink_plane,
+)
 from napari_medseg.zoo.specs import InputSpec
 
 

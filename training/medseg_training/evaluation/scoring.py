@@ -15,10 +15,10 @@ from medseg_training.data.dataset import Dataset, DatasetError
 from medseg_training.data.files import LoadedCase, load_case
 from medseg_training.evaluation.matching import Chosen, ClassMatch, EvaluationError, match_classes
 from medseg_training.evaluation.pictures import CasePicture, Gallery, picture_of
-from napari_medseg.engine.compare import compare
-from napari_medseg.engine.net_runner import NetRunner
+from napari_medseg.engine.measure.compare import compare
 from napari_medseg.engine.results import Progress, finished, retold
-from napari_medseg.engine.segment import SegmentOptions, runner_for, segment_job
+from napari_medseg.engine.with_model.net_runner import NetRunner
+from napari_medseg.engine.with_model.segment import SegmentOptions, runner_for, segment_job
 from napari_medseg.io.errors import ReadError
 from napari_medseg.zoo.cards import ModelCard
 
@@ -57,7 +57,7 @@ class EvaluationOptions:
         Compare all of them as one.
     official : bool
         Follow the published evaluation of SelfReg-UNet for empty masks, distances in pixels
-        (`napari_medseg.engine.metrics.official_scores`).
+        (`napari_medseg.engine.measure.metrics.official_scores`).
     pictures : int
         How many of the best and of the worst cases are kept as pictures.
     """
@@ -123,8 +123,8 @@ def evaluate_job(
 ) -> Generator[Progress, None, Evaluation]:
     """Measure a model on cases, yielding progress; a case that cannot be read does not end it.
 
-    Every case is segmented by `napari_medseg.engine.segment`, at its own resolution, and compared
-    by `napari_medseg.engine.compare`, so that the figures are those of what a user gets.
+    Every case is segmented as by `napari_medseg.segment`, at its own resolution, and compared as by
+    `napari_medseg.compare`, so that the figures are those of what a user gets.
 
     Raises
     ------

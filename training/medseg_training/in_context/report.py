@@ -21,10 +21,9 @@ PROTOCOL = (
 NAMES = {
     "net": "UniverSeg, one pass",
     "app": "UniverSeg as in the app",
-    "plain": "as in the app, one look in grey",
-    "refined": "the same with the second look",
-    "subsets": "the same, mean over 4 subsets",
-    "mirrored": "the same, mean over mirrored copies",
+    "refined": "one pass, then always a closer look",
+    "subsets": "one pass, mean over 4 subsets of the examples",
+    "mirrored": "one pass, mean over mirrored copies",
     "adapt": "UniverSeg adapted to the examples",
     "mean": "mean of the examples' masks",
     "nearest": "mask of the nearest example",
@@ -33,7 +32,7 @@ NAMES = {
 }
 """The methods that can be measured, as they are called in tables."""
 
-OF_NET = ("net", "app", "plain", "refined", "subsets", "mirrored", "adapt")
+OF_NET = ("net", "app", "refined", "subsets", "mirrored", "adapt")
 """Those whose figures belong to certain weights."""
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from napari_medseg.engine.cluster_losses import boundary_loss
+from napari_medseg.engine.cluster.losses import boundary_loss
 
 
 class BoundaryRefinement(nn.Module):
     """Says how much of a soft label map is too fine to survive being made smaller.
 
-    ``|Up(Down(Y)) - Y|`` of the softmax ``Y``; see `napari_medseg.engine.cluster_losses`, where the
+    ``|Up(Down(Y)) - Y|`` of the softmax ``Y``; see `napari_medseg.engine.cluster.losses`, where the
     same term fits S3-Net to one image. It smooths outlines, and erases what is thinner than `beta`
     pixels if it weighs too much.
 

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from psygnal import Signal as PsygnalSignal
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_medseg.session.journal import Journal
-from napari_medseg.session.journal_image import image_hash, image_of, place_of
-from napari_medseg.session.journal_store import JournalStore, journal_folder
+from napari_medseg.session.journal.image import image_hash, image_of, place_of
+from napari_medseg.session.journal.program import Journal
+from napari_medseg.session.journal.store import JournalStore, journal_folder
 from napari_medseg.session.layer_kinds import is_image, is_labels_of_user
 from napari_medseg.session.lock_guard import LockGuard
 from napari_medseg.session.settings import Settings, settings, settings_changed

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_medseg.engine.support import SupportExample, SupportSet
-from napari_medseg.session.journal_image import find_place
-from napari_medseg.session.journal_restore import (
+from napari_medseg.engine.by_example.support import SupportExample, SupportSet
+from napari_medseg.session.journal.image import find_place
+from napari_medseg.session.journal.restore import (
     RestoredLabels,
     layer_of,
     picture_of,
     read_examples_journal,
     read_labels_journal,
 )
-from napari_medseg.session.journal_store import JournalStore, Unsaved, journal_folder
+from napari_medseg.session.journal.store import JournalStore, Unsaved, journal_folder
 from napari_medseg.session.layer_kinds import is_image, is_labels_of_user
 from napari_medseg.session.settings import settings
 from napari_medseg.widgets.parts.restore_offer import RestoreOffer

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from qtpy.QtGui import QImage, QPixmap
 from scipy import ndimage
 
+from napari_medseg.engine.by_example.support import SupportExample
 from napari_medseg.engine.scaling import scale_to_unit
-from napari_medseg.engine.support import SupportExample
 from napari_medseg.session.colours import colour_of
 
 

@@ -1,0 +1,1 @@
+"""Adapt to my examples: what the in-context net cannot know is fitted on the support set."""

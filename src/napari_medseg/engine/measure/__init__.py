@@ -1,0 +1,1 @@
+"""Measures: regions of a segmentation, and how well it agrees with a reference."""

@@ -1,0 +1,262 @@
+"""Run a pretrained net on patches; where memory is short, less at once, then on the CPU."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_medseg.engine.devices import choose_device, choose_precision
+from napari_medseg.engine.memory import SHARE, available_memory
+from napari_medseg.engine.with_model.runtimes import Runtime
+from napari_medseg.zoo.cards import ModelCard
+from napari_medseg.zoo.specs import InputSpec, OutputSpec
+from napari_medseg.zoo.weights import load_net
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from napari_medseg.engine.with_model.onnx_net import OnnxNet
+
+LARGEST_BATCH = 32
+SMALLEST_TILE = 64
+
+
+class Stopped(Exception):
+    """Nobody wants the answer any more."""
+
+
+class SmallerTiles(Exception):
+    """Tiles have become smaller, because they did not fit: begin the plane again."""
+
+
+@dataclass(frozen=True)
+class RunnerSettings:
+    """How a net is run.
+
+    Parameters
+    ----------
+    device, precision : str
+        See `choose_device` and `choose_precision`.
+    flips : bool
+        Whether mirrored copies are asked as well and averaged.
+    tile : int, optional
+        Side of the tiles, instead of the card's.
+    batch : int, optional
+        Patches at once; by default as many as fit, one on the CPU.
+    runtime : {"torch", "onnx"}
+        What computes the net; ONNX Runtime does so on the CPU, in float32.
+    """
+
+    device: str = "auto"
+    precision: Literal["float32", "bfloat16", "auto"] = "float32"
+    flips: bool = False
+    tile: int | None = None
+    batch: int | None = None
+    runtime: Runtime = "torch"
+
+
+class NetRunner:
+    """A pretrained net on a device, asked in batches that fit.
+
+    What does not fit by the forecast, or in fact, is tried with half the batch, then with smaller
+    tiles if the model allows them, then on the CPU; `notice` tells the user.
+
+    Parameters
+    ----------
+    card : ModelCard
+        Of a pretrained model.
+    settings : RunnerSettings
+        See there.
+    stop : threading.Event, optional
+        Looked at before every layer of the net: once it is set, `Stopped` is raised.
+
+    Raises
+    ------
+    ValueError
+        If a setting or the card cannot be used, or the weights are not what the card says.
+    MemoryError
+        If not even one patch fits on the CPU.
+    """
+
+    def __init__(
+        self, card: ModelCard, settings: RunnerSettings, stop: threading.Event | None = None
+    ) -> None:
+        self.input = InputSpec.of(card)
+        self.output = OutputSpec.of(card)
+        self.tile = (
+            self.input.size if settings.tile is None else self.input.checked_tile(settings.tile)
+        )
+        if settings.batch is not None and settings.batch < 1:
+            raise ValueError(f"A batch holds at least one patch; got {settings.batch}.")
+        onnx = settings.runtime == "onnx"
+        self.device = choose_device("cpu" if onnx else settings.device)
+        self.dtype = choose_precision("float32" if onnx else settings.precision, self.device)
+        self.net = _net(card, settings.runtime, self.device)
+        self.mirrors: list[tuple[int, ...]] = (
+            [(), (-1,), (-2,), (-2, -1)] if settings.flips else [()]
+        )
+        self.notice = ""
+        """What the user should know about how it runs, such as a move to the CPU."""
+        self.batch = self._fitted_batch(settings.batch)
+        if onnx:
+            cast("OnnxNet", self.net).prepare(self.tile)
+        if stop is not None:
+            _make_stoppable(self.net, stop)
+
+    def probabilities(self, patches: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Give the probabilities (B, K, *tile) for patches (B, channels, *tile).
+
+        Raises
+        ------
+        SmallerTiles
+            If the patches do not fit and `tile` was made smaller.
+        MemoryError
+            If one patch does not fit on the CPU.
+        """
+        answers: list[NDArray[np.float32]] = []
+        done = 0
+        while done < len(patches):
+            batch = patches[done : done + self.batch]
+            try:
+                answers.append(self._ask(batch))
+            except MemoryError:
+                self._step_down(len(batch))
+            else:
+                done += len(batch)
+        return np.concatenate(answers)
+
+    def _ask(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        import torch
+
+        mixed = self.dtype != torch.float32
+        # Fixed algorithms without TF32: the same call gives the same bytes on a GPU, too.
+        exact = torch.backends.cudnn.flags(
+            enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+        )
+        try:
+            with torch.inference_mode(), exact, torch.autocast(self.device.type, self.dtype, mixed):
+                x = torch.from_numpy(batch).to(self.device)
+                total = sum(
+                    self._activated(_logits(self.net, x.flip(axes))).flip(axes)
+                    for axes in self.mirrors
+                )
+                return (total / len(self.mirrors)).cpu().numpy()  # type: ignore[union-attr]
+        except (torch.OutOfMemoryError, RuntimeError) as error:
+            if _is_lack_of_memory(error):
+                raise MemoryError("The device has not enough memory.") from error
+            raise
+
+    def _activated(self, logits: torch.Tensor) -> torch.Tensor:
+        logits = logits.float()
+        if logits.shape[1] != self.output.channels:
+            raise ValueError(
+                f"The net gives {logits.shape[1]} maps, but its card states {self.output.channels}."
+            )
+        return logits.sigmoid() if self.output.activation == "sigmoid" else logits.softmax(1)
+
+    def _fitted_batch(self, asked: int | None) -> int:
+        """Go down the ladder until one patch fits by the forecast; give how many fit at once."""
+        while True:
+            need = self._forecast()
+            free = available_memory(self.device)
+            # On the last rung nothing is held back: better slow than not at all.
+            room = free if self.device.type == "cpu" else SHARE * free
+            if need <= room:
+                break
+            self._step_to_less(f"about {_in_words(need)} needed, {_in_words(free)} free")
+        most = 1 if self.device.type == "cpu" else LARGEST_BATCH
+        return asked or int(max(1, min(most, SHARE * free // max(1, need))))
+
+    def _forecast(self) -> int:
+        from napari_medseg.engine.forecast import forecast_forward
+
+        return forecast_forward(_logits, self.net, (1, self.input.channels, *self.tile))
+
+    def _step_down(self, tried: int) -> None:
+        """Ask less at once from now on, after a batch of so many did not fit."""
+        import torch
+
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        if tried > 1:
+            self.batch = tried // 2
+            return
+        before = self.tile
+        self._step_to_less("it ran out of memory")
+        if self.tile != before:
+            raise SmallerTiles
+
+    def _step_to_less(self, why: str) -> None:
+        """Make tiles smaller, else go on with the CPU, else give up."""
+        smaller = self._smaller_tile()
+        if smaller is not None:
+            self.tile = smaller
+            self.notice = f"Smaller tiles of {smaller[0]} × {smaller[1]} pixels to save memory"
+        elif self.device.type != "cpu":
+            self.device = choose_device("cpu")
+            self.net = self.net.to(self.device)
+            self.batch = 1
+            self.notice = "The GPU has not enough memory; going on with the CPU"
+        else:
+            raise MemoryError(
+                f"There is not enough memory for this model ({why}): close other programs, or use "
+                "a smaller model."
+            )
+
+    def _smaller_tile(self) -> tuple[int, int] | None:
+        """Give tiles of about half the side, or None where the model allows none."""
+        multiple = self.input.multiple
+        if self.input.fit != "tile" or not multiple:
+            return None
+        rows, columns = (side // 2 // multiple * multiple for side in self.tile)
+        return (rows, columns) if min(rows, columns) >= max(SMALLEST_TILE, multiple) else None
+
+
+def _net(card: ModelCard, runtime: Runtime, device: torch.device) -> nn.Module:
+    if runtime == "torch":
+        return _prepared(load_net(card)).to(device)
+    from napari_medseg.engine.with_model.onnx_net import OnnxNet
+
+    return OnnxNet(load_net(card), card)
+
+
+def _prepared(net: nn.Module) -> nn.Module:
+    """Fold batch normalisation where there is any; other nets gain nothing from it."""
+    from torch import nn
+
+    from napari_medseg.nets.inference import inference_copy
+
+    has_norms = any(isinstance(module, nn.BatchNorm2d) for module in net.modules())
+    return inference_copy(net) if has_norms else net
+
+
+def _make_stoppable(net: nn.Module, stop: threading.Event) -> None:
+    def check(*_: object) -> None:
+        if stop.is_set():
+            raise Stopped
+
+    for module in net.modules():
+        module.register_forward_pre_hook(check)
+
+
+def _logits(net: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """Give the logits (B, K, H, W); nets with helpers for training give the mask alone."""
+    logits: torch.Tensor = getattr(net, "mask_logits", net)(x)
+    return logits
+
+
+def _is_lack_of_memory(error: Exception) -> bool:
+    """Say whether torch failed for want of memory, which each device words differently."""
+    import torch
+
+    words = ("out of memory", "can't allocate memory", "not enough memory")
+    return isinstance(error, torch.OutOfMemoryError) or any(word in str(error) for word in words)
+
+
+def _in_words(n_bytes: int) -> str:
+    return f"{n_bytes / 2**30:.1f} GB" if n_bytes > 2**29 else f"{n_bytes / 2**20:.0f} MB"

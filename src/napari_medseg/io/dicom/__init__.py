@@ -1,0 +1,1 @@
+"""DICOM: series as volumes, segmentations as label maps, in both directions."""

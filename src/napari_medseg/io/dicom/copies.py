@@ -1,0 +1,77 @@
+"""Planes of a DICOM series that lie in one place: copies, or another point of time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_medseg.io.dicom.frames import Frame
+from napari_medseg.io.dicom.grid import pose_of
+from napari_medseg.io.dicom.headers import text
+from napari_medseg.io.dicom.pixels import stored_values
+from napari_medseg.io.errors import ReadError
+from napari_medseg.io.findings import Finding
+
+_SAME_PLACE = 1e-3  # mm
+
+
+def without_copies(frames: list[Frame]) -> tuple[list[Frame], list[Finding], int]:
+    """Drop copies of a plane; give what is left, a notice, and how many times each place occurs.
+
+    Raises
+    ------
+    ReadError
+        Where planes at one place differ, and not every place has as many.
+    """
+    places: list[list[Frame]] = []
+    for frame in frames:
+        corner = pose_of(frame).corner
+        if places and np.allclose(pose_of(places[-1][0]).corner, corner, atol=_SAME_PLACE):
+            places[-1].append(frame)
+        else:
+            places.append([frame])
+    if all(len(place) == 1 for place in places):
+        return frames, [], 1
+    kept = [_different(place) for place in places]
+    counts = {len(place) for place in kept}
+    names = {frame.file.name for place in places for frame in place} - {
+        frame.file.name for place in kept for frame in place
+    }
+    findings = []
+    if names:
+        findings.append(
+            Finding(
+                "duplicate",
+                f"Exact copies were left out: {', '.join(sorted(names))}.",
+                warning=False,
+            )
+        )
+    if len(counts) > 1:
+        first = next(place for place in kept if len(place) > 1)
+        raise ReadError(
+            f"{first[0].file.name} and {first[1].file.name} show the same place differently; "
+            "remove the one that does not belong here."
+        )
+    return [frame for place in kept for frame in place], findings, counts.pop()
+
+
+def _different(place: list[Frame]) -> list[Frame]:
+    """Give the frames of one place without those whose pixels another one has."""
+    kept: list[tuple[Frame, NDArray[Any]]] = []
+    if len(place) == 1:
+        return place
+    for frame in place:
+        pixels = stored_values(frame)
+        if not any(
+            np.array_equal(pixels, other) and frame.rescale == twin.rescale for twin, other in kept
+        ):
+            kept.append((frame, pixels))
+    uids = [text(frame.header, "SOPInstanceUID") for frame, _ in kept]
+    if len({(uid, frame.index) for uid, (frame, _) in zip(uids, kept, strict=True)}) < len(kept):
+        raise ReadError(
+            f"{kept[0][0].file.name} and {kept[1][0].file.name} say that they are the same image, "
+            "but differ; remove the one that does not belong here."
+        )
+    return [frame for frame, _ in kept]

@@ -1,0 +1,158 @@
+"""DICOM files and their headers.
+
+Nothing here is written to a log, and no value of a header that can name a person is handed on:
+pydicom's own messages, which quote such values, are kept quiet.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from threading import local
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from napari_medseg.io.dicom.entries import plain_text
+from napari_medseg.io.errors import ReadError
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
+SEGMENTATION_CLASSES = frozenset({"1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"})
+_PREAMBLE = 128
+_QUIET = local()  # whether this thread is within `quiet` already
+_LOOKED_AT = 64  # files of a folder, to see whether it is DICOM at all
+
+
+def is_dicom(file: Path) -> bool:
+    """Whether a file starts as DICOM files do."""
+    try:
+        with file.open("rb") as stream:
+            return stream.read(_PREAMBLE + 4)[_PREAMBLE:] == b"DICM"
+    except OSError:
+        return False
+
+
+def holds_dicom(folder: Path) -> bool:
+    """Whether one of the first files in a folder, or in the folders in it, is DICOM."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return any(is_dicom(file) for file in islice(files, _LOOKED_AT))
+
+
+def read_header(file: Path) -> Dataset:
+    """Give everything of a file but its pixels.
+
+    Where those begin stands in the attribute ``pixels_at`` of what is given, so that they can be
+    read without going through the header once more; None where nobody can tell.
+
+    Raises
+    ------
+    ReadError
+        With one sentence, where it is no DICOM file.
+    """
+    pydicom = import_pydicom()
+    try:
+        with quiet(), file.open("rb") as stream:
+            header: Dataset = pydicom.dcmread(stream, stop_before_pixels=True)
+            syntax = header.file_meta.get("TransferSyntaxUID")
+            plain = syntax is not None and not syntax.is_deflated
+            header.pixels_at = stream.tell() if plain else None
+    except PermissionError as error:
+        raise ReadError(f"You may not read {file.name}; ask its owner for the right to.") from error
+    except Exception as error:
+        raise ReadError(
+            f"{file.name} is no whole DICOM file (the preamble DICM or the file meta information "
+            "is missing or damaged); export it again from where it came."
+        ) from error
+    return header
+
+
+def is_segmentation(header: Dataset) -> bool:
+    """Whether a file is a DICOM-SEG."""
+    return text(header, "SOPClassUID") in SEGMENTATION_CLASSES
+
+
+def is_cut(header: Dataset) -> bool:
+    """Whether a header breaks off: that of an image without a size, or of nothing at all."""
+    kind = sop_class(header)
+    return "Rows" not in header and (kind is None or "Image Storage" in kind.name)
+
+
+def no_pixels(file: Path) -> str:
+    """Say that a file lacks what `is_cut` looks for."""
+    return f"{file.name} holds no pixels or is cut off; get the file again from where it came."
+
+
+def text(header: Dataset, tag: str) -> str:
+    """Give a word of the header that names no person; empty where it is missing."""
+    plain = plain_text(header, tag)
+    if plain is not None:
+        return plain
+    with quiet():
+        try:
+            return str(header.get(tag) or "").strip()
+        except Exception:
+            return ""
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep pydicom's messages from screen and log: they quote the header."""
+    if getattr(_QUIET, "already", False):
+        yield
+        return
+    logger = logging.getLogger("pydicom")
+    before = logger.disabled
+    logger.disabled = _QUIET.already = True
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.disabled, _QUIET.already = before, False
+
+
+def import_pydicom() -> ModuleType:
+    """Give pydicom.
+
+    Raises
+    ------
+    ReadError
+        Where it is not installed.
+    """
+    try:
+        import pydicom
+    except ImportError:
+        raise ReadError(
+            "DICOM files need the package pydicom; install it with "
+            "pip install 'napari-medseg[medical]'."
+        ) from None
+    return pydicom
+
+
+@contextmanager
+def naming_tags(file: Path) -> Iterator[None]:
+    """Put the name of the file, and of the entry at fault, before what goes wrong."""
+    try:
+        yield
+    except ReadError as error:
+        raise ReadError(str(error) if file.name in str(error) else f"{file.name}: {error}") from (
+            error
+        )
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise ReadError(
+            f"{file.name} has a header that cannot be understood ({type(error).__name__}); export "
+            "it again from where it came."
+        ) from error
+
+
+def sop_class(header: Dataset) -> Any:
+    """Give the identifier of the kind of object that a file holds; None where it says nothing."""
+    return header.get("SOPClassUID") or header.file_meta.get("MediaStorageSOPClassUID") or None

@@ -1,0 +1,172 @@
+"""The DICOM images that a label map belongs to: their headers, and the grid they make up.
+
+Only headers are read. Positions are in the app's axes of space: up, front and right, in mm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_medseg.io.dicom.frames import Frame, Pose, frames_of
+from napari_medseg.io.dicom.grid import TO_APP
+from napari_medseg.io.dicom.headers import is_dicom, is_segmentation, read_header
+from napari_medseg.io.errors import ReadError
+from napari_medseg.io.steps import Step, Steps, in_background
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+SAME_PLACE_MM = 1e-3
+
+
+@dataclass(frozen=True)
+class SourceImage:
+    """A series, or one multi-frame file, as a grid of voxels.
+
+    Parameters
+    ----------
+    headers : tuple of pydicom.Dataset
+        Without pixels; one per slice in their order, or the one of a multi-frame file.
+    frames : tuple of Frame
+        One per slice, in the order in which they lie along their normal.
+    affine : ndarray of float64, shape (4, 4), or None
+        From (slice, row, column) to space; None where the files do not say where they lie.
+    """
+
+    headers: tuple[Dataset, ...]
+    frames: tuple[Frame, ...]
+    affine: NDArray[np.float64] | None
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Slices, rows and columns."""
+        return (len(self.frames), *self.frames[0].size[:2])
+
+    def in_file_order(self, volume: NDArray[Any]) -> NDArray[Any]:
+        """Give planes in the order in which the headers hold their frames."""
+        if len(self.headers) == len(self.frames):
+            return volume
+        order = np.argsort([frame.index for frame in self.frames])
+        return volume[order]
+
+
+def source_steps(paths: Iterable[Path], series: str = "") -> Steps[SourceImage]:
+    """Read the headers of the images that labels belong to, file by file.
+
+    Parameters
+    ----------
+    paths : iterable of Path
+        DICOM files, or folders with them; what is no image is passed over in a folder.
+    series : str
+        Series instance UID, where the files belong to several.
+
+    Returns
+    -------
+    SourceImage
+
+    Raises
+    ------
+    ReadError
+        With one sentence, where they are no single image.
+    """
+    files = _files(paths)
+    headers: dict[Path, Dataset] = {}
+    for n, file in enumerate(files):
+        yield Step(n, len(files), "Reading the headers of the image")
+        header = read_header(file)
+        if "Rows" in header and not is_segmentation(header):
+            headers[file] = header
+    return (
+        yield from in_background(
+            lambda _: source_image(_one_series(headers, series)), "Reading the headers of the image"
+        )
+    )
+
+
+def source_image(headers: dict[Path, Dataset]) -> SourceImage:
+    """Arrange headers of one series along the normal of their planes.
+
+    Raises
+    ------
+    ReadError
+        Where they are no stack of parallel planes of one size.
+    """
+    frames = [frame for file, header in headers.items() for frame in frames_of(file, header)]
+    if len({frame.size for frame in frames}) > 1:
+        raise ReadError("The DICOM images of this series have different sizes; give one stack.")
+    if len(headers) > 1 and len(frames) > len(headers):
+        raise ReadError("These are several multi-frame files; give the one that was painted on.")
+    poses = [frame.pose for frame in frames]
+    if any(pose is None for pose in poses):
+        if len(headers) > 1:
+            raise ReadError("These DICOM images do not say where they lie; give a single one.")
+        return SourceImage(tuple(headers.values()), tuple(frames), None)
+    ordered = sorted(frames, key=_along)
+    kept = [frame.header for frame in ordered] if len(headers) > 1 else headers.values()
+    return SourceImage(tuple(kept), tuple(ordered), _affine(ordered))
+
+
+def _along(frame: Frame) -> float:
+    return frame.pose.along if frame.pose is not None else 0.0
+
+
+def _affine(frames: list[Frame]) -> NDArray[np.float64]:
+    poses = [frame.pose for frame in frames if frame.pose is not None]
+    first = poses[0]
+    if not all(first.is_parallel(pose) for pose in poses):
+        raise ReadError("The DICOM images of this series are not parallel; give one stack.")
+    gaps = [after.along - before.along for before, after in pairwise(poses)]
+    if gaps and min(gaps) < SAME_PLACE_MM:
+        raise ReadError(
+            "Several DICOM images of this series lie in the same place (phases, echoes or copies); "
+            "give the files of one."
+        )
+    down, across = frames[0].spacing or (1.0, 1.0)
+    affine = np.eye(4)
+    affine[:3, 0] = TO_APP @ _step(poses, frames[0].thickness)
+    affine[:3, 1] = TO_APP @ first.down * down
+    affine[:3, 2] = TO_APP @ first.across * across
+    affine[:3, 3] = TO_APP @ first.corner
+    return affine
+
+
+def _step(poses: list[Pose], thickness: float | None) -> NDArray[np.float64]:
+    """Give the way from one slice to the next, which a tilted gantry turns from the normal."""
+    if len(poses) == 1:
+        return poses[0].normal * (thickness or 1.0)
+    return (poses[-1].corner - poses[0].corner) / (len(poses) - 1)
+
+
+def _files(paths: Iterable[Path]) -> list[Path]:
+    files: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            files += [file for file in sorted(path.rglob("*")) if is_dicom(file)]
+        else:
+            files.append(path)
+    if not files:
+        raise ReadError("There are no DICOM images there; give the folder of the series.")
+    return files
+
+
+def _one_series(headers: dict[Path, Dataset], series: str) -> dict[Path, Dataset]:
+    by_series: dict[str, dict[Path, Dataset]] = {}
+    for file, header in headers.items():
+        by_series.setdefault(str(header.get("SeriesInstanceUID", "")), {})[file] = header
+    if series and series in by_series:
+        return by_series[series]
+    if not by_series or series:
+        raise ReadError("The images of this series are not there; give the folder that holds them.")
+    if len(by_series) > 1:
+        raise ReadError(
+            f"There are {len(by_series)} series in this folder; give the files of the one that was "
+            "painted on, or name it."
+        )
+    return next(iter(by_series.values()))

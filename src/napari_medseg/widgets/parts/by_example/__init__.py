@@ -1,0 +1,1 @@
+"""What only the dock Segment by example is made of."""

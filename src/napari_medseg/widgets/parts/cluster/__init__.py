@@ -1,0 +1,1 @@
+"""What only the dock Cluster one image is made of."""

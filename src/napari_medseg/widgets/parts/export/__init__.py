@@ -1,0 +1,1 @@
+"""What only the dock Export labels is made of."""

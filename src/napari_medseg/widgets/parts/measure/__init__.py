@@ -1,0 +1,1 @@
+"""What only the dock Measure and compare is made of."""

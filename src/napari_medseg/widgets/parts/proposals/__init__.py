@@ -1,0 +1,1 @@
+"""Proposals on screen: shown over the image, changed, accepted or rejected."""

@@ -1,0 +1,1 @@
+"""What only the dock Train a model is made of."""

@@ -1,0 +1,1 @@
+"""What only the dock Segment with a model is made of."""

@@ -14,13 +14,11 @@ from napari_medseg.engine.adapt import album as adapt_album
 from napari_medseg.engine.adapt import choice as adapt_choice
 from napari_medseg.engine.adapt import fit as adapt_fit
 from napari_medseg.engine.adapt import job as adapt
-from napari_medseg.engine.adapt import tune as adapt_tune
 from napari_medseg.engine.adapt import views as adapt_views
 from napari_medseg.engine.adapt.adaptation import Adaptation, Gain, Opinions, Shares, in_words
 from napari_medseg.engine.adapt.album import Album, folds
 from napari_medseg.engine.adapt.fit import Member
 from napari_medseg.engine.adapt.job import adapt_job, album_of
-from napari_medseg.engine.adapt.tune import Tuner
 from napari_medseg.engine.by_example.choose import dice
 from napari_medseg.engine.by_example.options import ByExampleOptions
 from napari_medseg.engine.by_example.prepare import prepare
@@ -38,8 +36,6 @@ def short_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(adapt, "ROUNDS", 2)
     monkeypatch.setattr(adapt, "STEPS_PER_ROUND", 5)
     monkeypatch.setattr(adapt, "MEMBERS", 2)
-    monkeypatch.setattr(adapt, "STEPS", 3)
-    monkeypatch.setattr(adapt_tune, "SIDE", 32)
     monkeypatch.setattr(adapt_album, "SMALL", 32)
 
 
@@ -74,40 +70,6 @@ def test_what_the_net_cannot_know_is_learned_from_the_examples(ambiguous: Suppor
     assert made["gain"]["after"] > made["gain"]["before"] + 0.1
     assert before.provenance.parameters["adaptation"] is None
     json.dumps(after.provenance.as_dict())
-
-
-def test_a_tuned_net_answers_where_it_is_better_and_is_kept_with_the_examples(
-    ambiguous: SupportSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(adapt_choice, "is_worth", lambda before, after: True)
-    monkeypatch.setattr(adapt_choice, "MIXTURES", (Shares(),))
-    image = ring_plane(9)[0]
-    options = {**vars(FINDS), "model": "random"}
-    before = segment_by_example(image, ambiguous, **options)
-    ambiguous.adaptation = finished(adapt_job(ambiguous, ByExampleOptions(**options)))
-    assert ambiguous.adaptation.tuned_classes == (1,)
-    assert ambiguous.adaptation.members == ()
-    after = segment_by_example(image, ambiguous, **options)
-    assert after.provenance.parameters["adaptation"]["tuned_classes"] == [1]
-    assert np.abs(after.probabilities - before.probabilities).max() > 1e-3
-    ambiguous.save(tmp_path / "examples")
-    again = segment_by_example(image, SupportSet.load(tmp_path / "examples"), **options)
-    assert again.probabilities.tobytes() == after.probabilities.tobytes()
-
-
-def test_what_is_held_out_has_no_part_in_tuning(ambiguous: SupportSet) -> None:
-    options = ByExampleOptions(**{**vars(FINDS), "model": "random"})
-    other = ambiguous.without(0).add(*ring_plane(8))
-    states = []
-    for examples, held_out in ((ambiguous, ambiguous.examples[0]), (other, other.examples[-1])):
-        prepared = finished(prepare(examples, options, False))
-        tuner = Tuner(prepared, [held_out], seed=0)
-        for number in range(3):
-            tuner.step(number)
-        states.append(tuner.state())
-        untouched = prepared.predictor.net.state_dict()
-        assert any((untouched[key] != value).any() for key, value in states[-1].items())
-    assert all((states[0][key] == states[1][key]).all() for key in states[0])
 
 
 def test_gains_by_luck_do_not_count() -> None:
@@ -159,7 +121,7 @@ def test_more_effort_is_a_longer_fit_and_is_kept_with_the_examples(
         last = list(job)[-1]
         assert len(steps) == 2 * 5 * rounds
         assert max(steps) == pytest.approx(1 - 1 / (5 * rounds))
-        assert last.total == 2 * 4 + 2 * (3 + 5 * rounds)
+        assert last.total == 4 + 2 * 5 * rounds
     ambiguous.adaptation = finished(adapt_job(ambiguous, replace(FINDS, adapt_effort=3)))
     ambiguous.save(tmp_path / "examples")
     again = SupportSet.load(tmp_path / "examples").adaptation
@@ -284,7 +246,7 @@ def test_the_look_that_is_better_is_chosen(ambiguous: SupportSet, right: int, cl
     looks = np.zeros((2, *album.masks.shape), np.float32)
     looks[right], looks[1 - right] = album.masks, 1 - album.masks
     opinions = Opinions(nobody, looks, looks, nobody)
-    choice = adapt_choice.choose_shares(album, opinions, nobody)
+    choice = adapt_choice.choose_shares(album, opinions)
     assert choice.shares[0].close == close
     assert choice.after > 0.99
     np.testing.assert_array_equal(choice.shares[0].mix(opinions) >= 0.5, album.masks > 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -138,10 +138,6 @@ class Adaptation:
         None where it could not be measured, as with a single example.
     steps, seed : int
         How it was fitted.
-    tuned_classes : tuple of int
-        Classes for which the in-context net itself was tuned.
-    tuned : mapping of str to Tensor
-        Its weights then; none where tuning brought nothing.
     effort : int
         How many times as long as usual the nets could be fitted.
     """
@@ -155,15 +151,12 @@ class Adaptation:
     gain: Gain | None
     steps: int
     seed: int
-    tuned_classes: tuple[int, ...] = ()
-    tuned: Mapping[str, Tensor] = field(default_factory=dict)
     effort: int = 1
 
     @property
     def is_worth_it(self) -> bool:
         """Whether predictions are changed by it at all."""
-        mixed = any(share.in_context < 1 for share in self.shares)
-        return mixed or bool(self.tuned_classes)
+        return any(share.in_context < 1 for share in self.shares)
 
     def belongs_to(self, support_sha256: str, model_sha256: str) -> bool:
         """Tell whether it was made from these examples for this model."""
@@ -172,9 +165,9 @@ class Adaptation:
     @cached_property
     def sha256(self) -> str:
         """Hash of its weights and shares."""
-        chosen = (self.classes, self.shares, self.colours, self.tuned_classes)
+        chosen = (self.classes, self.shares, self.colours)
         digest = hashlib.sha256(repr(chosen).encode())
-        for member in (*self.members, self.tuned):
+        for member in self.members:
             for key in sorted(member):
                 digest.update(key.encode())
                 digest.update(member[key].contiguous().numpy().tobytes())
@@ -189,7 +182,6 @@ class Adaptation:
             "colours": self.colours,
             "members": len(self.members),
             "shares": [asdict(share) for share in self.shares],
-            "tuned_classes": list(self.tuned_classes),
             "gain": None if self.gain is None else asdict(self.gain),
             "steps": self.steps,
             "effort": self.effort,

@@ -12,13 +12,12 @@ from napari_medseg.engine.adapt.adaptation import Adaptation, Opinions
 from napari_medseg.engine.adapt.album import Album, resize_maps
 from napari_medseg.engine.adapt.fit import new_net, probabilities
 from napari_medseg.engine.adapt.job import adapt_job, album_of
-from napari_medseg.engine.adapt.tune import with_weights
-from napari_medseg.engine.by_example.looks import Plane, Subject, look
+from napari_medseg.engine.by_example.looks import Plane
 from napari_medseg.engine.by_example.options import ByExampleOptions
 from napari_medseg.engine.by_example.prepare import PreparedSupport, keep
 from napari_medseg.engine.by_example.support import SupportSet
 from napari_medseg.engine.devices import choose_precision
-from napari_medseg.engine.results import Progress, finished
+from napari_medseg.engine.results import Progress
 
 
 class Adapter:
@@ -35,10 +34,8 @@ class Adapter:
     """
 
     def __init__(self, adaptation: Adaptation, album: Album, prepared: PreparedSupport) -> None:
-
         self.adaptation, self.album = adaptation, album
         self.device = prepared.predictor.device
-        self.tuned = with_weights(prepared, adaptation.tuned) if adaptation.tuned else None
         self.dtype = choose_precision("auto", self.device)
         self.nets = []
         for member in adaptation.members:
@@ -65,7 +62,6 @@ class Adapter:
 
         if not self.adaptation.is_worth_it:
             return found
-        found = self._asked_again(plane, found)
         rows = [value - 1 for value in self.album.classes]
         shape = found.shape[1:]
         aided = unaided = np.zeros((1, len(rows), *shape), np.float32)
@@ -81,19 +77,6 @@ class Adapter:
         for at, (row, share) in enumerate(zip(rows, self.adaptation.shares, strict=True)):
             mixed[row] = share.mix(opinions.at(at))
         return mixed
-
-    def _asked_again(self, plane: Plane, found: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Put the tuned net's answers in place of those of the net as it came."""
-        if self.tuned is None:
-            return found
-        classes = self.adaptation.tuned_classes
-        tasks = [task for task in self.tuned.tasks if task.index in classes]
-        subjects = [Subject(plane, task) for task in tasks]
-        again = finished(look(self.tuned.predictor, subjects, self.tuned.averaging))
-        found = found.copy()
-        for task, seen in zip(tasks, again, strict=True):
-            found[task.index - 1] = seen.last
-        return found
 
 
 def adapter_for(

@@ -77,9 +77,7 @@ class Choice:
         return self.gain.after
 
 
-def choose_shares(
-    album: Album, opinions: Opinions, before: NDArray[np.float32], without_nets: bool = False
-) -> Choice:
+def choose_shares(album: Album, opinions: Opinions, without_nets: bool = False) -> Choice:
     """Choose for every class the mixture with the highest Dice on examples left out.
 
     Parameters
@@ -88,8 +86,6 @@ def choose_shares(
         The examples.
     opinions : Opinions
         About every example, of what has not seen it; arrays (S, C, n, n).
-    before : ndarray of float32, shape (S, C, n, n)
-        What the in-context net said before it was tuned.
     without_nets : bool
         Whether the fitted nets have no say yet.
     """
@@ -113,7 +109,7 @@ def choose_shares(
         if not is_worth(scores[0], scores[best]):
             best = 0
         shares.append(mixtures[best])
-        first += left_out_dice(album, before[:, at], at)
+        first += left_out_dice(album, said.in_context, at)
         last += scores[best].tolist()
     gain = mean_gain(first, last) if first else Gain(0.0, 0.0, float("nan"), 0)
     return Choice(tuple(shares), gain, sum(by_nets))
@@ -129,20 +125,6 @@ def _best_look(album: Album, said: Opinions, at: int) -> float:
         return best + CLEARLY * (close == LOOKS[0])
 
     return max(LOOKS, key=reached)
-
-
-def better_classes(
-    album: Album, before: NDArray[np.float32], after: NDArray[np.float32]
-) -> tuple[int, ...]:
-    """Give the classes for which other answers (S, C, n, n) are worth more than those before."""
-    return tuple(
-        value
-        for at, value in enumerate(album.classes)
-        if album.known[at]
-        and is_worth(
-            left_out_dice(album, before[:, at], at), left_out_dice(album, after[:, at], at)
-        )
-    )
 
 
 def is_worth(before: ArrayLike, after: ArrayLike) -> bool:

@@ -12,11 +12,8 @@ from napari_medseg.engine.by_example.support import SupportError
 from napari_medseg.zoo.weights import WeightsError, parse_safetensors
 
 FILE = "adaptation.safetensors"
-TUNED = "tuned"
-"""What the tuned net's weights are called in it; those of the fitted nets have numbers."""
-
-VERSION = 2
-"""Of the fitted nets' architecture: those of another could not be given their weights."""
+VERSION = 3
+"""Of what an adaptation is made of: one of another version could not be used as it was meant."""
 
 DAMAGED = (
     f"The nets adapted to these examples ({FILE}) are damaged or belong to others: delete "
@@ -35,7 +32,7 @@ def write_adaptation(adaptation: Adaptation, folder: Path) -> dict[str, Any]:
     nets = {str(number): member for number, member in enumerate(adaptation.members)}
     tensors = {
         f"{name}.{key}": (value.half() if value.is_floating_point() else value).contiguous()
-        for name, net in (nets | {TUNED: adaptation.tuned}).items()
+        for name, net in nets.items()
         for key, value in net.items()
     }
     content = save(tensors)
@@ -63,12 +60,11 @@ def read_adaptation(entry: Mapping[str, Any], folder: Path) -> Adaptation:
         content = (folder / FILE).read_bytes()
         if hashlib.sha256(content).hexdigest() != entry["file_sha256"]:
             raise SupportError(DAMAGED)
-        names = [*map(str, range(int(entry["members"]))), TUNED]
+        names = map(str, range(int(entry["members"])))
         nets: dict[str, dict[str, Any]] = {name: {} for name in names}
         for name, value in parse_safetensors(content, FILE).items():
             net, _, key = name.partition(".")
             nets[net][key] = value
-        tuned = nets.pop(TUNED)
         gain = entry["gain"]
         adaptation = Adaptation(
             str(entry["support_sha256"]),
@@ -80,8 +76,6 @@ def read_adaptation(entry: Mapping[str, Any], folder: Path) -> Adaptation:
             None if gain is None else Gain(**gain),
             int(entry["steps"]),
             int(entry["seed"]),
-            tuple(int(value) for value in entry.get("tuned_classes", ())),
-            tuned,
             int(entry.get("effort", 1)),
         )
     except (OSError, KeyError, IndexError, TypeError, ValueError, WeightsError) as error:

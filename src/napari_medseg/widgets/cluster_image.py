@@ -42,6 +42,8 @@ class ClusterImage(CaseDock):
         The viewer that it works in.
     """
 
+    tab = "Cluster"
+
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer, NO_LABELS, brush=False)
         self.clusters: ClusterMap | None = None

@@ -50,6 +50,8 @@ class ExportLabels(Dock):
         The viewer that it works in.
     """
 
+    tab = "Export"
+
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer)
         self.labels = LayerPicker(self.viewer.layers, is_labels_of_user, "No labels yet")

@@ -44,6 +44,8 @@ class HowMade(Dock):
         The viewer that it works in.
     """
 
+    tab = "History"
+
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer)
         self.layer: Labels | None = None

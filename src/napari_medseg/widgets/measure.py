@@ -23,6 +23,8 @@ class MeasureAndCompare(Dock):
         The viewer that it works in.
     """
 
+    tab = "Measure"
+
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer)
         self.measure = MeasureTab(self.viewer, self.gate)

@@ -33,6 +33,8 @@ class SegmentByExample(ProposalDock):
         The viewer that it works in.
     """
 
+    tab = "Example"
+
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer, "No labels yet", brush=True)
         self.follower.keeper.keep_examples(self.case.examples)

@@ -45,6 +45,8 @@ class SegmentWithModel(ProposalDock):
         The viewer that it works in.
     """
 
+    tab = "Model"
+
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer, NO_LABELS, brush=False)
         self.labels.setPlaceholderText(NO_LABELS)

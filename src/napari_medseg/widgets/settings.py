@@ -40,6 +40,8 @@ class SettingsDock(Dock):
         The viewer that it belongs to; unused, since settings hold for all of them.
     """
 
+    tab = "Settings"
+
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer)
         self.device = DeviceBox()

@@ -38,6 +38,8 @@ class TrainModel(Dock):
         Where the runs are kept; by default beside the models that were added.
     """
 
+    tab = "Train"
+
     def __init__(self, viewer: napari.viewer.Viewer, folder: Path | None = None) -> None:
         super().__init__(viewer)
         self.runs_folder = folder or training_run.runs_folder()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from qtpy.QtCore import QEvent
 from qtpy.QtGui import QShowEvent
@@ -40,7 +40,14 @@ class Dock(QWidget):
     ----------
     viewer : napari viewer
         The viewer that it works in.
+
+    Attributes
+    ----------
+    tab : str
+        What its tab says, where its title has no room beside those of other docks.
     """
+
+    tab: ClassVar[str]
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
@@ -109,9 +116,19 @@ class Dock(QWidget):
             self._is_placed = True
             mine, window = self.parentWidget(), self.window()
             if isinstance(mine, QDockWidget) and isinstance(window, QMainWindow):
-                _shorten_title(mine)
+                self._name(mine)
                 self._join_tabs(mine, window)
                 ToFront(mine)
+
+    def _name(self, mine: QDockWidget) -> None:
+        """Take the plugin's name off the title, and leave the tab a word or two of it."""
+        full, bar = mine.windowTitle(), mine.titleBarWidget()
+        title = full.partition(" (")[0]
+        self.setWindowTitle(title)
+        mine.setWindowTitle(self.tab)
+        for label in bar.findChildren(QLabel) if bar is not None else ():
+            if label.text() == full:
+                label.setText(title)
 
     @staticmethod
     def _join_tabs(mine: QDockWidget, window: QMainWindow) -> None:
@@ -131,13 +148,3 @@ def _give_keys_back(button: QAbstractButton, checked: bool = False) -> None:
     """
     if button.underMouse():
         button.clearFocus()
-
-
-def _shorten_title(dock: QDockWidget) -> None:
-    """Take the plugin's name off a title, for which neither a tab nor a small screen has room."""
-    full, bar = dock.windowTitle(), dock.titleBarWidget()
-    short = full.partition(" (")[0]
-    dock.setWindowTitle(short)
-    for label in bar.findChildren(QLabel) if bar is not None else ():
-        if label.text() == full:
-            label.setText(short)

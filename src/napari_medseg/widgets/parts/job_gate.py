@@ -65,7 +65,7 @@ class JobGate(QObject):
         dock = _dock_of(holder)
         if dock is None or dock is _dock_of(button):
             return f"Wait until “{holder.title}” is done, or cancel it."
-        name = dock.windowTitle().partition(" (")[0]
+        name = dock.widget().windowTitle() or dock.windowTitle().partition(" (")[0]
         return f"Wait until “{holder.title}” in the dock {name} is done, or cancel it there."
 
 

@@ -24,11 +24,11 @@ from bench_by_example import OPEN_DATA, Task, drawn_tasks, read_tasks
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from napari_medseg.engine.adapt import fit as adapt_fit
-from napari_medseg.engine.adapt.album import LARGE, LARGE_FROM, SMALL, resize_maps
-from napari_medseg.engine.adapt.small_net import HalfGridUNet
-from napari_medseg.engine.adapt.views import Strengths, draw_views
-from napari_medseg.engine.by_example.choose import dice
+from napari_medseg.engine.by_example.adapt import fit as adapt_fit
+from napari_medseg.engine.by_example.adapt.album import LARGE, LARGE_FROM, SMALL, resize_maps
+from napari_medseg.engine.by_example.adapt.small_net import HalfGridUNet
+from napari_medseg.engine.by_example.adapt.views import Strengths, draw_views
+from napari_medseg.engine.by_example.held_out import dice
 from napari_medseg.engine.devices import choose_precision
 from napari_medseg.engine.muon import Muon
 from napari_medseg.engine.resample import resize, shrink_mask

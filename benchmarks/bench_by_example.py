@@ -22,8 +22,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medseg.engine.by_example.choose import dice
-from napari_medseg.engine.by_example.segment import DEFAULT_MODEL, segment_by_example
+from napari_medseg.engine.by_example.held_out import dice
+from napari_medseg.engine.by_example.job import DEFAULT_MODEL, segment_by_example
 from napari_medseg.engine.by_example.support import SupportSet
 from napari_medseg.io.images import read_image
 from napari_medseg.io.labels import read_labels

@@ -22,8 +22,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 import numpy as np
 from napari.layers import Labels
 
-from napari_medseg.session.journal.program import Journal
 from napari_medseg.session.journal.store import JournalStore
+from napari_medseg.session.journal.writer import Journal
 
 SHAPE = (200, 512, 512)
 STROKES = 40

@@ -31,7 +31,7 @@ import numpy as np
 import torch
 from safetensors.torch import save
 
-from napari_medseg.engine.with_model.segment import segment
+from napari_medseg.engine.with_model.job import segment
 from napari_medseg.nets.inference import inference_copy
 from napari_medseg.nets.unet import UNet
 from napari_medseg.zoo.cards import ModelCard

@@ -27,7 +27,8 @@ from medseg_training.losses import (
 from napari_medseg import SupportSet, segment, segment_by_example
 from napari_medseg.engine.by_example.refine import closer_windows
 from napari_medseg.engine.cluster.focus import emphasise_middle
-from napari_medseg.engine.cluster.job import ClusterOptions, cluster_job
+from napari_medseg.engine.cluster.job import cluster_job
+from napari_medseg.engine.cluster.options import ClusterOptions
 from napari_medseg.engine.results import finished
 from napari_medseg.engine.with_model.model_input import input_planes, prepare, shrink_plane
 from napari_medseg.io.images import read_image

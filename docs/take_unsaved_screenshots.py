@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from napari_medseg.session.journal.store import FOLDER_VARIABLE
-from napari_medseg.widgets.parts.label_keeper import LabelKeeper
+from napari_medseg.widgets.parts.keeper.label_keeper import LabelKeeper
 from napari_medseg.widgets.tour import Tour
 
 IMAGES = Path(__file__).parent / "images"

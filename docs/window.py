@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
     from qtpy.QtWidgets import QWidget
 
-    from napari_medseg.widgets.parts.job_button import JobButton
+    from napari_medseg.widgets.parts.jobs.button import JobButton
 
 IMAGES = Path(__file__).resolve().parent / "images"
 

@@ -12,16 +12,16 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from napari_medseg.engine.by_example.segment import segment_by_example
+    from napari_medseg.engine.by_example.job import segment_by_example
     from napari_medseg.engine.by_example.support import SupportExample, SupportSet
     from napari_medseg.engine.cluster.job import cluster
     from napari_medseg.engine.cluster.pick import pick_cluster
     from napari_medseg.engine.measure.compare import compare
+    from napari_medseg.engine.measure.objects import split_objects
     from napari_medseg.engine.measure.regions import measure
-    from napari_medseg.engine.objects import split_objects
     from napari_medseg.engine.postprocess import PostProcess
     from napari_medseg.engine.results import Progress, Provenance, Segmentation
-    from napari_medseg.engine.with_model.segment import segment
+    from napari_medseg.engine.with_model.job import segment
     from napari_medseg.io.geometry import Geometry
     from napari_medseg.io.images import read_image
     from napari_medseg.zoo.cards import ModelCard
@@ -46,9 +46,9 @@ _HOME = {
     "measure": "engine.measure.regions",
     "pick_cluster": "engine.cluster.pick",
     "read_image": "io.images",
-    "segment": "engine.with_model.segment",
-    "segment_by_example": "engine.by_example.segment",
-    "split_objects": "engine.objects",
+    "segment": "engine.with_model.job",
+    "segment_by_example": "engine.by_example.job",
+    "split_objects": "engine.measure.objects",
 }
 
 __all__ = [

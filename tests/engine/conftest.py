@@ -44,8 +44,7 @@ def test_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
 
     from napari_medseg.nets.universeg import UniverSeg
-
-    from .intensity_net import IntensityNet
+    from tests.engine.intensity_net import IntensityNet
 
     root = tmp_path_factory.mktemp("models")
     torch.manual_seed(0)

@@ -14,7 +14,7 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import generate_uid
 
 from napari_medseg.io.dicom import volume as dicom_volume
-from napari_medseg.io.dicom.segments import read_segmentation
+from napari_medseg.io.dicom.seg_reading import read_segmentation
 from napari_medseg.io.dicom.series import list_series
 from napari_medseg.io.errors import ReadError
 from napari_medseg.io.images import read_image

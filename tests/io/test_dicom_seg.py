@@ -11,7 +11,7 @@ from pydicom.sr._concepts_dict import concepts
 from napari_medseg.engine.results import Provenance
 from napari_medseg.io.atomic import SaveError
 from napari_medseg.io.dicom.deidentify import moved_date, pseudonym_key, pseudonym_of
-from napari_medseg.io.dicom.seg import SegOptions, write_dicom_seg
+from napari_medseg.io.dicom.seg_writing import SegOptions, write_dicom_seg
 from napari_medseg.io.dicom.terms import CATEGORIES, SIDES, TERMS, UNKNOWN, parse_term, term_for
 from napari_medseg.io.errors import ReadError
 from napari_medseg.io.geometry import Geometry

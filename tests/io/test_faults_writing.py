@@ -21,8 +21,8 @@ import pytest
 from napari.layers import Labels, Layer
 
 from napari_medseg.io.atomic import SaveError
-from napari_medseg.io.dicom.seg import SegOptions, dicom_seg_steps
-from napari_medseg.io.dicom.segments import read_segmentation
+from napari_medseg.io.dicom.seg_reading import read_segmentation
+from napari_medseg.io.dicom.seg_writing import SegOptions, dicom_seg_steps
 from napari_medseg.io.formats import FORMATS
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.images import read_image

@@ -16,7 +16,8 @@ from napari_medseg.io.atomic import SaveError
 from napari_medseg.io.errors import ReadError
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.images import read_image
-from napari_medseg.io.labels import exact_labels, read_labels, write_labels
+from napari_medseg.io.label_file import exact_labels
+from napari_medseg.io.labels import read_labels, write_labels
 
 RNG = np.random.default_rng(1)
 PLANE = RNG.integers(0, 4, (9, 13), dtype=np.uint8)

@@ -14,13 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from napari.layers import Layer
 
-from napari_medseg.io.dicom.seg import write_dicom_seg
-from napari_medseg.io.dicom.segments import read_segmentation
+from napari_medseg.io.dicom.seg_reading import read_segmentation
+from napari_medseg.io.dicom.seg_writing import write_dicom_seg
 from napari_medseg.io.formats import FORMATS, suited, why_not
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.grid import GridError, on_grid
 from napari_medseg.io.images import read_image
-from napari_medseg.io.labels import LabelFile, label_steps, read_labels, write_labels
+from napari_medseg.io.label_file import LabelFile
+from napari_medseg.io.labels import label_steps, read_labels, write_labels
 from napari_medseg.io.layers import read_layers
 from napari_medseg.io.nnunet import Case, cases_of, nnunet_steps
 from napari_medseg.io.steps import finish

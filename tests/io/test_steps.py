@@ -12,7 +12,7 @@ import pytest
 
 from napari_medseg.io import labels, nnunet, zarr_labels
 from napari_medseg.io.dicom import seg_check as dicom_seg_check
-from napari_medseg.io.dicom.seg import dicom_seg_steps
+from napari_medseg.io.dicom.seg_writing import dicom_seg_steps
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.labels import label_steps
 from napari_medseg.io.steps import Step, Steps, as_part, finish

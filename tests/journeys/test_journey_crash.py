@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from napari_medseg.session.journal.store import FOLDER_VARIABLE
-from napari_medseg.widgets.parts.label_keeper import LabelKeeper
+from napari_medseg.widgets.parts.keeper.label_keeper import LabelKeeper
 from tests.journeys.paint_until_crash import PLANE
 from tests.widgets.by_example import click
 

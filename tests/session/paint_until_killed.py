@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from napari.layers import Labels
 
-from napari_medseg.session.journal import program as journal
+from napari_medseg.session.journal import writer as journal
 from napari_medseg.session.journal.store import JournalStore
 
 SHAPE = (20, 96, 90)

@@ -6,8 +6,14 @@ import numpy as np
 import pytest
 from napari.layers import Image
 
-from napari_medseg.session.models.card_fit import Rank, Traits, fit_of, kinds_in, ranked
-from napari_medseg.session.models.card_words import finds, how_good, input_words, matches, page_of
+from napari_medseg.session.with_model.card_fit import Rank, Traits, fit_of, kinds_in, ranked
+from napari_medseg.session.with_model.card_words import (
+    finds,
+    how_good,
+    input_words,
+    matches,
+    page_of,
+)
 from napari_medseg.zoo.cards import ModelCard
 from napari_medseg.zoo.registry import is_bundled, list_models
 

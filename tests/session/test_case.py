@@ -9,11 +9,11 @@ from napari.layers import Image, Labels
 
 from napari_medseg.engine.by_example.support import SupportSet, make_example
 from napari_medseg.engine.results import Provenance
+from napari_medseg.session.by_example import example_job
 from napari_medseg.session.case import Case
 from napari_medseg.session.edits import Mode
 from napari_medseg.session.examples import Examples, Origin
 from napari_medseg.session.history import accepted
-from napari_medseg.session.jobs import example_job
 from napari_medseg.session.prediction import Prediction
 from napari_medseg.session.proposal import PlaneProposal
 from napari_medseg.session.query import Query

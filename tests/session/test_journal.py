@@ -16,14 +16,13 @@ from napari_medseg.engine.by_example.support import make_example
 from napari_medseg.session.examples import Examples
 from napari_medseg.session.history import KEY
 from napari_medseg.session.journal.blocks import BlockGrid
-from napari_medseg.session.journal.file import JournalFile, Record, read_records
-from napari_medseg.session.journal.image import (
+from napari_medseg.session.journal.recognise import (
     find_place,
     image_hash,
     image_of,
     place_hash,
 )
-from napari_medseg.session.journal.program import Journal
+from napari_medseg.session.journal.records import JournalFile, Record, read_records
 from napari_medseg.session.journal.restore import (
     layer_of,
     picture_of,
@@ -31,6 +30,7 @@ from napari_medseg.session.journal.restore import (
     read_labels_journal,
 )
 from napari_medseg.session.journal.store import JournalStore, Unsaved
+from napari_medseg.session.journal.writer import Journal
 from napari_medseg.session.locks import Locks
 from tests.session.paint_until_killed import stroke
 
@@ -171,7 +171,7 @@ def test_what_runs_is_not_offered_and_what_was_saved_is_gone(tmp_path: Path) -> 
 
 
 def test_the_writer_needs_no_asking_and_a_layer_may_leave(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr("napari_medseg.session.journal.program.WAIT", 0.01)
+    monkeypatch.setattr("napari_medseg.session.journal.writer.WAIT", 0.01)
     layer = labels()
     journal = journal_of(layer, tmp_path)
     layer.paint((3, 40, 40), 1)

@@ -8,8 +8,8 @@ import pytest
 from napari_medseg.engine.cut import labels_from_probabilities
 from napari_medseg.engine.postprocess import PostProcess, postprocess
 from napari_medseg.engine.results import finished
-from napari_medseg.session.models.proposal import Cut, ModelPlane, ModelProposal
 from napari_medseg.session.stack import Stack
+from napari_medseg.session.with_model.proposal import Cut, ModelPlane, ModelProposal
 
 SHAPE = (4, 40, 50)
 STACK = Stack((1, 2), 0, (0, 0, 0), SHAPE[0])

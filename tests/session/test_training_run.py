@@ -10,9 +10,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from napari_medseg.session.training import run as training_run
+from napari_medseg.session.training import runs
 from napari_medseg.session.training.command import TrainingCommand
-from napari_medseg.session.training.run import RunFollower
+from napari_medseg.session.training.runs import RunFollower
 
 _CHILD = """
 import json, sys, time, os
@@ -109,20 +109,20 @@ def test_a_live_process_is_found_stopped_and_missed(tmp_path: Path, child) -> No
     run = RunFollower(tmp_path)
     run.poll()
     assert run.phase == "running"
-    assert training_run.is_alive(tmp_path)
+    assert runs.is_alive(tmp_path)
     with pytest.raises(ValueError, match="stop it first"):
-        training_run.start(TrainingCommand("unet", tmp_path))
-    training_run.stop(tmp_path)
+        runs.start(TrainingCommand("unet", tmp_path))
+    runs.stop(tmp_path)
     assert run.phase == "stopping"
     child.wait(20)
     run.poll()
     assert (run.phase, run.step) == ("stopped", 7)
-    assert not training_run.is_alive(tmp_path)
+    assert not runs.is_alive(tmp_path)
 
 
 def test_a_killed_process_is_told_apart_from_one_that_ended(tmp_path: Path, child) -> None:
     run = RunFollower(tmp_path)
-    training_run.kill(tmp_path)
+    runs.kill(tmp_path)
     child.wait(20)
     run.poll()
     assert run.phase == "lost"
@@ -130,7 +130,7 @@ def test_a_killed_process_is_told_apart_from_one_that_ended(tmp_path: Path, chil
 
 def test_a_start_that_never_wrote_a_log_is_told_with_its_last_words(tmp_path: Path) -> None:
     _write(tmp_path, {"event": "started", "pid": -1, "step": 0}, {"event": "stopped", "step": 5})
-    (tmp_path / training_run.OUTPUT).write_text("Traceback\nno such recipe\n", "utf-8")
+    (tmp_path / runs.OUTPUT).write_text("Traceback\nno such recipe\n", "utf-8")
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
         run = RunFollower(tmp_path, process)
         run.poll()
@@ -142,7 +142,7 @@ def test_a_start_that_never_wrote_a_log_is_told_with_its_last_words(tmp_path: Pa
 def test_a_number_that_went_to_another_process_is_not_the_training(tmp_path: Path) -> None:
     event = {"event": "started", "pid": os.getpid(), "time": 1.0, "step": 0, "steps": 4}
     (tmp_path / "events.jsonl").write_text(json.dumps(event) + "\n", "utf-8")
-    assert not training_run.is_alive(tmp_path)
+    assert not runs.is_alive(tmp_path)
 
 
 def test_runs_are_listed_latest_first_and_not_written_over(tmp_path: Path) -> None:
@@ -151,10 +151,10 @@ def test_runs_are_listed_latest_first_and_not_written_over(tmp_path: Path) -> No
         _write(tmp_path / name, {"event": "stopped"})
         os.utime(tmp_path / name / "events.jsonl", (age + 1, age + 1))
     (tmp_path / "no run").mkdir()
-    assert [path.name for path in training_run.runs_in(tmp_path)] == ["new", "old"]
-    assert training_run.runs_in(tmp_path / "nowhere") == []
+    assert [path.name for path in runs.runs_in(tmp_path)] == ["new", "old"]
+    assert runs.runs_in(tmp_path / "nowhere") == []
     with pytest.raises(ValueError, match="resume it"):
-        training_run.start(TrainingCommand("unet", tmp_path / "old"))
+        runs.start(TrainingCommand("unet", tmp_path / "old"))
 
 
 def test_the_command_can_be_pasted_into_a_terminal(tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ def test_the_command_can_be_pasted_into_a_terminal(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="priorities are called otherwise there")
 def test_a_training_leaves_the_processor_to_who_works_at_it(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    process = training_run.start(TrainingCommand("no-such-recipe", run))
+    process = runs.start(TrainingCommand("no-such-recipe", run))
     try:
         assert psutil.Process(process.pid).nice() >= 10
     finally:

@@ -15,7 +15,7 @@ from medseg_training.in_context.episodes import Trial, dice
 from medseg_training.in_context.pixel_baseline import best_cut
 from medseg_training.in_context.report import NAMES, OF_NET, Report
 from medseg_training.in_context.tasks import ImageTask, Pair
-from napari_medseg.engine.by_example import segment as by_example
+from napari_medseg.engine.by_example import job as by_example_job
 from napari_medseg.engine.by_example.options import ByExampleOptions
 from napari_medseg.engine.by_example.support import SupportSet
 from napari_medseg.zoo.cards import ModelCard
@@ -101,7 +101,7 @@ def test_what_a_part_of_the_app_brings_can_be_measured_alone(
         asked.append(ByExampleOptions(model=model, **said))
         return Result(np.ones(plane.shape[:2], np.uint8))
 
-    monkeypatch.setattr(by_example, "segment_by_example", segment)
+    monkeypatch.setattr(by_example_job, "segment_by_example", segment)
     for name in ("refined", "subsets", "mirrored"):
         _, method = method_named(name, bundled_folder() / "universeg-open", 64, 1.0)
         assert method(trial)[0].all()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from medseg_training.__main__ import main
-from napari_medseg.engine.with_model.segment import segment
+from napari_medseg.engine.with_model.job import segment
 from napari_medseg.zoo.cards import ModelCard
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "train-from-the-command-line.md"

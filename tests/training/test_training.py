@@ -18,7 +18,7 @@ from medseg_training.dry_run import dry_run
 from medseg_training.export import ExportError, export_run
 from medseg_training.schema import RunConfig
 from medseg_training.trainer import Trainer, TrainingError
-from napari_medseg.engine.with_model.segment import segment
+from napari_medseg.engine.with_model.job import segment
 from napari_medseg.zoo.cards import ModelCard
 from napari_medseg.zoo.weights import load_net
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from napari_medseg.engine.adapt import album as adapt_album
-from napari_medseg.engine.adapt import job as adapt
-from napari_medseg.engine.adapt.adaptation import Adaptation, Gain, Shares
+from napari_medseg.engine.by_example.adapt import album as adapt_album
+from napari_medseg.engine.by_example.adapt import job as adapt
+from napari_medseg.engine.by_example.adapt.adaptation import Adaptation, Gain, Shares
 from napari_medseg.engine.by_example.disagreement import PlaneToCheck
 from napari_medseg.engine.by_example.support import SupportSet
 from napari_medseg.engine.results import Progress

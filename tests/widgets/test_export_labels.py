@@ -9,7 +9,7 @@ from napari.layers import Layer
 from qtpy.QtGui import QStandardItemModel
 from qtpy.QtWidgets import QDialogButtonBox, QMessageBox
 
-from napari_medseg.io.dicom.segments import read_segmentation
+from napari_medseg.io.dicom.seg_reading import read_segmentation
 from napari_medseg.io.dicom.terms import TERMS
 from napari_medseg.io.formats import FORMATS
 from napari_medseg.io.images import read_image

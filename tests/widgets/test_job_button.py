@@ -11,9 +11,9 @@ import pytest
 from qtpy.QtCore import QElapsedTimer, Qt, QTimer
 
 from napari_medseg.engine.results import Progress
-from napari_medseg.widgets.parts.job_button import JobButton
-from napari_medseg.widgets.parts.job_gate import JobGate
-from napari_medseg.widgets.parts.job_progress import JobProgress
+from napari_medseg.widgets.parts.jobs.button import JobButton
+from napari_medseg.widgets.parts.jobs.gate import JobGate
+from napari_medseg.widgets.parts.jobs.progress import JobProgress
 
 from .by_example import click, press_and_wait
 
@@ -266,7 +266,7 @@ def followed(qtbot: QtBot, button: JobButton) -> JobProgress:
 
 def test_the_time_left_follows_the_speed_of_late(button_of, qtbot: QtBot, monkeypatch) -> None:
     now = 1000.0
-    monkeypatch.setattr("napari_medseg.widgets.parts.job_progress.time.monotonic", lambda: now)
+    monkeypatch.setattr("napari_medseg.widgets.parts.jobs.progress.time.monotonic", lambda: now)
     button = button_of(counting)
     bar = followed(qtbot, button)
 

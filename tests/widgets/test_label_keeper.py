@@ -14,12 +14,12 @@ from qtpy.QtCore import Qt
 from napari_medseg.engine.by_example.support import make_example
 from napari_medseg.engine.results import Progress
 from napari_medseg.session.edits import write_job
-from napari_medseg.session.journal.image import image_hash, place_hash
-from napari_medseg.session.journal.program import Journal
+from napari_medseg.session.journal.recognise import image_hash, place_hash
 from napari_medseg.session.journal.store import FOLDER_VARIABLE, JournalStore
+from napari_medseg.session.journal.writer import Journal
 from napari_medseg.session.settings import change_settings
 from napari_medseg.session.stack import Stack
-from napari_medseg.widgets.parts.label_keeper import LabelKeeper
+from napari_medseg.widgets.parts.keeper.label_keeper import LabelKeeper
 
 from .by_example import click, open_dock, press_and_wait, volume
 
@@ -160,7 +160,7 @@ def test_an_image_whose_place_is_known_is_opened(
     (opened,) = viewer.open(str(file), plugin="napari-medseg")
     lost = leave_behind(unsaved, image_hash(opened), place_hash(file))
     viewer.layers.clear()
-    where = "napari_medseg.widgets.parts.restore._folders_opened"
+    where = "napari_medseg.widgets.parts.keeper.restore._folders_opened"
     monkeypatch.setattr(where, lambda: [str(tmp_path)])
     dock = open_dock(viewer, qtbot)
     bar = offer_in(dock, qtbot)

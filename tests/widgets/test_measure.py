@@ -16,7 +16,7 @@ from napari_medseg.engine.measure.compare import compare
 from napari_medseg.engine.measure.regions import measure
 from napari_medseg.io.tables import heading, shown
 from napari_medseg.widgets.measure import MeasureAndCompare
-from napari_medseg.widgets.parts.job_gate import JobGate
+from napari_medseg.widgets.parts.jobs.gate import JobGate
 from napari_medseg.widgets.parts.measure.measure_tab import MeasureTab
 
 from .by_example import click, press_and_wait

@@ -23,7 +23,7 @@ from napari_medseg.io import formats
 from napari_medseg.widgets.cluster_image import ClusterImage
 from napari_medseg.widgets.export_labels import ExportLabels
 from napari_medseg.widgets.measure import MeasureAndCompare
-from napari_medseg.widgets.parts.job_button import JobButton
+from napari_medseg.widgets.parts.jobs.button import JobButton
 from tests.engine.pretrained import write_pretrained
 
 from .by_example import click, open_dock, paint, press_and_wait

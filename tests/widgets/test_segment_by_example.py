@@ -13,9 +13,9 @@ from qtpy.QtCore import QPoint, Qt
 
 from napari_medseg.engine.by_example.support import SupportSet
 from napari_medseg.engine.results import Job, Progress
+from napari_medseg.session.by_example import predict_job
 from napari_medseg.session.edits import Mode
 from napari_medseg.session.history import accepted
-from napari_medseg.session.jobs import predict_job
 
 from .by_example import PLANES, click, open_dock, paint, press_and_wait, volume
 

@@ -17,11 +17,11 @@ from typer.testing import CliRunner
 from napari_medseg.cli import app
 from napari_medseg.engine.postprocess import PostProcess
 from napari_medseg.engine.results import Progress
+from napari_medseg.engine.with_model.job import segment
 from napari_medseg.engine.with_model.net_runner import NetRunner
-from napari_medseg.engine.with_model.segment import segment
 from napari_medseg.io.labels import read_labels
 from napari_medseg.session.history import accepted
-from napari_medseg.session.models.card_fit import ranked
+from napari_medseg.session.with_model.card_fit import ranked
 from napari_medseg.widgets.parts.with_model.cards import ModelCards
 from napari_medseg.zoo import architectures
 
@@ -319,7 +319,7 @@ def test_a_net_that_takes_its_time_is_cancelled_in_the_middle(
         left.wait(30)
         assert stop.is_set()
 
-    monkeypatch.setattr("napari_medseg.engine.with_model.segment.segment_job", slow)
+    monkeypatch.setattr("napari_medseg.engine.with_model.job.segment_job", slow)
     dock.cards.choose("bright")
     with qtbot.waitSignal(dock.jobs.plane.started):
         click(qtbot, dock.jobs.plane)
@@ -385,7 +385,7 @@ def test_a_channel_becomes_an_image_whose_labels_have_no_channels(
 def test_planes_too_large_for_probabilities_are_segmented_and_shown_coarsely(
     viewer: Viewer, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("engine.with_model.canvas", "session.models.jobs"):
+    for module in ("engine.canvas", "session.with_model.jobs"):
         monkeypatch.setattr(f"napari_medseg.{module}.PREVIEW_PIXELS", 1000)
     monkeypatch.setattr("napari_medseg.widgets.parts.proposals.view.MOST_SHOWN", 1000)
     plane = volume()[0][4]

@@ -14,7 +14,7 @@ from napari_medseg.io.settings_file import CONFIG_VARIABLE
 from napari_medseg.session.settings import change_settings, settings, settings_path
 from napari_medseg.widgets.parts.by_example.details import Details
 from napari_medseg.widgets.parts.cluster.details import ClusterDetails
-from napari_medseg.widgets.parts.job_button import JobButton
+from napari_medseg.widgets.parts.jobs.button import JobButton
 from napari_medseg.widgets.settings import SettingsDock
 from napari_medseg.zoo.downloads import DownloadError, download_job
 from napari_medseg.zoo.registry import list_models, user_folder
@@ -70,7 +70,7 @@ def test_docks_start_as_set_and_follow(qtbot: QtBot) -> None:
 
 
 def test_a_job_takes_as_many_cores_as_set(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
-    from napari_medseg.widgets.parts import job_button
+    from napari_medseg.widgets.parts.jobs import button as job_button
 
     asked: list[int] = []
     monkeypatch.setattr(job_button, "limit_threads", asked.append)

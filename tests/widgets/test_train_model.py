@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from qtpy.QtGui import QDesktopServices, QGuiApplication
 
-from napari_medseg.session.training import run as training_run
+from napari_medseg.session.training import runs
 from napari_medseg.widgets.train_model import TrainModel
 from napari_medseg.zoo.registry import get_card
 
@@ -79,7 +79,7 @@ def test_a_run_that_does_not_listen_can_be_killed_and_the_next_is_only_stopped(
     run = tmp_path / "runs" / "deaf"
     run.mkdir(parents=True)
     begun = {"event": "started", "pid": process.pid, "time": time.time(), "steps": 10}
-    (run / training_run.EVENTS).write_text(json.dumps(begun) + "\n")
+    (run / runs.EVENTS).write_text(json.dumps(begun) + "\n")
     view = dock.view
     view.show_run(run)
     assert view.phase == "running"
@@ -329,4 +329,4 @@ def test_from_data_to_a_model_with_a_stop_and_a_resume_between(
     card = get_card(run.name)
     assert card.net == "UNet"
     assert later.message.kind == "done"
-    assert not training_run.is_alive(run)
+    assert not runs.is_alive(run)

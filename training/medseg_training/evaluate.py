@@ -48,7 +48,7 @@ def evaluate(
 
 def app_engine(model: Path, **options: Any) -> Method:
     """Segment as the app does: the engine's scaling, colours, and second look."""
-    from napari_medseg.engine.by_example.segment import segment_by_example
+    from napari_medseg.engine.by_example.job import segment_by_example
     from napari_medseg.engine.by_example.support import SupportSet
     from napari_medseg.zoo.cards import ModelCard
 

@@ -18,7 +18,7 @@ PHASES = {
     "failed": "Failed",
     "lost": "Ended without a word (the computer went off, or it was killed); resume it",
 }
-"""What a run is doing, by the names of `napari_medseg.session.training.run.Phase`."""
+"""What a run is doing, by the names of `napari_medseg.session.training.runs.Phase`."""
 
 
 def state_words(

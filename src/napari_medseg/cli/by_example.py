@@ -63,7 +63,8 @@ Ensemble = Annotated[
 Adapt = Annotated[
     bool,
     typer.Option(
-        "--adapt", help="Fit small nets on the examples first, which takes up to a minute, once."
+        "--adapt",
+        help="Fit small nets on the examples first, which takes about half a minute, once.",
     ),
 ]
 AdaptEffort = Annotated[
@@ -143,7 +144,7 @@ def _options(model: str | None, device: str, **fields: Any) -> ByExampleOptions:
 def _start(
     image: ImageFile, seen: dict[str, Any], support: SupportSet, options: ByExampleOptions
 ) -> Job:
-    from napari_medseg.engine.by_example.segment import by_example_job
+    from napari_medseg.engine.by_example.job import by_example_job
     from napari_medseg.engine.by_example.support import why_doubtful
 
     doubt = why_doubtful(support, image.rgb)

@@ -17,7 +17,7 @@ from napari_medseg.cli.sharing import sharing
 from napari_medseg.session.settings import settings
 
 if TYPE_CHECKING:
-    from napari_medseg.engine.cluster.job import ClusterOptions
+    from napari_medseg.engine.cluster.options import ClusterOptions
     from napari_medseg.engine.results import Job, Progress, Segmentation
     from napari_medseg.io.images import ImageFile
 
@@ -147,7 +147,7 @@ def cluster(
     """Split images into clusters of pixels that belong together; volumes plane by plane."""
     with refusing(ValueError, OSError):
         check_images(inputs, writing.out)
-        from napari_medseg.engine.cluster.job import ClusterOptions
+        from napari_medseg.engine.cluster.options import ClusterOptions
         from napari_medseg.engine.devices import checked_name
 
         chosen = ClusterOptions(

@@ -25,10 +25,10 @@ from napari_medseg.cli.report import (
 from napari_medseg.io.errors import ChoiceError
 
 if TYPE_CHECKING:
-    from napari_medseg.io.dicom.seg import SegOptions
+    from napari_medseg.io.dicom.seg_writing import SegOptions
     from napari_medseg.io.formats import LabelFormat
     from napari_medseg.io.images import ImageFile
-    from napari_medseg.io.labels import LabelFile
+    from napari_medseg.io.label_file import LabelFile
     from napari_medseg.session.export import Export
 
 
@@ -255,7 +255,7 @@ def _seg_options(
     ValueError
         Where a term is not known, or names a class that is not there.
     """
-    from napari_medseg.io.dicom.seg import SegOptions
+    from napari_medseg.io.dicom.seg_writing import SegOptions
     from napari_medseg.io.dicom.terms import parse_term
 
     values = {name: value for value, name in enumerate(found.class_names) if value}

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from napari_medseg.engine.results import Progress
     from napari_medseg.io.geometry import Geometry
     from napari_medseg.io.images import ImageFile
-    from napari_medseg.io.labels import LabelFile
+    from napari_medseg.io.label_file import LabelFile
 
 Csv = Annotated[Path | None, typer.Option(help="Save the table for a spreadsheet.", metavar="FILE")]
 Json = Annotated[bool, typer.Option("--json", help="Print the table as JSON.")]

@@ -36,7 +36,7 @@ def objects(
     json_: Annotated[bool, typer.Option("--json", help="Print the count as JSON.")] = False,
 ) -> None:
     """Give each object a number of its own; objects that touch are split at their necks."""
-    from napari_medseg.engine.objects import split_objects_job
+    from napari_medseg.engine.measure.objects import split_objects_job
     from napari_medseg.io.labels import read_labels, write_labels
 
     _check(labels, output, diameter)

@@ -116,6 +116,6 @@ def _numbers(values: str | None, options: SegmentOptions) -> tuple[int, ...]:
 
 
 def _start(image: ImageFile, seen: dict[str, Any], options: SegmentOptions) -> Job:
-    from napari_medseg.engine.with_model.segment import segment_job
+    from napari_medseg.engine.with_model.job import segment_job
 
     return segment_job(image.data, options, **seen)

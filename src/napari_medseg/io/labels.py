@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from napari_medseg.io.errors import ReadError, guarded
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.grid import grid_of_both, on_grid, same_place
 from napari_medseg.io.images import NIFTI_SUFFIXES, TIFF_SUFFIXES, ImageFile, checked_suffix
+from napari_medseg.io.label_file import LabelFile, exact_labels
 from napari_medseg.io.notes import HasDict, make_note
 from napari_medseg.io.steps import Step, Steps, finish, in_background
 
@@ -26,51 +26,6 @@ WRITTEN_SUFFIXES = (".png", *TIFF_SUFFIXES, *NIFTI_SUFFIXES)
 READ_SUFFIXES = (*WRITTEN_SUFFIXES, ".bmp")
 _MOST_CLASSES_IN_PNG = 255
 _HIGHEST_IN_TIFF = 2**32 - 1
-
-
-@dataclass(frozen=True)
-class LabelFile:
-    """A label map as it was in its file.
-
-    Parameters
-    ----------
-    labels : ndarray of unsigned integers, shape (H, W) or (Z, H, W)
-        Class index per pixel; 0 is background.
-    geometry : Geometry
-        Of the axes of `labels`.
-    class_names : tuple of str
-        Name of each index from 0 on; empty where the file names none.
-    provenance : mapping
-        What made the labels; empty where the file does not say.
-    name : str
-        File name without its suffix.
-    """
-
-    labels: NDArray[np.unsignedinteger]
-    geometry: Geometry
-    class_names: tuple[str, ...] = ()
-    provenance: Mapping[str, Any] = field(default_factory=dict)
-    name: str = ""
-
-
-def exact_labels(labels: ArrayLike) -> NDArray[np.unsignedinteger]:
-    """Give labels in the smallest unsigned integer type that holds them exactly.
-
-    Raises
-    ------
-    ValueError
-        With one sentence, for negative, fractional or not finite values.
-    """
-    array = np.asarray(labels)
-    if array.dtype == bool:
-        return array.astype(np.uint8)
-    if array.dtype.kind not in "iuf":
-        raise ValueError(f"Labels must be whole numbers; these are of type {array.dtype}.")
-    if array.dtype.kind == "f" and not (np.isfinite(array) & (array == np.rint(array))).all():
-        raise ValueError("Labels must be whole numbers; these hold fractions, NaN or infinity.")
-    if array.size and array.min() < 0:
-        raise ValueError(f"Labels must not be negative; the lowest here is {array.min():.0f}.")
-    return array.astype(np.min_scalar_type(int(array.max(initial=0))))
 
 
 def write_labels(
@@ -156,7 +111,7 @@ def read_labels(path: str | os.PathLike[str], image: ImageFile | None = None) ->
 
         return read_zarr_labels(file)
     if is_dicom(file):
-        from napari_medseg.io.dicom.segments import read_segmentation
+        from napari_medseg.io.dicom.seg_reading import read_segmentation
 
         return read_segmentation(file, image)
     read = _label_reader(checked_suffix(file, READ_SUFFIXES))

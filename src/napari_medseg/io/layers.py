@@ -19,7 +19,8 @@ from napari_medseg.io.dicom.series import Choose
 from napari_medseg.io.findings import tell
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.images import IMAGE_SUFFIXES, ImageFile
-from napari_medseg.io.labels import LabelFile, read_labels
+from napari_medseg.io.label_file import LabelFile
+from napari_medseg.io.labels import read_labels
 from napari_medseg.io.notes import layer_notes
 from napari_medseg.io.volume import ZARR_SUFFIX, holds_image, read_volume
 
@@ -50,7 +51,7 @@ def read_layers(path: str | Sequence[str], choose: Choose | None = None) -> list
     """
     paths = [Path(path)] if isinstance(path, str) else [Path(name) for name in path]
     if any(_is_dicom(path) for path in paths):
-        from napari_medseg.io.dicom.layers import dicom_images
+        from napari_medseg.io.dicom_layers import dicom_images
 
         return [
             image_layer(found) if isinstance(found, ImageFile) else labels_layer(found)

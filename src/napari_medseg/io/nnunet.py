@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 from napari_medseg.io.atomic import SaveError, atomic_write
 from napari_medseg.io.atomic_steps import save_in_steps
 from napari_medseg.io.geometry import Geometry
-from napari_medseg.io.labels import exact_labels, label_steps
+from napari_medseg.io.label_file import exact_labels
+from napari_medseg.io.labels import label_steps
 from napari_medseg.io.nifti_labels import nifti_label_steps
 from napari_medseg.io.steps import Steps, as_part, in_background
 

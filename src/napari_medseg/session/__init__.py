@@ -1,1 +1,1 @@
-"""What lives while a person works: support set, proposal, edits. No QWidget."""
+"""What lives while a person works: examples, proposals, edits, journal, runs. No QWidget."""

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medseg.engine.cluster.job import ClusterOptions, ClusterPreview, cluster_job
+from napari_medseg.engine.cluster.job import ClusterPreview, cluster_job
+from napari_medseg.engine.cluster.options import ClusterOptions
 from napari_medseg.engine.cluster.pick import pick_cluster
 from napari_medseg.engine.label_maps import count_labels
 from napari_medseg.engine.results import Progress, Provenance

@@ -15,7 +15,7 @@ from napari_medseg.session.stack import PlaneKey, Stack
 if TYPE_CHECKING:
     from napari.layers import Layer
 
-    from napari_medseg.engine.adapt.adaptation import Adaptation
+    from napari_medseg.engine.by_example.adapt.adaptation import Adaptation
     from napari_medseg.engine.by_example.support import SupportExample
 
 MOST_CLASSES = 20

@@ -24,7 +24,7 @@ from napari_medseg.session.stack import full_resolution, shape_of
 if TYPE_CHECKING:
     from napari.layers import Image, Labels
 
-    from napari_medseg.io.dicom.seg import SegOptions
+    from napari_medseg.io.dicom.seg_writing import SegOptions
 
 _KINDS = {".nii": "nifti", ".nii.gz": "nifti", ".zarr": "ome-zarr", ".ome.zarr": "ome-zarr"}
 _KINDS |= dict.fromkeys((".tif", ".tiff", ".ome.tif", ".ome.tiff"), "tiff")
@@ -229,7 +229,7 @@ def _steps(
 ) -> Steps[Path]:
     names, made = export.class_names, export.provenance
     if format_ is formats.DICOM_SEG:
-        from napari_medseg.io.dicom.seg import SegOptions, dicom_seg_steps
+        from napari_medseg.io.dicom.seg_writing import SegOptions, dicom_seg_steps
 
         options = replace(seg or SegOptions(), series=export.source.series)
         files = export.source.files if export.source.kind == "dicom" else ()

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medseg.engine.classes import class_boxes
+from napari_medseg.engine.measure.classes import class_boxes
 from napari_medseg.engine.measure.compare import compare_job, differences
+from napari_medseg.engine.measure.objects import split_objects_job
 from napari_medseg.engine.measure.regions import measure_job
-from napari_medseg.engine.objects import split_objects_job
 from napari_medseg.engine.results import Progress, retold
 from napari_medseg.session.stack import full_resolution, on_all_axes, shape_of
 from napari_medseg.session.subject import Subject, planes_of, spacing_of
@@ -71,7 +71,7 @@ def objects_job(
     layer : napari Labels
         A plane or a volume.
     diameter, part_touching :
-        As in `napari_medseg.engine.objects.split_objects`.
+        As in `napari_medseg.engine.measure.objects.split_objects`.
 
     Raises
     ------

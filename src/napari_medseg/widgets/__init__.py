@@ -1,1 +1,1 @@
-"""The docks, one per file."""
+"""The docks, one per file; and what opens a window: the readers and the tour."""

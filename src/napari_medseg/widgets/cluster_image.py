@@ -24,7 +24,7 @@ from napari_medseg.widgets.parts.cluster.details import ClusterDetails
 from napari_medseg.widgets.parts.cluster.region_picker import RegionPicker
 from napari_medseg.widgets.parts.cluster.view import ClusterView
 from napari_medseg.widgets.parts.copy_offer import CopyOffer
-from napari_medseg.widgets.parts.job_button import AnyJob, JobButton
+from napari_medseg.widgets.parts.jobs.button import AnyJob, JobButton
 
 if TYPE_CHECKING:
     import napari.viewer

@@ -29,8 +29,8 @@ from napari_medseg.widgets.parts.export.words import (
     plan_of,
     question_of,
 )
-from napari_medseg.widgets.parts.job_button import AnyJob, JobButton
-from napari_medseg.widgets.parts.label_keeper import LabelKeeper
+from napari_medseg.widgets.parts.jobs.button import AnyJob, JobButton
+from napari_medseg.widgets.parts.keeper.label_keeper import LabelKeeper
 from napari_medseg.widgets.parts.layer_picker import LayerPicker
 from napari_medseg.widgets.parts.messages import small_print
 

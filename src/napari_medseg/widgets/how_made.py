@@ -22,8 +22,8 @@ from napari_medseg.session.remake import RESULTS, command_of, missing_from, pyth
 from napari_medseg.widgets.parts.arrange import form, row
 from napari_medseg.widgets.parts.dock import Dock
 from napari_medseg.widgets.parts.elided_box import ElidedBox
-from napari_medseg.widgets.parts.job_button import AnyJob, JobButton
-from napari_medseg.widgets.parts.job_gate import JobGate
+from napari_medseg.widgets.parts.jobs.button import AnyJob, JobButton
+from napari_medseg.widgets.parts.jobs.gate import JobGate
 from napari_medseg.widgets.parts.layer_picker import LayerPicker
 from napari_medseg.widgets.parts.messages import small_print
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from napari.layers import Labels
     from napari.viewer import Viewer
 
-    from napari_medseg.widgets.parts.job_button import JobButton
+    from napari_medseg.widgets.parts.jobs.button import JobButton
     from napari_medseg.widgets.segment_by_example import SegmentByExample
 
 LONGEST_JOB_S = 600.0

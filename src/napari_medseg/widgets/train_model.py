@@ -10,14 +10,14 @@ from napari.utils.theme import get_theme
 from qtpy.QtCore import QUrl
 from qtpy.QtGui import QColor, QDesktopServices
 
-from napari_medseg.session.models.trained_model import TrainingReport, add_job, report_job
 from napari_medseg.session.stack import stack_on_display
-from napari_medseg.session.training import run as training_run
+from napari_medseg.session.training import runs
 from napari_medseg.session.training.command import TrainingCommand
 from napari_medseg.session.training.data import FoundData, look_job
 from napari_medseg.session.training.open_cases import dataset_job, painted, painted_pairs
+from napari_medseg.session.training.result import TrainingReport, add_job, report_job
 from napari_medseg.widgets.parts.dock import Dock
-from napari_medseg.widgets.parts.job_button import AnyJob, JobButton
+from napari_medseg.widgets.parts.jobs.button import AnyJob, JobButton
 from napari_medseg.widgets.parts.training.plan import TrainingPlan
 from napari_medseg.widgets.parts.training.source import TrainingSource
 from napari_medseg.widgets.parts.training.view import TrainingView
@@ -42,7 +42,7 @@ class TrainModel(Dock):
 
     def __init__(self, viewer: napari.viewer.Viewer, folder: Path | None = None) -> None:
         super().__init__(viewer)
-        self.runs_folder = folder or training_run.runs_folder()
+        self.runs_folder = folder or runs.runs_folder()
         gate = self.gate
         save_open = JobButton("Save what is open as a data set", self._save_open_job, gate)
         look = JobButton("Look", self._look_job, gate)
@@ -76,7 +76,7 @@ class TrainModel(Dock):
 
     def _started(self, command: TrainingCommand) -> bool:
         try:
-            process = training_run.start(command)
+            process = runs.start(command)
         except (ValueError, OSError) as error:
             self.message.problem(str(error))
             return False

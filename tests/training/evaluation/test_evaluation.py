@@ -35,7 +35,7 @@ from medseg_training.evaluation.scoring import (
 )
 from medseg_training.evaluation.statistics import ALL, resampled_means, summarise_values
 from napari_medseg.engine.measure.metrics import official_scores, scores
-from napari_medseg.engine.with_model.segment import segment
+from napari_medseg.engine.with_model.job import segment
 from napari_medseg.io.images import read_image
 from napari_medseg.io.labels import read_labels
 from napari_medseg.zoo import architectures

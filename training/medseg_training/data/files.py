@@ -16,7 +16,8 @@ from napari_medseg.io.atomic import split_suffix
 from napari_medseg.io.errors import ReadError
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.images import IMAGE_SUFFIXES, TIFF_SUFFIXES, read_image
-from napari_medseg.io.labels import LabelFile, exact_labels, read_labels
+from napari_medseg.io.label_file import LabelFile, exact_labels
+from napari_medseg.io.labels import read_labels
 
 JPEG_SUFFIXES = (".jpg", ".jpeg")
 ARRAY_SUFFIXES = (".npz", ".h5", ".hdf5")

@@ -27,7 +27,7 @@ from napari_medseg.engine.results import Progress
 from napari_medseg.io.errors import ReadError
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.grid import same_place
-from napari_medseg.io.labels import LabelFile, exact_labels
+from napari_medseg.io.label_file import LabelFile, exact_labels
 
 __all__ = ["Problem", "verify_dataset"]
 

@@ -13,6 +13,7 @@ from safetensors.torch import save as to_safetensors
 from medseg_training import checkpoints
 from medseg_training.export.files import ExportError, page_head, read_json, write
 from medseg_training.in_context.recipe import Recipe
+from medseg_training.words import counted
 from napari_medseg.zoo.cards import CARD_FILE, ModelCard
 
 WEIGHTS_FILE = "model.safetensors"
@@ -99,8 +100,8 @@ def readme(card: ModelCard) -> str:
             f"{card.net} with {training['parameters']:,} parameters, official keys, "
             f"float16 on disk. Licence {card.licence}.",
         ),
-        f"{training['steps']:,} steps of `medseg_training` with the recipe `in_context.toml`, seed "
-        f"{training['seed']}, weights averaged over steps; sizes "
+        f"{training['steps']:,} steps of `medseg_training`, seed {training['seed']}, weights "
+        "averaged over steps; sizes "
         + ", ".join(f"{s['size']} ({s['steps']:,} steps)" for s in training["stages"])
         + f". {100 * training['real']:.0f} % real tasks, {100 * training['synthetic']:.0f} % "
         f"synthetic ones, {100 * training['phantoms']:.0f} % phantoms. {training.get('note', '')}",
@@ -119,7 +120,8 @@ def readme(card: ModelCard) -> str:
 
 def _result_lines(results: Mapping[str, Any]) -> list[str]:
     counts = results["support"]
-    header = "| mean Dice on unseen tasks | " + " | ".join(f"{n} examples" for n in counts) + " |"
+    columns = " | ".join(counted(n, "example") for n in counts)
+    header = f"| mean Dice on unseen tasks | {columns} |"
     lines = [str(results["protocol"]), "", header, "|---" * (len(counts) + 1) + "|"]
     for method, values in results["mean"].items():
         name = f"{method} ({results['tasks_measured'][method]} tasks)"

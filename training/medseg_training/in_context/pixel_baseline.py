@@ -9,8 +9,8 @@ import numpy as np
 
 from medseg_training.in_context.episodes import Trial, dice
 from medseg_training.in_context.tasks import Pair
-from napari_medseg.engine.by_example.colour import GREY
 from napari_medseg.engine.cluster.pixel_clusters import kmeans_labels
+from napari_medseg.engine.colour import GREY
 
 THRESHOLDS = np.linspace(0.02, 0.98, 33)
 CLUSTERS = (2, 3, 4, 6)

@@ -1,1 +1,1 @@
-"""Segmentation by example: the in-context net, asked with painted planes. Nothing is trained."""
+"""Segmentation by example: the in-context net, asked with painted planes; it is never trained."""

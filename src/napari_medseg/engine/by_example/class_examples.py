@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medseg.engine.by_example.colour import GREY, Projection, learn_projection
+from napari_medseg.engine.by_example.learned_colour import learn_projection
 from napari_medseg.engine.by_example.looks import ClassTask, Plane
 from napari_medseg.engine.by_example.passes import View
 from napari_medseg.engine.by_example.refine import Zoom, example_window, window_around
 from napari_medseg.engine.by_example.support import SupportExample
+from napari_medseg.engine.colour import GREY, Projection
 from napari_medseg.engine.resample import Window, resize, shrink_mask
 from napari_medseg.engine.scaling import scale_to_unit
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medseg.engine.by_example.choose import spread
 from napari_medseg.engine.by_example.class_examples import ClassExamples
+from napari_medseg.engine.by_example.held_out import spread
 from napari_medseg.engine.by_example.looks import ClassTask, Subject, look
 from napari_medseg.engine.by_example.options import ByExampleOptions
 from napari_medseg.engine.by_example.prepare import PreparedSupport, prepare

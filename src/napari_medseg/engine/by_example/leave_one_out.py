@@ -6,8 +6,8 @@ from collections.abc import Generator
 
 import numpy as np
 
-from napari_medseg.engine.by_example.choose import dice, spread
 from napari_medseg.engine.by_example.class_examples import ClassExamples, scale_example
+from napari_medseg.engine.by_example.held_out import dice, spread
 from napari_medseg.engine.by_example.looks import ClassTask, Plane, Subject, look
 from napari_medseg.engine.by_example.options import ByExampleOptions
 from napari_medseg.engine.by_example.prepare import PreparedSupport, prepare

@@ -37,9 +37,10 @@ class ByExampleOptions:
     precision : {"float32", "bfloat16", "auto"}
         See `napari_medseg.engine.devices.choose_precision`.
     adapt : bool or "kept"
-        Whether nets are fitted on the examples first, which takes up to a minute the first time,
-        see `napari_medseg.engine.adapt.job`; ``"kept"`` uses those that the support set carries
-        already. With a single example nothing is fitted, as nothing could be left out.
+        Whether nets are fitted on the examples first, which takes about half a minute the first
+        time, see `napari_medseg.engine.by_example.adapt.job`; ``"kept"`` uses those that the
+        support set carries already. With a single example nothing is fitted, as nothing could be
+        left out.
     adapt_effort : int
         How many times as long as usual nets are fitted at most, 1 to `MOST_EFFORT`; what takes long
         to learn, such as a small organ, needs 3 or more.

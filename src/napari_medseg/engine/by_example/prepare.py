@@ -6,12 +6,12 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
 
-from napari_medseg.engine.by_example.choose import Way, choose_way
 from napari_medseg.engine.by_example.class_examples import ClassExamples, gather
 from napari_medseg.engine.by_example.looks import ClassTask
 from napari_medseg.engine.by_example.options import ByExampleOptions
 from napari_medseg.engine.by_example.passes import Averaging, Predictor
 from napari_medseg.engine.by_example.support import SupportError, SupportSet
+from napari_medseg.engine.by_example.ways import Way, choose_way
 from napari_medseg.engine.devices import choose_device, choose_precision
 from napari_medseg.engine.results import Progress, told
 from napari_medseg.zoo.cards import ModelCard

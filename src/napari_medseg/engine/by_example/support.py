@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from napari_medseg.engine.scaling import ValueRange, check_range, check_real
 
 if TYPE_CHECKING:
-    from napari_medseg.engine.adapt.adaptation import Adaptation
+    from napari_medseg.engine.by_example.adapt.adaptation import Adaptation
 
 MAX_CLASSES = 255
 

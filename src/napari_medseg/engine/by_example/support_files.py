@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medseg.engine.adapt.files import FILE as ADAPTATION
-from napari_medseg.engine.adapt.files import read_adaptation, write_adaptation
+from napari_medseg.engine.by_example.adapt.files import FILE as ADAPTATION
+from napari_medseg.engine.by_example.adapt.files import read_adaptation, write_adaptation
 from napari_medseg.engine.by_example.support import SupportError, SupportExample, SupportSet
 from napari_medseg.io.atomic import atomic_folder
 from napari_medseg.io.images import read_image

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_medseg.engine.by_example.colour import GREY
+from napari_medseg.engine.colour import GREY
 
 Focus = Literal["none", "dark", "bright", "lesion"]
 FOCUSES: tuple[Focus, ...] = ("none", "dark", "bright", "lesion")

@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_medseg.engine.by_example.colour import GREY
 from napari_medseg.engine.cluster.focus import emphasise_middle
 from napari_medseg.engine.cluster.pixel_clusters import kmeans_job, otsu_labels
+from napari_medseg.engine.colour import GREY
 from napari_medseg.engine.results import retold
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from napari_medseg.engine.cluster.job import ClusterOptions
+    from napari_medseg.engine.cluster.options import ClusterOptions
 
 _CHANNELS = 64
 _NARROWEST = 32

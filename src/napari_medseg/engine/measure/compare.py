@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_medseg.engine.classes import class_boxes, class_name, labels_of, names_of
+from napari_medseg.engine.measure.classes import class_boxes, class_name, labels_of, names_of
 from napari_medseg.engine.measure.metrics import checked_spacing, official_scores, scores
 from napari_medseg.engine.results import Progress, Segmentation, finished
 

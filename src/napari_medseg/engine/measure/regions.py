@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
-from napari_medseg.engine.classes import Box, class_boxes, class_name, labels_of, names_of
 from napari_medseg.engine.measure.boundary import boundary_size, longest_diameter
+from napari_medseg.engine.measure.classes import Box, class_boxes, class_name, labels_of, names_of
 from napari_medseg.engine.measure.metrics import checked_spacing
 from napari_medseg.engine.results import Progress, Segmentation, finished
 

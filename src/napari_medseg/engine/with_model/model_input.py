@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medseg.engine.by_example.colour import GREY
+from napari_medseg.engine.colour import GREY
 from napari_medseg.engine.planes import Planes
 from napari_medseg.engine.resample import Window, resize
 from napari_medseg.engine.scaling import ValueRange, robust_range

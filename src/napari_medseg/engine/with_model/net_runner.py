@@ -173,7 +173,7 @@ class NetRunner:
         return asked or int(max(1, min(most, SHARE * free // max(1, need))))
 
     def _forecast(self) -> int:
-        from napari_medseg.engine.forecast import forecast_forward
+        from napari_medseg.engine.with_model.forecast import forecast_forward
 
         return forecast_forward(_logits, self.net, (1, self.input.channels, *self.tile))
 

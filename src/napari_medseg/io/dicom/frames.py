@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medseg.io.dicom.entries import numbers
-from napari_medseg.io.dicom.format import PixelFormat, check_size, format_of
 from napari_medseg.io.dicom.headers import is_cut, naming_tags, no_pixels, quiet, sop_class
+from napari_medseg.io.dicom.pixel_format import PixelFormat, check_size, format_of
 from napari_medseg.io.errors import ReadError
 
 if TYPE_CHECKING:

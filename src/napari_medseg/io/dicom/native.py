@@ -12,8 +12,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medseg.io.dicom.format import PixelFormat
 from napari_medseg.io.dicom.frames import Frame
+from napari_medseg.io.dicom.pixel_format import PixelFormat
 
 _PIXEL_ELEMENTS = {
     (0x7FE0, 0x0008): "FloatPixelData",

@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_medseg.engine.by_example.support import SupportExample
 from napari_medseg.session.examples import Examples
-from napari_medseg.session.journal.file import JournalFile, Record
+from napari_medseg.session.journal.records import JournalFile, Record
 
 
 class ExamplesJournal:

@@ -13,7 +13,7 @@ import numpy as np
 from napari_medseg.session.geometry_of import geometry_of
 from napari_medseg.session.history import KEY
 from napari_medseg.session.journal.blocks import Block, BlockGrid
-from napari_medseg.session.journal.file import JournalFile, Record
+from napari_medseg.session.journal.records import JournalFile, Record
 from napari_medseg.session.strokes import boxes_of
 
 if TYPE_CHECKING:

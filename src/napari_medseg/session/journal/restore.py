@@ -20,7 +20,7 @@ from napari_medseg.session.colours import class_colormap
 from napari_medseg.session.history import KEY
 from napari_medseg.session.journal.blocks import BlockGrid
 from napari_medseg.session.journal.examples import example_of
-from napari_medseg.session.journal.file import read_records
+from napari_medseg.session.journal.records import read_records
 from napari_medseg.session.locks import Locks
 from napari_medseg.session.stack import full_resolution
 

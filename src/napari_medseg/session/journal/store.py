@@ -20,7 +20,7 @@ from typing import IO, Any
 
 import platformdirs
 
-from napari_medseg.session.journal.file import read_records
+from napari_medseg.session.journal.records import read_records
 
 FOLDER_VARIABLE = "NAPARI_MEDSEG_JOURNAL"
 SUFFIX = ".journal"

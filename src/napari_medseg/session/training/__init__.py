@@ -1,1 +1,1 @@
-"""Training as the app sees it: data and recipe, the command, and the run that it starts."""
+"""Training as the app sees it: data and recipe, the command, the run, and what comes of it."""

@@ -12,7 +12,7 @@ from napari_medseg.session.case import Case
 from napari_medseg.session.editable_copy import copy_job
 from napari_medseg.session.edits import why_not_writable
 from napari_medseg.session.geometry_of import geometry_of
-from napari_medseg.widgets.parts.job_button import AnyJob, JobButton
+from napari_medseg.widgets.parts.jobs.button import AnyJob, JobButton
 
 if TYPE_CHECKING:
     import numpy as np

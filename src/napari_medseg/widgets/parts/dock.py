@@ -18,9 +18,9 @@ from qtpy.QtWidgets import (
 
 from napari_medseg.widgets.parts.arrange import Part, fill
 from napari_medseg.widgets.parts.farewell import Farewell
-from napari_medseg.widgets.parts.job_button import JobButton
-from napari_medseg.widgets.parts.job_gate import JobGate
-from napari_medseg.widgets.parts.job_progress import JobProgress
+from napari_medseg.widgets.parts.jobs.button import JobButton
+from napari_medseg.widgets.parts.jobs.gate import JobGate
+from napari_medseg.widgets.parts.jobs.progress import JobProgress
 from napari_medseg.widgets.parts.messages import Message
 from napari_medseg.widgets.parts.preferences import link_preferences
 from napari_medseg.widgets.parts.to_front import ToFront

@@ -11,7 +11,7 @@ from napari_medseg.session.edits import why_not_writable
 from napari_medseg.session.layer_kinds import is_image, is_labels_of_user
 from napari_medseg.session.stack import shape_of
 from napari_medseg.widgets.parts.class_table import ClassTable
-from napari_medseg.widgets.parts.label_keeper import LabelKeeper
+from napari_medseg.widgets.parts.keeper.label_keeper import LabelKeeper
 from napari_medseg.widgets.parts.layer_picker import LayerPicker
 from napari_medseg.widgets.parts.workbench import Workbench
 

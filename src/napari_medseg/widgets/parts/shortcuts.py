@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QShortcut, QWidget
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-    from napari_medseg.widgets.parts.job_button import JobButton
+    from napari_medseg.widgets.parts.jobs.button import JobButton
 
 
 class Shortcuts:

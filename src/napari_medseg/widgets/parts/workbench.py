@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QWidget
 
 from napari_medseg.session.case import NO_IMAGE, Case
 from napari_medseg.session.stack import Stack, stack_on_display
-from napari_medseg.widgets.parts.job_gate import JobGate
+from napari_medseg.widgets.parts.jobs.gate import JobGate
 from napari_medseg.widgets.parts.messages import Message
 from napari_medseg.widgets.parts.writing import Writing
 

@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_medseg.engine.results import Progress
 from napari_medseg.widgets.parts.farewell import Farewell
-from napari_medseg.widgets.parts.job_button import sentence_for
+from napari_medseg.widgets.parts.jobs.button import sentence_for
 
 _log = logging.getLogger(__name__)
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from napari_medseg.engine.adapt.adaptation import Adaptation, in_words
+from napari_medseg.engine.by_example.adapt.adaptation import Adaptation, in_words
 from napari_medseg.session.examples import Examples
 from napari_medseg.widgets.parts.by_example.details import Details
-from napari_medseg.widgets.parts.job_button import JobButton
+from napari_medseg.widgets.parts.jobs.button import JobButton
 from napari_medseg.widgets.parts.messages import small_print
 
 _TIP = (
-    "Fit small networks on the examples, up to a minute, and see on examples left out "
+    "Fit small networks on the examples, about half a minute, and see on examples left out "
     "whether that is better"
 )
 

@@ -17,7 +17,7 @@ from napari_medseg.engine.by_example.options import DEFAULT_MODEL, MOST_EFFORT, 
 from napari_medseg.widgets.parts.choices import choice_box
 from napari_medseg.widgets.parts.device_box import DeviceBox
 from napari_medseg.widgets.parts.elided_box import ElidedBox
-from napari_medseg.widgets.parts.folded import FoldedDetails
+from napari_medseg.widgets.parts.folded_details import FoldedDetails
 from napari_medseg.widgets.parts.keys_box import KeysBox
 from napari_medseg.zoo.registry import list_models
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QSizePolicy, QSpinBox, QWidget
 
-from napari_medseg.engine.cluster.job import ClusterOptions
+from napari_medseg.engine.cluster.options import ClusterOptions
 from napari_medseg.widgets.parts.choices import choice_box
 from napari_medseg.widgets.parts.device_box import DeviceBox
-from napari_medseg.widgets.parts.folded import FoldedDetails
+from napari_medseg.widgets.parts.folded_details import FoldedDetails
 
 _METHODS = {
     "S3-Net, as published": (

@@ -18,7 +18,7 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
 )
 
-from napari_medseg.io.dicom.seg import SegOptions
+from napari_medseg.io.dicom.seg_writing import SegOptions
 from napari_medseg.session.export import Source
 from napari_medseg.widgets.parts.export.term_table import TermTable
 

@@ -19,8 +19,8 @@ from napari_medseg.session.measurement import (
 )
 from napari_medseg.session.stack import Stack, shape_of, show_plane, stack_on_display
 from napari_medseg.session.subject import Subject, why_not_together
-from napari_medseg.widgets.parts.job_button import AnyJob, JobButton
-from napari_medseg.widgets.parts.job_gate import JobGate
+from napari_medseg.widgets.parts.jobs.button import AnyJob, JobButton
+from napari_medseg.widgets.parts.jobs.gate import JobGate
 from napari_medseg.widgets.parts.layer_picker import LayerPicker
 from napari_medseg.widgets.parts.measure.objects_box import ObjectsBox
 from napari_medseg.widgets.parts.measure.result_tab import ResultTab

@@ -9,8 +9,8 @@ from qtpy.QtWidgets import QCheckBox, QDoubleSpinBox, QGroupBox, QSizePolicy, QV
 
 from napari_medseg.session.subject import spacing_of
 from napari_medseg.widgets.parts.arrange import fill, form
-from napari_medseg.widgets.parts.job_button import AnyJob, JobButton
-from napari_medseg.widgets.parts.job_gate import JobGate
+from napari_medseg.widgets.parts.jobs.button import AnyJob, JobButton
+from napari_medseg.widgets.parts.jobs.gate import JobGate
 
 if TYPE_CHECKING:
     from napari.layers import Labels

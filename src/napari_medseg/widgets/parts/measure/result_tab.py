@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QWidget
 
-from napari_medseg.widgets.parts.job_button import JobButton
+from napari_medseg.widgets.parts.jobs.button import JobButton
 from napari_medseg.widgets.parts.layer_picker import LayerPicker
 from napari_medseg.widgets.parts.measure.result_table import ResultTable
 from napari_medseg.widgets.parts.measure.table_actions import TableActions

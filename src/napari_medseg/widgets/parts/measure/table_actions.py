@@ -7,7 +7,7 @@ from pathlib import Path
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
 
 from napari_medseg.session.measurement import save_table_job
-from napari_medseg.widgets.parts.job_button import AnyJob, JobButton
+from napari_medseg.widgets.parts.jobs.button import AnyJob, JobButton
 from napari_medseg.widgets.parts.measure.result_table import ResultTable
 from napari_medseg.widgets.parts.messages import Message
 

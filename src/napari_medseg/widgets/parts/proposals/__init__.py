@@ -1,1 +1,1 @@
-"""Proposals on screen: shown over the image, changed, accepted or rejected."""
+"""Docks that propose: the jobs, the proposal over the image, and the answers to it."""

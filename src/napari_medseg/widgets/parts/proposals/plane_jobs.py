@@ -7,11 +7,11 @@ from typing import Any
 
 from qtpy.QtCore import QObject
 
-from napari_medseg.engine.order import nearest_first
 from napari_medseg.engine.results import Progress
+from napari_medseg.session.order import nearest_first
 from napari_medseg.session.prediction import Arrivals
 from napari_medseg.session.stack import Stack
-from napari_medseg.widgets.parts.job_button import AnyJob, JobButton
+from napari_medseg.widgets.parts.jobs.button import AnyJob, JobButton
 from napari_medseg.widgets.parts.workbench import Workbench
 
 

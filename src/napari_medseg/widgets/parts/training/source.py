@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
 
 from napari_medseg.session.training.data import KINDS, FoundData
 from napari_medseg.widgets.parts.choices import choice_box
-from napari_medseg.widgets.parts.job_button import JobButton
+from napari_medseg.widgets.parts.jobs.button import JobButton
 from napari_medseg.widgets.parts.messages import small_print
 
 _LISTED = 200

@@ -18,8 +18,8 @@ from qtpy.QtWidgets import (
 )
 
 from medseg_training.words import PHASES, state_words
-from napari_medseg.session.training import run as training_run
-from napari_medseg.session.training.run import RunFollower
+from napari_medseg.session.training import runs
+from napari_medseg.session.training.runs import RunFollower
 from napari_medseg.widgets.parts.elided_box import ElidedBox
 from napari_medseg.widgets.parts.messages import small_print
 from napari_medseg.widgets.parts.training.curves import TrainingCurves
@@ -99,7 +99,7 @@ class TrainingView(QGroupBox):
 
     def _list(self) -> None:
         self.runs.clear()
-        for run in training_run.runs_in(self.folder):
+        for run in runs.runs_in(self.folder):
             self.runs.addItem(run.name, str(run))
         if self.run is not None:
             self.runs.setCurrentIndex(self.runs.findData(str(self.run.run)))
@@ -168,7 +168,7 @@ class TrainingView(QGroupBox):
             part.setVisible(run is not None)
         self.other.setVisible(self.runs.count() > 1)
         at_work = phase in ("running", "stopping")
-        resumable = run is not None and training_run.can_resume(run.run)
+        resumable = run is not None and runs.can_resume(run.run)
         self._refresh_stop()
         _enable(
             self.resume_button,
@@ -208,9 +208,9 @@ class TrainingView(QGroupBox):
             return
         run = self.run.run
         if self._can_kill():
-            training_run.kill(run)
+            runs.kill(run)
             return
-        training_run.stop(run)
+        runs.stop(run)
         self._patience.start()
         self._poll()
 

@@ -9,8 +9,8 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout
 
 from napari_medseg.session.colours import colour_of
-from napari_medseg.session.models.classes import adopt_classes, planned_values
-from napari_medseg.session.models.proposal import Cut, ModelProposal
+from napari_medseg.session.with_model.classes import adopt_classes, planned_values
+from napari_medseg.session.with_model.proposal import Cut, ModelProposal
 from napari_medseg.widgets.parts.proposals.answers import ProposalAnswers
 from napari_medseg.widgets.parts.proposals.panel import SLIDER_TIP
 from napari_medseg.widgets.parts.with_model.cleaner import Cleaner

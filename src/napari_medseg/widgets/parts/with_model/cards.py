@@ -17,8 +17,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_medseg.session.models.card_fit import Fit, Rank
-from napari_medseg.session.models.card_words import (
+from napari_medseg.session.with_model.card_fit import Fit, Rank
+from napari_medseg.session.with_model.card_words import (
     finds,
     how_good,
     input_words,

@@ -7,8 +7,8 @@ from qtpy.QtWidgets import QWidget
 
 from napari_medseg.session.background import in_background
 from napari_medseg.session.case import Case
-from napari_medseg.session.models.proposal import Cleaned, ModelProposal
-from napari_medseg.widgets.parts.job_button import AnyJob, JobButton
+from napari_medseg.session.with_model.proposal import Cleaned, ModelProposal
+from napari_medseg.widgets.parts.jobs.button import AnyJob, JobButton
 
 _PAUSE_MS = 60
 """A slider that moves is waited for, so that not every value on its way is worked out."""

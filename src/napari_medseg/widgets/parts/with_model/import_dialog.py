@@ -20,7 +20,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_medseg.session.models.card_draft import CardDraft
+from napari_medseg.session.with_model.card_draft import CardDraft
 from napari_medseg.widgets.parts.choices import choice_box
 from napari_medseg.widgets.parts.messages import Message
 from napari_medseg.zoo.inspection import Inspection

@@ -6,7 +6,7 @@ from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QSpinBox, QWidget
 
 from napari_medseg.engine.postprocess import PostProcess
-from napari_medseg.session.models.proposal import Cut
+from napari_medseg.session.with_model.proposal import Cut
 from napari_medseg.zoo.cards import CardError, ModelCard
 from napari_medseg.zoo.specs import OutputSpec
 

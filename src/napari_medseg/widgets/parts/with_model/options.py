@@ -7,7 +7,7 @@ from qtpy.QtWidgets import QCheckBox, QFormLayout, QLabel, QSizePolicy, QSpinBox
 from napari_medseg.engine.with_model.options import SegmentOptions, usual_tile
 from napari_medseg.session.settings import settings
 from napari_medseg.widgets.parts.device_box import DeviceBox
-from napari_medseg.widgets.parts.folded import FoldedDetails
+from napari_medseg.widgets.parts.folded_details import FoldedDetails
 from napari_medseg.widgets.parts.keys_box import KeysBox
 from napari_medseg.zoo.cards import CardError, ModelCard
 from napari_medseg.zoo.specs import InputSpec

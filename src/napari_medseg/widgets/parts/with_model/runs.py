@@ -8,13 +8,13 @@ from typing import Any
 from qtpy.QtCore import Signal
 
 from napari_medseg.engine.results import Progress
-from napari_medseg.session.models.jobs import is_huge, segment_model_job
-from napari_medseg.session.models.proposal import Cut, ModelPlane, ModelProposal
-from napari_medseg.session.prediction import ModelRun
 from napari_medseg.session.probability_layers import probability_layers
 from napari_medseg.session.query import Query
 from napari_medseg.session.stack import Stack, shape_of
-from napari_medseg.widgets.parts.job_button import AnyJob
+from napari_medseg.session.with_model.jobs import is_huge, segment_model_job
+from napari_medseg.session.with_model.proposal import Cut, ModelPlane, ModelProposal
+from napari_medseg.session.with_model.run import ModelRun
+from napari_medseg.widgets.parts.jobs.button import AnyJob
 from napari_medseg.widgets.parts.proposals.plane_jobs import PlaneJobs
 from napari_medseg.widgets.parts.with_model.options import ModelOptions
 from napari_medseg.widgets.parts.workbench import Workbench

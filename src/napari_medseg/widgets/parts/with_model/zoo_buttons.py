@@ -19,9 +19,9 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_medseg.session.models.card_draft import CardDraft
-from napari_medseg.session.models.card_words import page_of
-from napari_medseg.session.models.zoo_jobs import (
+from napari_medseg.session.with_model.card_draft import CardDraft
+from napari_medseg.session.with_model.card_words import page_of
+from napari_medseg.session.with_model.zoo_jobs import (
     CHECKPOINTS,
     download_model_job,
     export_job,
@@ -31,8 +31,8 @@ from napari_medseg.session.models.zoo_jobs import (
     is_model_folder,
     remove_job,
 )
-from napari_medseg.widgets.parts.job_button import AnyJob, JobButton
-from napari_medseg.widgets.parts.job_gate import JobGate
+from napari_medseg.widgets.parts.jobs.button import AnyJob, JobButton
+from napari_medseg.widgets.parts.jobs.gate import JobGate
 from napari_medseg.widgets.parts.messages import Message
 from napari_medseg.widgets.parts.with_model.import_dialog import ImportDialog
 from napari_medseg.zoo.cards import ModelCard

@@ -1,0 +1,132 @@
+"""Number the objects of a label map, and split those that touch."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
+
+from napari_medseg.engine.measure.classes import class_boxes, labels_of
+from napari_medseg.engine.measure.metrics import checked_spacing
+from napari_medseg.engine.results import Progress, Segmentation, finished
+
+_DEPTH = 0.1
+"""A neck between two hills of the distance map parts them if it lies lower than the smaller hill by
+more than this part of a typical radius. Chosen on nuclei of the Data Science Bowl 2018, where 0.08
+to 0.12 did equally well."""
+
+
+def split_objects(
+    segmentation: Segmentation | ArrayLike,
+    spacing: Sequence[float] | None = None,
+    *,
+    diameter: float | None = None,
+    part_touching: bool = True,
+) -> NDArray[np.uint32]:
+    """Give each object of a label map a number of its own, also where objects touch.
+
+    Pieces that hang together are parted at their necks: by a watershed on the distance to the edge,
+    from its hills (Beucher and Lantuéjoul, 1979; Vincent and Soille, IEEE TPAMI 1991). Shallow
+    hills count as part of their neighbour, so that a rough edge makes no objects.
+
+    Parameters
+    ----------
+    segmentation : Segmentation or array_like of int, shape (H, W) or (Z, H, W)
+        Label map; 0 is background. Objects of different classes are never joined.
+    spacing : sequence of float, optional
+        Distance of neighbouring pixels along each axis; needed where it differs between axes.
+    diameter : float, optional
+        Of a typical object, in the unit of the spacing, else in pixels; by default it is estimated
+        for each class.
+    part_touching : bool
+        Whether objects that touch are parted; otherwise what hangs together is one object, as for
+        rings and long vessels, which the watershed would cut.
+
+    Returns
+    -------
+    ndarray of uint32
+        Of the same shape: object 1, 2, … in order of class, then of first pixel; 0 is background.
+
+    Raises
+    ------
+    ValueError
+        If this is no label map, or the spacing or the diameter cannot be used.
+    """
+    return finished(
+        split_objects_job(segmentation, spacing, diameter=diameter, part_touching=part_touching)
+    )
+
+
+def split_objects_job(
+    segmentation: Segmentation | ArrayLike,
+    spacing: Sequence[float] | None = None,
+    *,
+    diameter: float | None = None,
+    part_touching: bool = True,
+) -> Generator[Progress, None, NDArray[np.uint32]]:
+    """Split class by class, yielding progress before each; see `split_objects`."""
+    labels = labels_of(segmentation)
+    steps = checked_spacing(spacing, labels.ndim)
+    if diameter is not None and not 0 < diameter < np.inf:
+        raise ValueError(f"The diameter of an object must be above 0; got {diameter:g}.")
+    objects = np.zeros(labels.shape, np.uint32)
+    boxes = class_boxes(labels)
+    count = 0
+    for done, (label, box) in enumerate(sorted(boxes.items())):
+        yield Progress(done, len(boxes), f"Splitting class {label}")
+        # One pixel more, so that the box ends in background unless it ends with the image.
+        wide = tuple(slice(max(0, side.start - 1), side.stop + 1) for side in box)
+        mask = labels[wide] == label
+        found = _split(mask, steps, diameter) if part_touching else _pieces(mask)
+        inside = found > 0
+        objects[wide][inside] = found[inside] + count
+        count += int(found.max(initial=0))
+    return objects
+
+
+def _pieces(mask: NDArray[np.bool_]) -> NDArray[np.int32]:
+    found, _ = ndimage.label(mask, np.ones((3,) * mask.ndim, bool))
+    return _renumbered(found)
+
+
+def _split(
+    mask: NDArray[np.bool_], steps: tuple[float, ...], diameter: float | None
+) -> NDArray[np.int32]:
+    from skimage.morphology import local_maxima, reconstruction
+    from skimage.segmentation import watershed
+
+    around = np.ones((3,) * mask.ndim, bool)
+    # A frame of background: an object that is cut by the image's edge is as deep as it looks.
+    hill = ndimage.distance_transform_edt(np.pad(mask, 1, mode="edge"), steps)
+    hill = hill[(slice(1, -1),) * mask.ndim].astype(np.float32)
+    pieces, n_pieces = ndimage.label(mask, around)
+    radius = diameter / 2 if diameter else _radius(hill, pieces, n_pieces)
+    # Hills with shallow necks between them become one plateau, whichever of them is higher.
+    cut = reconstruction(hill - _DEPTH * radius, hill, footprint=around)
+    tops, n_tops = ndimage.label(local_maxima(cut, footprint=around) & mask, around)
+    # A piece too shallow to have a hill of its own is an object, too.
+    has_top = np.zeros(n_pieces + 1, bool)
+    has_top[pieces[tops > 0]] = True
+    tops = np.where(has_top[pieces] | (pieces == 0), tops, n_tops + pieces)
+    parted: NDArray[np.int32] = watershed(-hill, tops, mask=mask, connectivity=around)
+    return _renumbered(parted)
+
+
+def _radius(hill: NDArray[np.float32], pieces: NDArray[Any], n_pieces: int) -> float:
+    """Estimate an object's radius: the middle one of the depths of the pieces."""
+    if not n_pieces:
+        return 1.0
+    depths = ndimage.maximum(hill, pieces, np.arange(1, n_pieces + 1))
+    return float(np.median(depths))
+
+
+def _renumbered(objects: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Give objects their numbers in the order in which their first pixels come."""
+    values, first = np.unique(objects, return_index=True)
+    order = values[np.argsort(first)]
+    numbers = np.zeros(int(values.max(initial=0)) + 1, np.int32)
+    numbers[order[order > 0]] = np.arange(1, np.count_nonzero(order) + 1)
+    return numbers[objects]

@@ -1,0 +1,172 @@
+"""DICOM-SEG files as label maps, on the grid of the image that they were painted on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_medseg.io.dicom.frames import Frame, Pose, frames_of
+from napari_medseg.io.dicom.grid import TO_APP
+from napari_medseg.io.dicom.headers import import_pydicom, is_segmentation, quiet, read_header, text
+from napari_medseg.io.dicom.pixels import all_stored_values
+from napari_medseg.io.dicom.seg_segments import provenance_of
+from napari_medseg.io.errors import ReadError, guarded
+from napari_medseg.io.geometry import Geometry
+from napari_medseg.io.images import ImageFile
+from napari_medseg.io.label_file import LabelFile, exact_labels
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+_HALF = 0.5
+_SAME_PLACE = 0.05  # of the smallest side of a voxel
+
+
+def referenced_series(file: Path) -> str:
+    """Give the UID of the image series that a DICOM-SEG was painted on; empty where unknown."""
+    header = read_header(file)
+    references = header.get("ReferencedSeriesSequence") or []
+    return text(references[0], "SeriesInstanceUID") if references else ""
+
+
+def read_segmentation(file: Path, image: ImageFile | None = None) -> LabelFile:
+    """Read a DICOM-SEG: binary, fractional (from one half on) or label map.
+
+    Parameters
+    ----------
+    file : Path
+        The DICOM-SEG.
+    image : ImageFile, optional
+        The DICOM image to lay it on, as `read_volume` gave it. Without one the segmentation keeps
+        a grid of its own, from its first plane to its last.
+
+    Returns
+    -------
+    LabelFile
+        Where segments overlap, the one of the higher number wins.
+
+    Raises
+    ------
+    ReadError
+        With one sentence, where it is no DICOM-SEG or does not lie on the image.
+    """
+    import_pydicom()
+    return guarded(file, lambda: _read(file, image))
+
+
+def _read(file: Path, image: ImageFile | None) -> LabelFile:
+    header = read_header(file)
+    if not is_segmentation(header):
+        raise ReadError(f"{file.name} is no DICOM-SEG; open it as an image.")
+    frames = frames_of(file, header)
+    if any(frame.pose is None for frame in frames):
+        raise ReadError(f"{file.name} does not say where its planes lie.")
+    masks = all_stored_values(frames)
+    if image is None:
+        places, count, geometry = _own_grid(file, frames)
+    else:
+        places, geometry = _places_on(file, frames, image.source), image.geometry
+        count = image.data.shape[-3]
+    labels = np.zeros((count, *masks.shape[1:]), np.uint16)
+    for frame, mask, place in _in_order_of_segments(header, frames, masks, places):
+        _paint(labels[place], header, frame, mask)
+    name = "Segments" if image is None else f"Segments of {image.name}"
+    return LabelFile(exact_labels(labels), geometry, _names(header), provenance_of(header), name)
+
+
+def _in_order_of_segments(
+    header: Dataset, frames: Sequence[Frame], masks: NDArray[Any], places: Sequence[int]
+) -> list[tuple[Frame, NDArray[Any], int]]:
+    entries = list(zip(frames, masks, places, strict=True))
+    return sorted(entries, key=lambda entry: _segment(header, entry[0]))
+
+
+def _paint(labels: NDArray[np.uint16], header: Dataset, frame: Frame, mask: NDArray[Any]) -> None:
+    """Put one frame into its plane."""
+    kind = text(header, "SegmentationType")
+    if kind == "LABELMAP":
+        np.copyto(labels, mask, where=mask > 0, casting="unsafe")
+    elif kind == "FRACTIONAL":
+        labels[mask >= _HALF * float(header.get("MaximumFractionalValue", 255))] = _segment(
+            header, frame
+        )
+    else:
+        labels[mask > 0] = _segment(header, frame)
+
+
+def _segment(header: Dataset, frame: Frame) -> int:
+    """Give the number of the segment that a frame shows; 0 where it shows all of them."""
+    for group in (frame.group, (header.get("SharedFunctionalGroupsSequence") or [None])[0]):
+        found = group.get("SegmentIdentificationSequence") if group is not None else None
+        if found:
+            return int(found[0].ReferencedSegmentNumber)
+    return 0
+
+
+def _names(header: Dataset) -> tuple[str, ...]:
+    with quiet():
+        names = {
+            int(segment.SegmentNumber): text(segment, "SegmentLabel")
+            for segment in header.get("SegmentSequence") or []
+        }
+    numbers = range(1, max(names, default=0) + 1)
+    return ("background", *(names.get(n) or f"class {n}" for n in numbers))
+
+
+def _pose(frame: Frame) -> Pose:
+    assert frame.pose is not None  # `_read` has looked
+    return frame.pose
+
+
+def _places_on(file: Path, frames: Sequence[Frame], source: Mapping[str, Any]) -> list[int]:
+    """Give the plane of the image in which each frame lies.
+
+    Raises
+    ------
+    ReadError
+        Where a frame lies in none.
+    """
+    elsewhere = ReadError(
+        f"{file.name} lies on another grid than this image; open it alone, or together with the "
+        "series that it was made from."
+    )
+    corners = np.array(source.get("corners", ()))
+    first = _pose(frames[0])
+    turn = np.array([TO_APP @ first.down, TO_APP @ first.across])
+    if not len(corners) or not np.allclose(turn, np.array(source["turn"]), atol=1e-3):
+        raise elsewhere
+    limit = _SAME_PLACE * min(frames[0].spacing or (1.0, 1.0))
+    places = []
+    for frame in frames:
+        away = np.linalg.norm(corners - TO_APP @ _pose(frame).corner, axis=1)
+        if away.min() > limit:
+            raise elsewhere
+        places.append(int(away.argmin()))
+    return places
+
+
+def _own_grid(file: Path, frames: Sequence[Frame]) -> tuple[list[int], int, Geometry]:
+    """Give the plane of each frame, how many planes there are, and where they lie."""
+    first = min(frames, key=lambda frame: _pose(frame).along)
+    start, last = _pose(first), max((_pose(frame) for frame in frames), key=lambda p: p.along)
+    distances = np.array([_pose(frame).along for frame in frames]) - start.along
+    gaps = np.diff(np.unique(np.round(distances, 3)))
+    step = first.thickness or (float(gaps.min()) if len(gaps) else 1.0)
+    if len(gaps) and gaps.min() < 0.99 * step:
+        step = float(gaps.min())
+    places = np.rint(distances / step).astype(int)
+    if np.abs(distances - places * step).max() > 0.1 * step:
+        raise ReadError(
+            f"The planes of {file.name} are unevenly spaced; open it together with its image."
+        )
+    rows, columns = first.spacing or (1.0, 1.0)
+    count = int(places.max()) + 1
+    way = (last.corner - start.corner) / (count - 1) if count > 1 else start.normal * step
+    matrix = np.eye(4)
+    matrix[:3, :3] = TO_APP @ np.stack([way, start.down * rows, start.across * columns], axis=1)
+    matrix[:3, 3] = TO_APP @ start.corner
+    return places.tolist(), count, Geometry.from_affine(matrix)

@@ -1,0 +1,57 @@
+"""What a file of labels holds, whatever its format."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_medseg.io.geometry import Geometry
+
+
+@dataclass(frozen=True)
+class LabelFile:
+    """A label map as it was in its file.
+
+    Parameters
+    ----------
+    labels : ndarray of unsigned integers, shape (H, W) or (Z, H, W)
+        Class index per pixel; 0 is background.
+    geometry : Geometry
+        Of the axes of `labels`.
+    class_names : tuple of str
+        Name of each index from 0 on; empty where the file names none.
+    provenance : mapping
+        What made the labels; empty where the file does not say.
+    name : str
+        File name without its suffix.
+    """
+
+    labels: NDArray[np.unsignedinteger]
+    geometry: Geometry
+    class_names: tuple[str, ...] = ()
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    name: str = ""
+
+
+def exact_labels(labels: ArrayLike) -> NDArray[np.unsignedinteger]:
+    """Give labels in the smallest unsigned integer type that holds them exactly.
+
+    Raises
+    ------
+    ValueError
+        With one sentence, for negative, fractional or not finite values.
+    """
+    array = np.asarray(labels)
+    if array.dtype == bool:
+        return array.astype(np.uint8)
+    if array.dtype.kind not in "iuf":
+        raise ValueError(f"Labels must be whole numbers; these are of type {array.dtype}.")
+    if array.dtype.kind == "f" and not (np.isfinite(array) & (array == np.rint(array))).all():
+        raise ValueError("Labels must be whole numbers; these hold fractions, NaN or infinity.")
+    if array.size and array.min() < 0:
+        raise ValueError(f"Labels must not be negative; the lowest here is {array.min():.0f}.")
+    return array.astype(np.min_scalar_type(int(array.max(initial=0))))

@@ -1,0 +1,83 @@
+"""Segmenting an open image with a pretrained model: the job, which works on a snapshot."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator, Sequence
+from dataclasses import replace
+
+from napari_medseg.engine.canvas import PREVIEW_PIXELS
+from napari_medseg.engine.results import (
+    Job,
+    PlaneLabels,
+    PlanePreview,
+    Progress,
+    Segmentation,
+    retold,
+)
+from napari_medseg.engine.with_model.options import SegmentOptions
+from napari_medseg.session.background import in_background
+from napari_medseg.session.query import Query
+from napari_medseg.session.with_model.proposal import ModelPlane
+
+
+def is_huge(plane_shape: tuple[int, int]) -> bool:
+    """Say whether a plane is too large to keep its probabilities, so that labels are all there is.
+
+    Its threshold has to be chosen before the net runs.
+    """
+    return plane_shape[0] * plane_shape[1] > PREVIEW_PIXELS
+
+
+def segment_model_job(query: Query, positions: Sequence[int], options: SegmentOptions) -> Job:
+    """Segment planes of an open image with a model; see `segment_job`.
+
+    Cancel ends it within a layer of the net. The labels are those the model itself decides for;
+    they are cleaned up and cut elsewhere, as often as the user changes her mind.
+
+    Parameters
+    ----------
+    query : Query
+        The image.
+    positions : sequence of int
+        Which planes of its stack, in this order.
+    options : SegmentOptions
+        How.
+
+    Yields
+    ------
+    Progress
+        `preview` is a `ModelPlane` whenever a plane is finished.
+    """
+    stop = threading.Event()
+    segmentation = yield from in_background(_segment(query, positions, options, stop), stop)
+    return segmentation
+
+
+def _segment(
+    query: Query, positions: Sequence[int], options: SegmentOptions, stop: threading.Event
+) -> Generator[Progress, None, Segmentation]:
+    yield Progress(0, len(positions), "Starting the network")
+    from napari_medseg.engine.with_model.job import segment_job
+
+    job = segment_job(
+        query.volume(),
+        options,
+        rgb=query.rgb,
+        planes=list(positions) if query.stack.axis is not None else None,
+        previews=True,
+        stop=stop,
+    )
+    return (yield from retold(job, _with_plane))
+
+
+def _with_plane(progress: Progress) -> Progress:
+    return replace(progress, preview=_plane(progress.preview))
+
+
+def _plane(preview: object) -> ModelPlane | None:
+    if isinstance(preview, PlanePreview) and preview.labels is not None:
+        return ModelPlane.graded_of(preview.index, preview.probabilities, preview.labels)
+    if isinstance(preview, PlaneLabels):
+        return ModelPlane.decided(preview.index, preview.labels)
+    return None

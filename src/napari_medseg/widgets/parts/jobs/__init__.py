@@ -1,0 +1,1 @@
+"""Jobs in the window: the button that starts one, the gate, and how far it is."""

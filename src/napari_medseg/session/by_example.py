@@ -60,7 +60,7 @@ def predict_job(
         support,
         replace(options, keep_probabilities=False),
         rgb=query.rgb,
-        planes=list(positions) if query.stack.axis is not None else None,
+        planes=query.planes(positions),
         value_range=query.range(),
     )
     values = range(1, len(support.class_names))
@@ -84,7 +84,7 @@ def planned_provenance(
     parameters = {
         **options.as_dict(),
         "support_sha256": support.content_hash,
-        "planes": list(positions) if query.stack.axis is not None else None,
+        "planes": query.planes(positions),
         "value_range": query.value_range,
     }
     return Provenance("by-example", name, sha256, parameters)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +65,10 @@ class Query:
 
             data = dask.array.asarray(data)
         return self.stack.planes_first(data[self.stack.volume_index])
+
+    def planes(self, positions: Sequence[int]) -> list[int] | None:
+        """Give which planes of `volume` lie at positions of the stack; None for a 2-D image."""
+        return None if self.stack.axis is None else list(positions)
 
     def range(self) -> ValueRange | None:
         """Give the range that all planes are scaled with; None for a 2-D image of its own."""

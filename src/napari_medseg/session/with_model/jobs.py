@@ -64,7 +64,7 @@ def _segment(
         query.volume(),
         options,
         rgb=query.rgb,
-        planes=list(positions) if query.stack.axis is not None else None,
+        planes=query.planes(positions),
         previews=True,
         stop=stop,
     )

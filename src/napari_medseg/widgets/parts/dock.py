@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
 from napari_medseg.widgets.parts.arrange import Part, fill
 from napari_medseg.widgets.parts.farewell import Farewell
 from napari_medseg.widgets.parts.jobs.button import JobButton
-from napari_medseg.widgets.parts.jobs.gate import JobGate
+from napari_medseg.widgets.parts.jobs.gate import JobGate, title_of
 from napari_medseg.widgets.parts.jobs.progress import JobProgress
 from napari_medseg.widgets.parts.messages import Message
 from napari_medseg.widgets.parts.preferences import link_preferences
@@ -122,8 +122,7 @@ class Dock(QWidget):
 
     def _name(self, mine: QDockWidget) -> None:
         """Take the plugin's name off the title, and leave the tab a word or two of it."""
-        full, bar = mine.windowTitle(), mine.titleBarWidget()
-        title = full.partition(" (")[0]
+        full, bar, title = mine.windowTitle(), mine.titleBarWidget(), title_of(mine)
         self.setWindowTitle(title)
         mine.setWindowTitle(self.tab)
         for label in bar.findChildren(QLabel) if bar is not None else ():

@@ -29,11 +29,10 @@ def write_adaptation(adaptation: Adaptation, folder: Path) -> dict[str, Any]:
     """Write the weights into a folder, as float16, and give the entry for its JSON file."""
     from safetensors.torch import save
 
-    nets = {str(number): member for number, member in enumerate(adaptation.members)}
     tensors = {
-        f"{name}.{key}": (value.half() if value.is_floating_point() else value).contiguous()
-        for name, net in nets.items()
-        for key, value in net.items()
+        f"{number}.{key}": (value.half() if value.is_floating_point() else value).contiguous()
+        for number, member in enumerate(adaptation.members)
+        for key, value in member.items()
     }
     content = save(tensors)
     (folder / FILE).write_bytes(content)
@@ -60,18 +59,17 @@ def read_adaptation(entry: Mapping[str, Any], folder: Path) -> Adaptation:
         content = (folder / FILE).read_bytes()
         if hashlib.sha256(content).hexdigest() != entry["file_sha256"]:
             raise SupportError(DAMAGED)
-        names = map(str, range(int(entry["members"])))
-        nets: dict[str, dict[str, Any]] = {name: {} for name in names}
+        members: dict[str, dict[str, Any]] = {str(n): {} for n in range(int(entry["members"]))}
         for name, value in parse_safetensors(content, FILE).items():
-            net, _, key = name.partition(".")
-            nets[net][key] = value
+            number, _, key = name.partition(".")
+            members[number][key] = value
         gain = entry["gain"]
         adaptation = Adaptation(
             str(entry["support_sha256"]),
             str(entry["model_sha256"]),
             tuple(int(value) for value in entry["classes"]),
             bool(entry["colours"]),
-            tuple(nets.values()),
+            tuple(members.values()),
             tuple(Shares(**share) for share in entry["shares"]),
             None if gain is None else Gain(**gain),
             int(entry["steps"]),

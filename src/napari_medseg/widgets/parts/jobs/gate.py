@@ -65,8 +65,13 @@ class JobGate(QObject):
         dock = _dock_of(holder)
         if dock is None or dock is _dock_of(button):
             return f"Wait until “{holder.title}” is done, or cancel it."
-        name = dock.widget().windowTitle() or dock.windowTitle().partition(" (")[0]
+        name = title_of(dock)
         return f"Wait until “{holder.title}” in the dock {name} is done, or cancel it there."
+
+
+def title_of(dock: QDockWidget) -> str:
+    """Give a dock's title without the plugin's name, also where its tab says less."""
+    return dock.widget().windowTitle() or dock.windowTitle().partition(" (")[0]
 
 
 def _dock_of(button: JobButton) -> QDockWidget | None:

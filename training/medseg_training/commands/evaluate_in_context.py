@@ -23,9 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--methods",
         nargs="+",
         choices=tuple(NAMES),
+        metavar="METHOD",
         default=["net", "mean", "nearest"],
-        help="net: one pass; app: as the app segments; plain, refined, subsets, mirrored: what its "
-        "parts bring; adapt: as the app does after Adapt to my examples; the others are baselines",
+        help="; ".join(f"{short}: {full}" for short, full in NAMES.items()).format(seconds=60),
     )
     parser.add_argument("--unet-seconds", type=float, default=60.0, help="CPU time of each fit")
     parser.add_argument(
@@ -48,7 +48,11 @@ def run(options: argparse.Namespace) -> None:
     from medseg_training import evaluate
     from medseg_training.in_context.report import Report
     from medseg_training.in_context.tasks import read_task, read_tasks
+    from napari_medseg.io.atomic import atomic_write
     from napari_medseg.zoo.cards import ModelCard
+
+    def save(text: str, path: Path) -> None:
+        atomic_write(path, lambda file: file.write_text(text, encoding="utf-8"))
 
     if options.tasks:
         tasks = [read_task(options.data / name) for name in options.tasks]
@@ -68,10 +72,9 @@ def run(options: argparse.Namespace) -> None:
     for task in tasks:  # written after every task, so that a long measurement can be broken off
         evaluate.evaluate(methods, [task], report, support=options.support)
         if options.results:
-            text = json.dumps(report.as_results(), indent=2)
-            options.results.write_text(text + "\n", encoding="utf-8")
+            save(json.dumps(report.as_results(), indent=2) + "\n", options.results)
     if options.markdown:
         title = f"# {card.title}: how good it is on tasks it has never seen\n\n"
         origin = f"Weights {card.sha256[:12]}, version {card.version}.\n\n"
-        options.markdown.write_text(title + origin + report.markdown(), encoding="utf-8")
+        save(title + origin + report.markdown(), options.markdown)
     print(report.markdown())

@@ -186,6 +186,15 @@ def test_folder_without_examples_is_refused(work):
     assert done.exit_code == 2 and "images" in done.stderr
 
 
+def test_nets_that_cannot_be_used_are_not_silently_left_out(work):
+    file = work / "examples" / "support.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"adaptation": {"version": 1}}))
+    done = by_example(work, "plane.png")
+    assert done.exit_code == 2
+    assert "another version of this program: adapt again. The option --adapt does." in done.stderr
+    assert not (work / "out").exists()
+
+
 def test_volume_as_png_is_refused_with_the_way_out(work):
     done = by_example(work, "scan.nii.gz", options=("--to", "png"))
     assert done.exit_code == 2 and "nifti or ome-tiff" in done.stderr

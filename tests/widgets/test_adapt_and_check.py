@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -99,6 +100,23 @@ def test_what_is_discarded_changes_nothing(dock: SegmentByExample, qtbot: QtBot)
     click(qtbot, dock.adaptation.discard_button)
     assert dock.case.examples.adaptation is None
     assert dock.adaptation.keep_button.isHidden()
+
+
+def test_examples_are_loaded_where_their_nets_cannot_be_used(
+    dock: SegmentByExample, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_example(dock, qtbot, 4, volume()[1][4])
+    folder = tmp_path / "examples"
+    dock.case.examples.support().save(folder)
+    file = folder / "support.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"adaptation": {"version": 1}}))
+    dock.case.examples.remove(0)
+    monkeypatch.setattr(dock.jobs, "ask_what_to_load", lambda: str(folder))
+    press_and_wait(qtbot, dock.jobs.load)
+    assert len(dock.case.examples) == 1
+    assert dock.message.kind == "problem"
+    assert "1 example loaded." in dock.message.text()
+    assert "adapt again" in dock.message.text()
 
 
 def test_after_cancel_the_panel_says_that_nothing_has_changed(

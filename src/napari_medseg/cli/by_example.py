@@ -100,7 +100,7 @@ def by_example(
     """Segment images as a few painted examples show; nothing is trained."""
     with refusing(ValueError, OSError):
         check_images(inputs, writing.out, (support, support / "images", support / "masks"))
-        from napari_medseg.engine.by_example.support import SupportSet
+        from napari_medseg.engine.by_example.support_files import load_support
 
         chosen = _options(
             model,
@@ -117,7 +117,9 @@ def by_example(
             post=cleaning.steps(),
         )
         request = writing.request(context, looking, probabilities=probabilities)
-        examples = SupportSet.load(support.absolute())
+        examples = load_support(support.absolute())
+        if examples.adaptation_problem and not adapt:
+            raise ValueError(f"{examples.adaptation_problem} The option --adapt does.")
     start = partial(_start, support=examples, options=chosen)
     run_on_images("by-example", inputs, request, start, writing.json_)
 

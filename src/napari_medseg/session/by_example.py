@@ -14,6 +14,7 @@ from napari_medseg.engine.by_example.disagreement import PlaneToCheck, plane_to_
 from napari_medseg.engine.by_example.job import by_example_job
 from napari_medseg.engine.by_example.options import ByExampleOptions
 from napari_medseg.engine.by_example.support import SupportExample, SupportSet, make_example
+from napari_medseg.engine.by_example.support_files import load_support
 from napari_medseg.engine.results import Job, PlanePreview, Progress, Provenance, retold
 from napari_medseg.session.proposal import PlaneProposal
 from napari_medseg.session.query import Query
@@ -120,6 +121,6 @@ def save_job(
 def load_job(folder: str | os.PathLike[str]) -> Generator[Progress, None, SupportSet]:
     """Read a support set from a folder; returns it."""
     yield Progress(0, 1, "Reading the examples")
-    support = SupportSet.load(folder)
+    support = load_support(folder)
     yield Progress(1, 1, "Read")
     return support

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -92,6 +93,9 @@ class SupportSet:
         self.adaptation: Adaptation | None = None
         """Nets fitted on these examples, if any were kept. Of other examples or another model than
         it was made for it is not used, so it may be left here when examples come or go."""
+        self.adaptation_problem = ""
+        """Why the nets saved with these examples could not be read, in a sentence; empty if they
+        were, or if there were none."""
         for item in examples:
             self.add(item.image, item.mask, name=item.name, value_range=item.value_range)
 
@@ -197,10 +201,16 @@ class SupportSet:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> SupportSet:
-        """Read a set from a folder; see `napari_medseg.engine.by_example.support_files`."""
+        """Read a set from a folder; see `napari_medseg.engine.by_example.support_files`.
+
+        Warns where nets adapted to the examples are in the folder but cannot be used.
+        """
         from napari_medseg.engine.by_example.support_files import load_support
 
-        return load_support(path)
+        support = load_support(path)
+        if support.adaptation_problem:
+            warnings.warn(support.adaptation_problem, stacklevel=2)
+        return support
 
 
 def why_doubtful(support: SupportSet, rgb: bool) -> str:

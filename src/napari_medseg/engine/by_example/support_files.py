@@ -71,7 +71,8 @@ def load_support(path: str | os.PathLike[str]) -> SupportSet:
     """Read a support set.
 
     Without ``support.json``, images and masks are paired by their names before the suffix; mask
-    values that do not run from 0 without gaps (0, 128, 255) are numbered in their order.
+    values that do not run from 0 without gaps (0, 128, 255) are numbered in their order. Adapted
+    nets that cannot be used are left out, and `SupportSet.adaptation_problem` says why.
 
     Parameters
     ----------
@@ -150,8 +151,11 @@ def _write(support: SupportSet, folder: Path) -> None:
 
 
 def _compare(support: SupportSet, folder: Path) -> None:
-    if load_support(folder).content_hash != support.content_hash:
+    read = load_support(folder)
+    if read.content_hash != support.content_hash:
         raise SupportError("the examples are not the same")
+    if read.adaptation_problem:
+        raise SupportError("the nets adapted to them are not the same")
 
 
 def _suffix_for(image: NDArray[Any]) -> str:
@@ -206,7 +210,10 @@ def _load_described(folder: Path) -> SupportSet:
         mask = read_labels(folder / MASKS / names[1]).labels
         _add(support, names[0], image, mask, f"example {number}", value_range)
     if content.get("adaptation") is not None:
-        support.adaptation = read_adaptation(content["adaptation"], folder)
+        try:
+            support.adaptation = read_adaptation(content["adaptation"], folder)
+        except SupportError as error:
+            support.adaptation_problem = str(error)
     return support
 
 

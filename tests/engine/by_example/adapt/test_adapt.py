@@ -29,7 +29,7 @@ from napari_medseg.engine.by_example.held_out import dice
 from napari_medseg.engine.by_example.job import segment_by_example
 from napari_medseg.engine.by_example.options import ByExampleOptions
 from napari_medseg.engine.by_example.prepare import prepare
-from napari_medseg.engine.by_example.support import SupportError, SupportSet
+from napari_medseg.engine.by_example.support import SupportSet
 from napari_medseg.engine.results import Progress, finished
 from tests.engine.conftest import disc
 
@@ -202,17 +202,19 @@ def test_kept_nets_are_saved_with_the_examples(ambiguous: SupportSet, tmp_path: 
     assert SupportSet.load(tmp_path / "examples").adaptation is None
 
 
-def test_damaged_nets_are_refused(ambiguous: SupportSet, tmp_path: Path) -> None:
+def test_damaged_nets_are_left_out_with_a_word(ambiguous: SupportSet, tmp_path: Path) -> None:
     ambiguous.adaptation = finished(adapt_job(ambiguous, FINDS))
     ambiguous.save(tmp_path / "examples")
     file = tmp_path / "examples" / "adaptation.safetensors"
     file.write_bytes(file.read_bytes()[:-1] + b"\x00")
-    with pytest.raises(SupportError, match="damaged"):
-        SupportSet.load(tmp_path / "examples")
+    with pytest.warns(UserWarning, match="damaged"):
+        read = SupportSet.load(tmp_path / "examples")
+    assert read.content_hash == ambiguous.content_hash
+    assert read.adaptation is None
 
 
 @pytest.mark.parametrize("version", [1, 2])
-def test_nets_of_another_version_are_refused(
+def test_nets_of_another_version_are_left_out_with_a_word(
     ambiguous: SupportSet, tmp_path: Path, version: int
 ) -> None:
     ambiguous.adaptation = finished(adapt_job(ambiguous, FINDS))
@@ -221,8 +223,10 @@ def test_nets_of_another_version_are_refused(
     entry = json.loads(file.read_text())
     entry["adaptation"]["version"] = version
     file.write_text(json.dumps(entry))
-    with pytest.raises(SupportError, match="another version"):
-        SupportSet.load(tmp_path / "examples")
+    with pytest.warns(UserWarning, match="another version"):
+        read = SupportSet.load(tmp_path / "examples")
+    assert read.content_hash == ambiguous.content_hash
+    assert read.adaptation is None
 
 
 def test_large_planes_are_looked_at_as_a_whole_and_closely(

@@ -16,12 +16,11 @@ VERSION = 3
 """Of what an adaptation is made of: one of another version could not be used as it was meant."""
 
 DAMAGED = (
-    f"The nets adapted to these examples ({FILE}) are damaged or belong to others: delete "
-    "the entry “adaptation” from support.json to load the examples alone."
+    f"The nets adapted to these examples ({FILE}) are damaged or belong to others: adapt again."
 )
 OTHER_VERSION = (
     f"The nets adapted to these examples ({FILE}) were made by another version of this program: "
-    "delete the entry “adaptation” from support.json to load the examples, and adapt again."
+    "adapt again."
 )
 
 

@@ -115,7 +115,8 @@ class ByExampleJobs(PlaneJobs):
         return save_job(self._case.examples.support(), folder) if folder else None
 
     def _on_saved(self, folder: Path) -> None:
-        self._message.done(f"{len(self._case.examples)} examples saved in “{folder.name}”.")
+        saved = _counted(len(self._case.examples))
+        self._message.done(f"{saved} saved in “{folder.name}”.")
 
     def _make_load(self) -> AnyJob | None:
         folder = self.ask_what_to_load()
@@ -127,7 +128,11 @@ class ByExampleJobs(PlaneJobs):
         except ValueError as error:
             self._message.problem(str(error))
             return
-        self._message.done(f"{len(support)} examples loaded. Open an image and predict a plane.")
+        loaded = f"{_counted(len(support))} loaded."
+        if support.adaptation_problem:
+            self._message.problem(f"{loaded} {support.adaptation_problem}")
+        else:
+            self._message.done(f"{loaded} Open an image and predict a plane.")
 
     def ask_where_to_save(self) -> str:
         """Let the user name a folder; empty if she would rather not."""
@@ -225,3 +230,7 @@ class ByExampleJobs(PlaneJobs):
         assert image is not None
         displayed = self._details.displayed.isChecked()
         return Query.of(image, stack, self._case.known_ranges, displayed)
+
+
+def _counted(examples: int) -> str:
+    return f"{examples} example{'' if examples == 1 else 's'}"

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from napari_medseg.engine.measure.objects import split_objects
+from napari_medseg.engine.results import Provenance, Segmentation
 
 
 def _disc(shape: tuple[int, ...], centre: tuple[float, ...], radius: float, steps=None):
@@ -85,3 +86,26 @@ def test_objects_that_touch_can_stay_together() -> None:
     ring[(distance > 15) & (distance < 25)] = 1
     ring[0, 0] = 1
     assert split_objects(ring, part_touching=False).max() == 2
+
+
+def test_where_a_net_is_unsure_objects_are_parted_without_a_neck() -> None:
+    labels = np.zeros((21, 50), np.uint8)
+    labels[5:16, 5:45] = 1
+    sure = np.where(labels, np.float32(0.95), np.float32(0))
+    sure[:, 23:27] = np.minimum(sure[:, 23:27], 0.6)
+    made = Provenance("segment")
+    found = Segmentation(labels, sure[None], ("background", "nucleus"), made)
+    assert split_objects(labels).max() == 1
+    objects = split_objects(found)
+    assert objects.max() == 2
+    np.testing.assert_array_equal(objects > 0, labels > 0)
+    assert set(np.unique(objects[:, 5:23])) == {0, 1} and set(np.unique(objects[:, 27:])) == {0, 2}
+    assert split_objects(found, part_touching=False).max() == 1
+
+
+def test_a_hole_that_was_filled_parts_nothing() -> None:
+    labels = _disc((41, 41), (20, 20), 15).astype(np.uint8)
+    sure = np.where(_disc((41, 41), (20, 20), 3), 0, labels * np.float32(0.9))
+    made = Provenance("segment")
+    found = Segmentation(labels, sure[None].astype(np.float32), ("background", "cell"), made)
+    assert split_objects(found).max() == 1

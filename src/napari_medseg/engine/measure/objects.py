@@ -18,6 +18,13 @@ _DEPTH = 0.1
 more than this part of a typical radius. Chosen on nuclei of the Data Science Bowl 2018, where 0.08
 to 0.12 did equally well."""
 
+_DEPTH_IF_SURE = 0.15
+"""The same where the probabilities take part. Chosen on the validation images of the two models of
+nuclei, where 0.12 to 0.2 differed by less than 0.02 in F1."""
+
+_LEAST_SURE = 0.5
+"""What a pixel counts for at least, so that a hole which was filled afterwards is no crater."""
+
 
 def split_objects(
     segmentation: Segmentation | ArrayLike,
@@ -29,13 +36,16 @@ def split_objects(
     """Give each object of a label map a number of its own, also where objects touch.
 
     Pieces that hang together are parted at their necks: by a watershed on the distance to the edge,
-    from its hills (Beucher and Lantuéjoul, 1979; Vincent and Soille, IEEE TPAMI 1991). Shallow
-    hills count as part of their neighbour, so that a rough edge makes no objects.
+    from its hills (Beucher and Lantuéjoul, 1979; Vincent and Soille, IEEE TPAMI 1991). Where there
+    are probabilities the distance is multiplied by that of the pixel's class: a net is less sure
+    between two objects, also where there is no neck. Shallow hills count as part of their
+    neighbour, so that a rough edge makes no objects.
 
     Parameters
     ----------
     segmentation : Segmentation or array_like of int, shape (H, W) or (Z, H, W)
-        Label map; 0 is background. Objects of different classes are never joined.
+        Label map; 0 is background. Objects of different classes are never joined. The
+        probabilities of a Segmentation, if it has any, help to part what touches.
     spacing : sequence of float, optional
         Distance of neighbouring pixels along each axis; needed where it differs between axes.
     diameter : float, optional
@@ -68,7 +78,7 @@ def split_objects_job(
     part_touching: bool = True,
 ) -> Generator[Progress, None, NDArray[np.uint32]]:
     """Split class by class, yielding progress before each; see `split_objects`."""
-    labels = labels_of(segmentation)
+    labels, sure = labels_of(segmentation), _sureness(segmentation)
     steps = checked_spacing(spacing, labels.ndim)
     if diameter is not None and not 0 < diameter < np.inf:
         raise ValueError(f"The diameter of an object must be above 0; got {diameter:g}.")
@@ -80,7 +90,10 @@ def split_objects_job(
         # One pixel more, so that the box ends in background unless it ends with the image.
         wide = tuple(slice(max(0, side.start - 1), side.stop + 1) for side in box)
         mask = labels[wide] == label
-        found = _split(mask, steps, diameter) if part_touching else _pieces(mask)
+        if part_touching:
+            found = _split(mask, steps, diameter, None if sure is None else sure[:, *wide].max(0))
+        else:
+            found = _pieces(mask)
         inside = found > 0
         objects[wide][inside] = found[inside] + count
         count += int(found.max(initial=0))
@@ -92,10 +105,17 @@ def _pieces(mask: NDArray[np.bool_]) -> NDArray[np.int32]:
     return _renumbered(found)
 
 
+def _sureness(segmentation: Segmentation | ArrayLike) -> NDArray[np.float32] | None:
+    """Give the probabilities (C, ...); at a pixel its own class has the largest."""
+    return segmentation.probabilities if isinstance(segmentation, Segmentation) else None
+
+
 def _split(
-    mask: NDArray[np.bool_], steps: tuple[float, ...], diameter: float | None
+    mask: NDArray[np.bool_],
+    steps: tuple[float, ...],
+    diameter: float | None,
+    sure: NDArray[np.float32] | None,
 ) -> NDArray[np.int32]:
-    from skimage.morphology import local_maxima, reconstruction
     from skimage.segmentation import watershed
 
     around = np.ones((3,) * mask.ndim, bool)
@@ -104,15 +124,29 @@ def _split(
     hill = hill[(slice(1, -1),) * mask.ndim].astype(np.float32)
     pieces, n_pieces = ndimage.label(mask, around)
     radius = diameter / 2 if diameter else _radius(hill, pieces, n_pieces)
-    # Hills with shallow necks between them become one plateau, whichever of them is higher.
-    cut = reconstruction(hill - _DEPTH * radius, hill, footprint=around)
-    tops, n_tops = ndimage.label(local_maxima(cut, footprint=around) & mask, around)
+    depth = _DEPTH * radius
+    if sure is not None:
+        hill, depth = hill * np.maximum(sure, _LEAST_SURE), _DEPTH_IF_SURE * radius
+    tops, n_tops = _tops(hill, depth, mask)
     # A piece too shallow to have a hill of its own is an object, too.
     has_top = np.zeros(n_pieces + 1, bool)
     has_top[pieces[tops > 0]] = True
     tops = np.where(has_top[pieces] | (pieces == 0), tops, n_tops + pieces)
     parted: NDArray[np.int32] = watershed(-hill, tops, mask=mask, connectivity=around)
     return _renumbered(parted)
+
+
+def _tops(
+    hill: NDArray[np.float32], depth: float, mask: NDArray[np.bool_]
+) -> tuple[NDArray[np.int32], int]:
+    """Number the hills with necks deeper than `depth` around them; and how many there are."""
+    from skimage.morphology import local_maxima, reconstruction
+
+    around = np.ones((3,) * mask.ndim, bool)
+    # Hills with shallow necks between them become one plateau, whichever of them is higher.
+    cut = reconstruction(hill - depth, hill, footprint=around)
+    tops, count = ndimage.label(local_maxima(cut, footprint=around) & mask, around)
+    return tops, int(count)
 
 
 def _radius(hill: NDArray[np.float32], pieces: NDArray[Any], n_pieces: int) -> float:

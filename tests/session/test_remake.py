@@ -145,7 +145,7 @@ def with_model(name: str, cut: Cut, values: tuple[int, ...], folder: Path) -> Ma
     options = SegmentOptions(get_card(name), device="cpu", tile=16, flips=True)
     run = ModelRun(case, stack, options.model, fresh=True)
     job = segment_model_job(Query.of(image, stack, {}), [20, 21, 22, 30], options)
-    found = driven(job, lambda plane: run.take(plane, Cut()))
+    found = driven(job, lambda plane: run.take(plane, Cut())).segmentation
     run.finish(found.provenance)
     proposal = case.proposal
     assert isinstance(proposal, ModelProposal)

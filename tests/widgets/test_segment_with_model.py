@@ -15,12 +15,14 @@ import pytest
 from typer.testing import CliRunner
 
 from napari_medseg.cli import app
+from napari_medseg.engine.measure.objects import split_objects
 from napari_medseg.engine.postprocess import PostProcess
 from napari_medseg.engine.results import Progress
 from napari_medseg.engine.with_model.job import segment
 from napari_medseg.engine.with_model.net_runner import NetRunner
 from napari_medseg.io.labels import read_labels
 from napari_medseg.session.history import accepted
+from napari_medseg.session.subject import spacing_of
 from napari_medseg.session.with_model.card_fit import ranked
 from napari_medseg.widgets.parts.with_model.cards import ModelCards
 from napari_medseg.zoo import architectures
@@ -269,6 +271,24 @@ def test_probability_layers_are_those_of_the_call(dock: SegmentWithModel, qtbot:
     layer = dock.viewer.layers["probability of bright [1]"]
     assert layer.data.shape == (1, 96, 80)
     np.testing.assert_allclose(layer.data_to_world((0, 0, 0)), (12, 0, 0))
+
+
+def test_objects_are_numbered_in_a_layer_of_their_own(dock: SegmentWithModel, qtbot: QtBot) -> None:
+    dock.cards.choose("bright")
+    dock.options.objects.setChecked(True)
+    press_and_wait(qtbot, dock.jobs.volume)
+    found = segment(dock.case.image.data, "bright")
+    objects = dock.viewer.layers["objects: bright"]
+    expected = split_objects(found, spacing_of(dock.case.image)[0])
+    np.testing.assert_array_equal(objects.data, expected)
+    assert expected.any()
+    assert not any("probability" in layer.name for layer in dock.viewer.layers)
+    dock.viewer.dims.set_current_step(0, 3)
+    press_and_wait(qtbot, dock.jobs.plane)
+    plane = dock.viewer.layers["objects: bright [1]"]
+    alone = replace(found, labels=found.labels[3], probabilities=found.probabilities[:, 3])
+    np.testing.assert_array_equal(plane.data[0], split_objects(alone, spacing_of(plane)[0][1:]))
+    np.testing.assert_allclose(plane.data_to_world((0, 0, 0)), objects.data_to_world((3, 0, 0)))
 
 
 def test_every_button_that_is_off_says_why(dock: SegmentWithModel) -> None:

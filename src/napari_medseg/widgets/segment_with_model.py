@@ -25,7 +25,7 @@ from napari_medseg.zoo.registry import list_models, user_folder
 
 if TYPE_CHECKING:
     import napari.viewer
-    from napari.layers import Image
+    from napari.layers import Layer
 
 NO_LABELS = "Made when you accept"
 NO_MODEL = (
@@ -135,7 +135,7 @@ class SegmentWithModel(ProposalDock):
         self.case.set_image(layer)
         self.message.done(f"Channel {channel.index} is an image of its own now.")
 
-    def _add_layers(self, layers: list[Image]) -> None:
+    def _add_layers(self, layers: list[Layer]) -> None:
         active = self.viewer.layers.selection.active
         for layer in layers:
             self.viewer.add_layer(layer)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Generator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
 
 from napari_medseg.engine.canvas import PREVIEW_PIXELS
+from napari_medseg.engine.measure.objects import split_objects_job
 from napari_medseg.engine.results import (
-    Job,
     PlaneLabels,
     PlanePreview,
     Progress,
@@ -21,6 +24,22 @@ from napari_medseg.session.query import Query
 from napari_medseg.session.with_model.proposal import ModelPlane
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What a model says of an image.
+
+    Parameters
+    ----------
+    segmentation : Segmentation
+        The classes.
+    objects : ndarray of uint32, optional
+        Of the shape of its labels: a number for each object, also where objects touch.
+    """
+
+    segmentation: Segmentation
+    objects: NDArray[np.uint32] | None = None
+
+
 def is_huge(plane_shape: tuple[int, int]) -> bool:
     """Say whether a plane is too large to keep its probabilities, so that labels are all there is.
 
@@ -29,7 +48,12 @@ def is_huge(plane_shape: tuple[int, int]) -> bool:
     return plane_shape[0] * plane_shape[1] > PREVIEW_PIXELS
 
 
-def segment_model_job(query: Query, positions: Sequence[int], options: SegmentOptions) -> Job:
+def segment_model_job(
+    query: Query,
+    positions: Sequence[int],
+    options: SegmentOptions,
+    spacing: Sequence[float] | None = None,
+) -> Generator[Progress, None, Answer]:
     """Segment planes of an open image with a model; see `segment_job`.
 
     Cancel ends it within a layer of the net. The labels are those the model itself decides for;
@@ -43,6 +67,8 @@ def segment_model_job(query: Query, positions: Sequence[int], options: SegmentOp
         Which planes of its stack, in this order.
     options : SegmentOptions
         How.
+    spacing : sequence of float, optional
+        Of (Z, H, W) or (H, W); where it is given the objects are numbered, too.
 
     Yields
     ------
@@ -50,8 +76,35 @@ def segment_model_job(query: Query, positions: Sequence[int], options: SegmentOp
         `preview` is a `ModelPlane` whenever a plane is finished.
     """
     stop = threading.Event()
-    segmentation = yield from in_background(_segment(query, positions, options, stop), stop)
-    return segmentation
+    job = _answer(query, positions, options, stop, spacing)
+    return (yield from in_background(job, stop))
+
+
+def _answer(
+    query: Query,
+    positions: Sequence[int],
+    options: SegmentOptions,
+    stop: threading.Event,
+    spacing: Sequence[float] | None,
+) -> Generator[Progress, None, Answer]:
+    found = yield from _segment(query, positions, options, stop)
+    if spacing is None:
+        return Answer(found)
+    if found.labels.ndim == 2 or len(positions) > 1:
+        return Answer(found, (yield from split_objects_job(found, spacing)))
+    objects = np.zeros(found.labels.shape, np.uint32)
+    alone = _plane_of(found, positions[0])
+    objects[positions[0]] = yield from split_objects_job(alone, spacing[1:])
+    return Answer(found, objects)
+
+
+def _plane_of(volume: Segmentation, position: int) -> Segmentation:
+    sure = volume.probabilities
+    return replace(
+        volume,
+        labels=volume.labels[position],
+        probabilities=None if sure is None else sure[:, position],
+    )
 
 
 def _segment(

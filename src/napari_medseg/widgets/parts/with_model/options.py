@@ -16,7 +16,7 @@ _LARGEST_TILE = 4096
 
 
 class ModelOptions(FoldedDetails):
-    """Device, mirror images, tiles, probability layers, keys."""
+    """Device, mirror images, tiles, further layers, keys."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -28,6 +28,11 @@ class ModelOptions(FoldedDetails):
         self.flips.setToolTip("Asks the net about four mirror images; four times the work")
         self.probabilities = QCheckBox("Add probability layers")
         self.probabilities.setToolTip("One image layer per class, from 0 to 1; needs more memory")
+        self.objects = QCheckBox("Number the objects")
+        self.objects.setToolTip(
+            "Adds a layer in which each object, such as a nucleus, is a label of its own; those "
+            "that touch are parted at necks and where the net is unsure"
+        )
         self.shortcuts = KeysBox()
         form = QWidget()
         rows = QFormLayout(form)
@@ -35,7 +40,7 @@ class ModelOptions(FoldedDetails):
         for name, widget in {"Runs on": self.device, "Tiles of": self.tile}.items():
             widget.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
             rows.addRow(QLabel(name), widget)
-        for box in (self.probabilities, self.flips, self.shortcuts):
+        for box in (self.objects, self.probabilities, self.flips, self.shortcuts):
             rows.addRow(box)
         self.addWidget(form)
         self.show_model(None)
@@ -60,7 +65,7 @@ class ModelOptions(FoldedDetails):
             threshold=threshold,
             flips=self.flips.isChecked(),
             tile=tile or usual_tile(card, settings().tile),
-            keep_probabilities=self.probabilities.isChecked(),
+            keep_probabilities=self.probabilities.isChecked() or self.objects.isChecked(),
         )
 
 

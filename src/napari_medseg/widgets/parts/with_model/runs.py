@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
 
 from napari_medseg.engine.results import Progress
-from napari_medseg.session.probability_layers import probability_layers
 from napari_medseg.session.query import Query
 from napari_medseg.session.stack import Stack, shape_of
-from napari_medseg.session.with_model.jobs import is_huge, segment_model_job
+from napari_medseg.session.subject import spacing_of
+from napari_medseg.session.with_model.jobs import Answer, is_huge, segment_model_job
+from napari_medseg.session.with_model.layers import objects_layer, probability_layers
 from napari_medseg.session.with_model.proposal import Cut, ModelPlane, ModelProposal
 from napari_medseg.session.with_model.run import ModelRun
 from napari_medseg.widgets.parts.jobs.button import AnyJob
@@ -19,6 +20,9 @@ from napari_medseg.widgets.parts.proposals.plane_jobs import PlaneJobs
 from napari_medseg.widgets.parts.with_model.options import ModelOptions
 from napari_medseg.widgets.parts.workbench import Workbench
 from napari_medseg.zoo.cards import ModelCard
+
+if TYPE_CHECKING:
+    from napari.layers import Image, Layer
 
 
 class ModelRuns(PlaneJobs):
@@ -37,7 +41,7 @@ class ModelRuns(PlaneJobs):
     """
 
     layers_made = Signal(object)
-    """Probability layers shall be added to the viewer, a list."""
+    """Layers shall be added to the viewer, a list: of probabilities, of numbered objects."""
 
     def __init__(
         self,
@@ -50,6 +54,7 @@ class ModelRuns(PlaneJobs):
         self._options, self._chosen, self._cut = options, chosen, cut
         self._arrivals: ModelRun | None = None
         self._asked: list[int] = []
+        self._with_probabilities = False
 
     @property
     def card(self) -> ModelCard | None:
@@ -76,12 +81,18 @@ class ModelRuns(PlaneJobs):
         assert image is not None  # there are no planes without one
         self._arrivals = ModelRun(self._case, stack, card, fresh)
         self._asked = positions
+        self._with_probabilities = self._options.probabilities.isChecked()
         # Whatever fits is cut afterwards, so the net is asked for its own decision.
         shape = shape_of(image)
         huge = is_huge((shape[stack.axes[0]], shape[stack.axes[1]]))
         threshold = self._cut().threshold if huge else None
         options = self._options.options(card, threshold)
-        return segment_model_job(Query.of(image, stack, {}), positions, options)
+        spacing = None
+        if self._options.objects.isChecked():
+            order = stack.axes if stack.axis is None else (stack.axis, *stack.axes)
+            steps = spacing_of(image)[0]
+            spacing = tuple(steps[axis] for axis in order)
+        return segment_model_job(Query.of(image, stack, {}), positions, options, spacing)
 
     def _require_card(self) -> ModelCard:
         card = self._chosen()
@@ -93,15 +104,25 @@ class ModelRuns(PlaneJobs):
         if isinstance(progress.preview, ModelPlane) and self._arrivals is not None:
             self._arrivals.take(progress.preview, self._cut())
 
-    def _on_proposed(self, result: Any) -> None:
+    def _on_proposed(self, answer: Answer) -> None:
         run = self._arrivals
         if run is None or not run.is_wanted or run.image is None:
             return
-        run.finish(result.provenance)
-        self.layers_made.emit(probability_layers(run.image, run.stack, result, self._asked))
+        run.finish(answer.segmentation.provenance)
+        self.layers_made.emit(self._layers_of(answer, run.image, run.stack))
         proposal = self._case.proposal
         self._tell_proposed(
             isinstance(proposal, ModelProposal) and proposal.finds_anything,
             f"“{run.card.title}” found nothing. Is this image what its card says it is made for? "
             "A lower threshold finds more.",
         )
+
+    def _layers_of(self, answer: Answer, image: Image, stack: Stack) -> list[Layer]:
+        """Give the layers that were asked for; numbered objects lie on top."""
+        layers: list[Layer] = []
+        if self._with_probabilities:
+            layers += probability_layers(image, stack, answer.segmentation, self._asked)
+        if answer.objects is not None:
+            found = (answer.segmentation, answer.objects)
+            layers.append(objects_layer(image, stack, *found, self._asked))
+        return layers

@@ -55,7 +55,16 @@ def test_one_bad_file_does_not_stop_the_others(plane, tmp_path):
     assert (tmp_path / "out" / "plane.png").is_file()
 
 
-@pytest.mark.parametrize("extra", [("--method", "magic"), ("--clusters", "1")])
-def test_wrong_requests_start_nothing(plane, tmp_path, extra):
-    assert run(plane, "-o", tmp_path / "out", *extra).exit_code == 2
+@pytest.mark.parametrize(
+    ("extra", "words"),
+    [
+        (("--method", "magic"), "magic"),
+        (("--clusters", "1"), "clusters"),
+        (("--piece",), "the cluster that --take picks"),
+        (("--label", "3"), "the cluster that --take picks"),
+    ],
+)
+def test_wrong_requests_start_nothing(plane, tmp_path, extra, words):
+    done = run(plane, "-o", tmp_path / "out", *extra)
+    assert done.exit_code == 2 and words in done.output
     assert not (tmp_path / "out").exists()

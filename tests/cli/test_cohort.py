@@ -10,8 +10,13 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+import napari_medseg as medseg
 from napari_medseg.cli import app
 from napari_medseg.io.labels import read_labels
+from napari_medseg.zoo import architectures
+from tests.engine.conftest import make_plane, write_model
+from tests.engine.intensity_net import IntensityNet
+from tests.engine.pretrained import BrightNet, write_pretrained
 
 
 def run(*arguments: object):
@@ -89,6 +94,51 @@ def test_does_again_what_is_not_the_same(planes, tmp_path):
     (tmp_path / "out" / planes[2].name).unlink()
     Image.fromarray(np.eye(24, 30, dtype=np.uint8) * 255).save(planes[0])
     assert "1 of 3 inputs were done before" in run(*call, "kmeans").stderr
+
+
+def test_other_examples_in_the_same_folder_are_not_the_same(tmp_path, monkeypatch):
+    monkeypatch.setenv("NAPARI_MEDSEG_MODELS", str(tmp_path / "models"))
+    monkeypatch.setitem(architectures.NETS, "IntensityNet", "tests.engine.intensity_net")
+    (tmp_path / "models").mkdir()
+    write_model(tmp_path / "models", "intensity", IntensityNet(), input={"size": [64, 64]})
+    image, mask = make_plane(1)
+    paths = [tmp_path / "one.png", tmp_path / "two.png"]
+    for number, path in enumerate(paths):
+        Image.fromarray(make_plane(number + 5)[0]).save(path)
+
+    def segmented(examples_mask):
+        medseg.SupportSet().add(image, examples_mask).save(tmp_path / "examples")
+        arguments = ["by-example", *paths, "--support", tmp_path / "examples", "-m", "intensity"]
+        arguments += ["-o", tmp_path / "out", "--resume"]
+        done = CliRunner().invoke(app, [str(argument) for argument in arguments])
+        assert done.exit_code == 0, done.output
+        return read_labels(tmp_path / "out" / "one.png").labels, done.stderr
+
+    first, _ = segmented(mask)
+    again, said = segmented(mask)
+    assert "2 of 2 inputs were done before" in said
+    other, said = segmented(1 - mask)
+    assert "(other support_sha256): all is done again" in said
+    np.testing.assert_array_equal(again, first)
+    assert (other != first).any()
+
+
+def test_a_model_imported_anew_under_the_same_name_is_not_the_same(planes, tmp_path, monkeypatch):
+    monkeypatch.setenv("NAPARI_MEDSEG_MODELS", str(tmp_path / "models"))
+    monkeypatch.setitem(architectures.NETS, "BrightNet", "tests.engine.pretrained")
+    call = ["segment", *planes, "-m", "mine", "-o", tmp_path / "out", "--resume"]
+
+    def said(**card):
+        write_pretrained(tmp_path / "models", "mine", BrightNet(), **card)
+        done = CliRunner().invoke(app, [str(argument) for argument in call])
+        assert done.exit_code == 0, done.output
+        return done.stderr
+
+    plain = {"size": [32, 32], "channels": 1}
+    said(input=plain)
+    assert "3 of 3 inputs were done before" in said(input=plain)
+    window = {"kind": "window", "low": 0, "high": 100}
+    assert "(other card_sha256)" in said(input=plain | {"scaling": window})
 
 
 def test_a_damaged_report_is_not_trusted(planes, tmp_path):

@@ -340,8 +340,14 @@ def test_part_of_a_volume_is_segmented_and_cleaned_up(work):
     [
         (("--planes", "7"), "no plane 7"),
         (("--planes", "1-x"), "no list of planes"),
+        (("--planes", "²"), "no list of planes"),
+        (("--planes", "1-0"), "lower plane first: 0-1"),
+        (("--planes", "0-1,1"), "names a plane twice"),
         (("--value-range", "5"), "not two numbers"),
         (("--value-range", "5,1"), "lower value first"),
+        (("--value-range", "5,5"), "lower value first"),
+        (("--value-range", "inf,inf"), "has no end"),
+        (("--value-range", "nan,1"), "has no end"),
     ],
 )
 def test_what_cannot_be_meant_is_a_wrong_request(work, options, words):
@@ -379,6 +385,7 @@ def test_commands_run_where_the_settings_say(work, tmp_path, monkeypatch):
         ("segment plane.png -m chest-lungs -o out --foo", "--foo"),
         ("nope", "No such command 'nope'"),
         ("objects plane.png -o x.xyz", "must end with .png"),
+        ("objects plane.png -o x.png --diameter nan", "must be a number above 0"),
         ("objects plane.png -o nowhere/x.png", "There is no folder nowhere"),
         ("cluster plane.png -o out --rectangle 0,0,900,900", "does not lie in a plane of"),
         ("train nope", "There is no recipe 'nope'"),

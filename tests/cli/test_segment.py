@@ -93,6 +93,9 @@ def test_options_reach_the_engine(work: Path, model: str) -> None:
         (("-m", "mine", "--tile", 50), "multiple of 16"),
         (("-m", "mine", "--device", "cuda"), "no usable device"),
         (("-m", "mine", "--runtime", "onnx", "--bfloat16"), "onnx"),
+        (("-m", "mine", "--values", "3,0"), "label value 0"),
+        (("-m", "mine", "--values", "1,5000000"), "label value 5000000"),
+        (("-m", "mine", "--values", "1,²"), "not 2 whole numbers"),
     ],
 )
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a computer without a GPU")
@@ -101,6 +104,22 @@ def test_wrong_requests_start_nothing(work: Path, model: str, arguments: tuple, 
     assert done.exit_code == 2
     assert words in done.output
     assert not (work / "out" / "plane.png").exists()
+
+
+def test_label_values_name_and_count_the_classes_that_have_them(work: Path, model: str) -> None:
+    options = ("--values", "7,3", "--probabilities", "--json")
+    done = run("segment", work / "plane.png", "-m", model, "-o", work / "out", *options)
+    assert done.exit_code == 0, done.output
+    (entry,) = json.loads(done.stdout)["results"]
+    assert list(entry["pixels"]) == ["background", "left", "right"]
+    expected = medseg.segment(read_image(work / "plane.png").data, model).labels
+    written = read_labels(Path(entry["output"]))
+    np.testing.assert_array_equal(written.labels, np.array([0, 7, 3])[expected])
+    assert (written.class_names[7], written.class_names[3]) == ("left", "right")
+    with tifffile.TiffFile(entry["probabilities"]) as file:
+        assert file.ome_metadata.index('Name="left"') < file.ome_metadata.index('Name="right"')
+    with pytest.raises(ValueError, match="label value 0"):
+        medseg.segment(read_image(work / "plane.png").data, model).renumbered([0, 1])
 
 
 def test_a_model_without_weights_is_told(work: Path, model: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -116,10 +117,11 @@ def by_example(
             keep_probabilities=probabilities,
             post=cleaning.steps(),
         )
-        request = writing.request(context, looking, probabilities=probabilities)
         examples = load_support(support.absolute())
         if examples.adaptation_problem and not adapt:
             raise ValueError(f"{examples.adaptation_problem} The option --adapt does.")
+        decided = _decided(chosen, examples)
+        request = writing.request(context, looking, decided, probabilities=probabilities)
     start = partial(_start, support=examples, options=chosen)
     run_on_images("by-example", inputs, request, start, writing.json_)
 
@@ -132,15 +134,26 @@ def _options(model: str | None, device: str, **fields: Any) -> ByExampleOptions:
     ValueError
         With one sentence, where the model or the device cannot be used.
     """
-    from napari_medseg.engine.by_example.options import DEFAULT_MODEL, ByExampleOptions
-    from napari_medseg.engine.devices import choose_device
-    from napari_medseg.zoo.registry import get_card
+    from napari_medseg.engine.by_example.options import (
+        DEFAULT_MODEL,
+        ByExampleOptions,
+        check_options,
+    )
 
-    card = get_card(model or DEFAULT_MODEL)
-    if card.kind != "in-context":
-        raise ValueError(f"The model {card.name} takes no examples; choose an in-context one.")
-    choose_device(device)
-    return ByExampleOptions(model=card, device=str(device), **fields)
+    options = ByExampleOptions(model=model or DEFAULT_MODEL, device=str(device), **fields)
+    return replace(options, model=check_options(options))
+
+
+def _decided(options: ByExampleOptions, examples: SupportSet) -> dict[str, Any]:
+    """Give what decides the results: of the model and of the examples what is in them."""
+    from napari_medseg.engine.by_example.options import check_options
+
+    adaptation = examples.adaptation
+    return options.as_dict() | {
+        "card_sha256": check_options(options).content_hash,
+        "support_sha256": examples.content_hash,
+        "adaptation_sha256": None if adaptation is None else adaptation.sha256,
+    }
 
 
 def _start(

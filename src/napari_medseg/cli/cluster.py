@@ -122,8 +122,14 @@ class Taking:
         Raises
         ------
         ValueError
-            With one sentence, where these are not two numbers.
+            With one sentence, where these are not two numbers, or nothing is picked that the other
+            options could be about.
         """
+        if self.take is None and (self.piece or self.label != 1):
+            raise ValueError(
+                "--piece and --label are about the cluster that --take picks; say which one with "
+                "--take ROW,COLUMN."
+            )
         found = _numbers(self.take, 2, "--take", "120,80")
         return None if found is None else (found[0], found[1])
 
@@ -158,7 +164,7 @@ def cluster(
             device=checked_name(device or settings().device),
             **asdict(fitting),
         )
-        request = writing.request(context, looking)
+        request = writing.request(context, looking, asdict(chosen))
         start = partial(_start, options=chosen, rectangle=_sides(rectangle))
         if taking.pixel is not None:
             start = partial(_start_taking, start=start, pixel=taking.pixel, taking=taking)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
@@ -41,9 +41,10 @@ class Cohort:
         Address of a dask scheduler, or ``"local"`` or ``"local:N"`` for (N) processes on this
         computer; ``None`` does one image after the other in this process.
     resume : bool
-        Whether to keep what an earlier call with the same options has finished.
+        Whether to keep what an earlier call that was decided by the same has finished.
     options : dict of str
-        All that decides the results, to compare with those of an earlier call.
+        All that decides the results, the content of files given by name included, to compare with
+        that of an earlier call.
     """
 
     scheduler: str | None = None
@@ -51,13 +52,14 @@ class Cohort:
     options: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, context: typer.Context) -> Cohort:
-        """Take what the call says."""
+    def of(cls, context: typer.Context, decided: Mapping[str, Any]) -> Cohort:
+        """Take what the call says, and what was decided by it, by the settings and by files."""
         given = dict(context.params)
         scheduler, resume = given.pop("scheduler"), given.pop("resume")
         for name in ("inputs", "out", "json_"):
             given.pop(name)
-        return cls(scheduler, resume, {name: str(value) for name, value in given.items()})
+        deciding = {**given, **decided}
+        return cls(scheduler, resume, {name: str(value) for name, value in deciding.items()})
 
 
 def run_cohort(
@@ -124,7 +126,7 @@ class _Report:
     _written: float = field(default=0.0, init=False)
 
     def finished(self) -> dict[str, Entry]:
-        """Give what is done by input: made with the same options, from a file that is the same."""
+        """Give what is done by input: decided by the same, from a file that is the same."""
         try:
             old = json.loads(self.path.read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -134,13 +136,19 @@ class _Report:
                 f"{self.path} is damaged; remove it to do the whole cohort again."
             ) from error
         if (old["command"], old["options"]) != (self.command, self.options):
-            say(f"{self.path} is of a call with other options: all is done again.")
+            say(f"{self.path} is of another call{self._other_in(old)}: all is done again.")
             return {}
         return {
             entry["input"]: entry
             for entry in old["results"]
             if Path(entry["output"]).exists() and entry["changed"] == _changed(entry["input"])
         }
+
+    def _other_in(self, old: dict[str, Any]) -> str:
+        """Say by name what decided the earlier results otherwise."""
+        names = sorted(self.options.keys() | old["options"].keys())
+        other = [name for name in names if self.options.get(name) != old["options"].get(name)]
+        return f" (other {', '.join(other)})" if old["command"] == self.command else ""
 
     def keep(self, results: list[Entry], failed: list[dict[str, str]], done: bool) -> None:
         """Write the report, unless that has just been done and there is more to come."""

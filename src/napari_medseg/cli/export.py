@@ -13,13 +13,14 @@ import typer
 from napari_medseg.cli.options import Json, Series
 from napari_medseg.cli.outputs import checked_folder
 from napari_medseg.cli.report import (
-    check_files,
+    check_label_maps,
     fail,
     print_json,
     refuse,
     refusing,
     run_job,
     say,
+    say_findings,
     sentence_of,
 )
 from napari_medseg.io.errors import ChoiceError
@@ -123,8 +124,7 @@ def export(
 
 
 def _check_inputs(labels: Path, like: Path | None) -> None:
-    if not labels.is_dir():
-        check_files(labels)
+    check_label_maps(labels)
     if like is not None and not like.exists():
         refuse(f"There is no such file: {like}; check the name.")
 
@@ -148,6 +148,7 @@ def _wanted(
     from napari_medseg.io.labels import read_labels
 
     found = read_labels(labels, image)
+    say_findings(labels, found.findings)
     with refusing(ValueError):
         return _Wanted(_export(found, like, image, format_), _seg_options(found, *seg), found.name)
 
@@ -185,7 +186,7 @@ def _target(labels: Path, like: Path | None, out: Path, format_: LabelFormat) ->
 def _image(path: Path, series: str | None) -> ImageFile:
     from napari_medseg.io.images import read_image
 
-    return read_image(path, int(series) if series is not None and series.isdigit() else series)
+    return read_image(path, int(series) if series is not None and series.isdecimal() else series)
 
 
 def _export(
@@ -262,7 +263,7 @@ def _seg_options(
     chosen = {}
     for entry in terms:
         name, _, text = entry.partition("=")
-        value = values.get(name.strip()) or (int(name) if name.strip().isdigit() else None)
+        value = values.get(name.strip()) or (int(name) if name.strip().isdecimal() else None)
         if value is None or not text:
             known = ", ".join(values) or "1, 2, ..."
             raise ValueError(f"--term {entry} names no class; say it as CLASS=TERM, of {known}.")

@@ -143,5 +143,6 @@ def _run(path: Path, request: Request, start: Start) -> dict[str, Any]:
     if request.values:
         found = found.renumbered(request.values)
     stem = split_suffix(path.name)[0]
-    written = write_results(found, image, request.out, stem, suffix, request.probabilities)
+    wanted = request.probabilities
+    written = write_results(found, image, request.out, stem, suffix, wanted, request.values)
     return {"input": str(path)} | written | {"seconds": round(time.monotonic() - started, 2)}

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from math import inf
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from napari_medseg.cli.report import (
-    check_files,
+    check_label_maps,
     fail,
     print_json,
     refuse,
     run_job,
     say,
+    say_findings,
     sentence_of,
 )
 
 
 def objects(
-    labels: Annotated[Path, typer.Argument(help="A label map: PNG, TIFF, NIfTI or DICOM-SEG.")],
+    labels: Annotated[
+        Path, typer.Argument(help="A label map: PNG, TIFF, NIfTI, OME-Zarr of ours, or DICOM-SEG.")
+    ],
     output: Annotated[
         Path, typer.Option("--output", "-o", help="The file to write: .ome.tif, .nii.gz or .png.")
     ],
@@ -42,6 +46,7 @@ def objects(
     _check(labels, output, diameter)
     try:
         found = read_labels(labels)
+        say_findings(labels, found.findings)
         job = split_objects_job(
             found.labels,
             found.geometry.spacing,
@@ -67,12 +72,12 @@ def _check(labels: Path, output: Path, diameter: float | None) -> None:
     from napari_medseg.io.atomic import split_suffix
     from napari_medseg.io.labels import WRITTEN_SUFFIXES
 
-    check_files(labels)
+    check_label_maps(labels)
     if split_suffix(output.name)[1].lower() not in WRITTEN_SUFFIXES:
         refuse(f"The name {output} must end with {', '.join(WRITTEN_SUFFIXES)}.")
     if not output.absolute().parent.is_dir():
         refuse(f"There is no folder {output.parent}; make it first.")
     if output.resolve() == labels.resolve():
         refuse(f"The result would overwrite {labels}; give it another name.")
-    if diameter is not None and diameter <= 0:
-        refuse(f"The diameter of an object must be above 0; got {diameter:g}.")
+    if diameter is not None and not 0 < diameter < inf:
+        refuse(f"The diameter of an object must be a number above 0; got {diameter:g}.")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -112,7 +114,7 @@ MinSize = Annotated[
 Values = Annotated[
     str | None,
     typer.Option(
-        help="Label value of each class, such as 3,1; 1, 2, ... by default.",
+        help="Label value of each class, such as 3,1, up to 65535; 1, 2, ... by default.",
         metavar="LIST",
         rich_help_panel=_FINE,
     ),
@@ -168,18 +170,32 @@ class Writing:
         self,
         context: typer.Context,
         looking: Looking,
+        decided: Mapping[str, Any],
         *,
         probabilities: bool = False,
         values: tuple[int, ...] = (),
     ) -> Request:
         """Give what becomes of the images.
 
+        Parameters
+        ----------
+        context : typer.Context
+            Of the call.
+        looking : Looking
+            What is looked at.
+        decided : mapping
+            What decides the results, as the engine is asked for them, files by their content.
+        probabilities : bool
+            Whether they are written too.
+        values : tuple of int
+            Label value of each class; empty for 1, 2, ...
+
         Raises
         ------
         ValueError
             With one sentence, where an option cannot be read.
         """
-        view, cohort = looking.view(), Cohort.of(context)
+        view, cohort = looking.view(), Cohort.of(context, decided)
         return Request(self.out, self.to, looking.series, probabilities, view, values, cohort)
 
 
@@ -196,9 +212,13 @@ def parsed_planes(text: str | None) -> list[int] | None:
     planes: list[int] = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
-        if not first.isdigit() or (dash and not last.isdigit()):
+        if not first.isdecimal() or (dash and not last.isdecimal()):
             raise ValueError(f"--planes {text} is no list of planes; write it like 3,5-9.")
+        if dash and int(last) < int(first):
+            raise ValueError(f"--planes {text} must give the lower plane first: {last}-{first}.")
         planes += range(int(first), int(last or first) + 1)
+    if len(set(planes)) < len(planes):
+        raise ValueError(f"--planes {text} names a plane twice; name each once.")
     return planes
 
 
@@ -208,7 +228,7 @@ def parsed_range(text: str | None) -> tuple[float, float] | None:
     Raises
     ------
     ValueError
-        With one sentence, where these are not two numbers, the lower first.
+        With one sentence, where these are not two finite numbers, the lower first.
     """
     if text is None:
         return None
@@ -216,7 +236,9 @@ def parsed_range(text: str | None) -> tuple[float, float] | None:
         low, high = (float(part) for part in text.split(","))
     except ValueError as error:
         raise ValueError(f"--value-range {text} is not two numbers like -160,240.") from error
-    if not low <= high:
+    if not (isfinite(low) and isfinite(high)):
+        raise ValueError(f"--value-range {text} has no end; give two numbers like -160,240.")
+    if not low < high:
         raise ValueError(f"--value-range {text} must give the lower value first.")
     return low, high
 
@@ -230,7 +252,7 @@ def parsed_numbers(text: str, count: int, option: str, like: str) -> tuple[int, 
         With one sentence, where it holds anything else.
     """
     parts = text.split(",")
-    if len(parts) != count or not all(part.strip().isdigit() for part in parts):
+    if len(parts) != count or not all(part.strip().isdecimal() for part in parts):
         wanted = "a whole number" if count == 1 else f"{count} whole numbers"
         raise ValueError(f"{option} {text} is not {wanted} like {like}.")
     return tuple(int(part) for part in parts)

@@ -120,8 +120,24 @@ def write_results(
     stem: str,
     suffix: str,
     probabilities: bool = False,
+    values: Sequence[int] = (),
 ) -> dict[str, Any]:
     """Write what was found where the image lies, and give its entry of the report.
+
+    Parameters
+    ----------
+    segmentation : Segmentation
+        What was found.
+    image : ImageFile
+        In what.
+    folder : Path
+        For the files.
+    stem, suffix : str
+        Of the label map.
+    probabilities : bool
+        Whether they are written too.
+    values : sequence of int
+        Label values of the classes; empty for 1, 2, ...
 
     Raises
     ------
@@ -140,17 +156,19 @@ def write_results(
     target = folder / f"{stem}{suffix}"
     write_labels(target, segmentation.labels, image.geometry, made, names)
     entry: dict[str, Any] = {"output": str(target)}
+    classes = (0, *values) if values else range(len(names))
     if probabilities:
         if segmentation.probabilities is None:
             raise MemoryError("The probabilities do not fit into memory; the label map is written.")
         beside = folder / f"{stem}{PROBABILITIES}"
-        write_probabilities(beside, segmentation.probabilities, image.geometry, made, names)
+        channels = [names[value] for value in classes]
+        write_probabilities(beside, segmentation.probabilities, image.geometry, made, channels)
         entry["probabilities"] = str(beside)
-    counts = np.bincount(segmentation.labels.ravel(), minlength=len(names)).tolist()
+    counts = np.bincount(segmentation.labels.ravel(), minlength=len(names))
     return entry | {
         "shape": list(segmentation.labels.shape),
         "spacing": list(image.geometry.spacing),
         "units": image.geometry.units,
-        "pixels": dict(zip(names, counts, strict=True)),
+        "pixels": {names[value]: int(counts[value]) for value in classes},
         "provenance": made.as_dict(),
     }

@@ -72,6 +72,8 @@ def segment(
     """Segment images with a pretrained model; nothing is painted, nothing is trained."""
     with refusing(ValueError, OSError):
         check_images(inputs, writing.out)
+        from napari_medseg.zoo.registry import get_card
+
         chosen = _options(
             model,
             tile,
@@ -84,7 +86,10 @@ def segment(
             runtime=runtime.value,
         )
         numbers = _numbers(values, chosen)
-        request = writing.request(context, looking, probabilities=probabilities, values=numbers)
+        decided = chosen.as_dict() | {"card_sha256": get_card(model).content_hash}
+        request = writing.request(
+            context, looking, decided, probabilities=probabilities, values=numbers
+        )
     run_on_images("segment", inputs, request, partial(_start, options=chosen), writing.json_)
 
 
@@ -106,13 +111,16 @@ def _options(model: str, tile: int | None, device: str, **fields: Any) -> Segmen
 
 
 def _numbers(values: str | None, options: SegmentOptions) -> tuple[int, ...]:
+    from napari_medseg.engine.results import check_values
     from napari_medseg.engine.with_model.options import check_options
 
     if values is None:
         return ()
     classes = check_options(options).classes
     like = ",".join(str(number) for number in range(1, len(classes) + 1))
-    return shared.parsed_numbers(values, len(classes), "--values", like)
+    numbers = shared.parsed_numbers(values, len(classes), "--values", like)
+    check_values(numbers)
+    return numbers
 
 
 def _start(image: ImageFile, seen: dict[str, Any], options: SegmentOptions) -> Job:

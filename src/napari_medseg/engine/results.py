@@ -105,6 +105,26 @@ def made_from(
     return Provenance(method, model, weights_sha256, {**parameters, **query}, software)
 
 
+HIGHEST_VALUE = 2**16 - 1
+"""Of a label; files hold a name for every value up to the highest one that a class has."""
+
+
+def check_values(values: Sequence[int]) -> None:
+    """Make sure that classes can have these label values.
+
+    Raises
+    ------
+    ValueError
+        If one is the background's, or above `HIGHEST_VALUE`.
+    """
+    for value in values:
+        if not 1 <= value <= HIGHEST_VALUE:
+            raise ValueError(
+                f"A class cannot have the label value {value}: choose 1 to {HIGHEST_VALUE}; 0 is "
+                "the background."
+            )
+
+
 @dataclass(frozen=True)
 class Segmentation:
     """Labels for an image, and how sure the method is of them.
@@ -128,9 +148,17 @@ class Segmentation:
     provenance: Provenance
 
     def renumbered(self, values: Sequence[int]) -> Segmentation:
-        """Give the same with other label values: of class 1, 2, ... in this order."""
-        table = np.array([0, *values], np.min_scalar_type(max(values, default=0)))
-        names = ["background", *(f"class {value}" for value in range(1, max(values) + 1))]
+        """Give the same with other label values: of class 1, 2, ... in this order.
+
+        Raises
+        ------
+        ValueError
+            If a value cannot be used, or there is not one for every class.
+        """
+        check_values(values)
+        highest = max(values, default=0)
+        table = np.array([0, *values], np.min_scalar_type(highest))
+        names = ["background", *(f"class {value}" for value in range(1, highest + 1))]
         for value, name in zip(values, self.class_names[1:], strict=True):
             names[value] = name
         return replace(self, labels=table[self.labels], class_names=tuple(names))

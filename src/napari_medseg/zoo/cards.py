@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -113,6 +114,11 @@ class ModelCard:
         if self.folder is None:
             raise CardError(f"The card of model {self.name!r} belongs to no folder.")
         return self.folder / self.file
+
+    @property
+    def content_hash(self) -> str:
+        """Hash (sha256) of all that the card says; with it of the weights, whose hash it holds."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
 
     def to_json(self) -> str:
         """Give the text of the card file; the folder is left out."""

@@ -326,6 +326,7 @@ def test_without_examples_there_is_one_sentence() -> None:
         (np.zeros((5, 6)), {"device": "abacus"}, "no device named 'abacus'"),
         (np.zeros((5, 6)), {"precision": "int8"}, "precision"),
         (np.zeros((5, 6)), {"model": "missing"}, "no model named 'missing'"),
+        (np.zeros((5, 6)), {"model": "skin-lesion"}, "'skin-lesion' takes no examples"),
     ],
 )
 def test_a_wrong_request_is_one_sentence(

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from napari_medseg.engine.devices import choose_device, choose_precision
 from napari_medseg.engine.postprocess import PostProcess
 from napari_medseg.zoo.cards import ModelCard
+from napari_medseg.zoo.registry import get_card
 
 DEFAULT_MODEL = "universeg-open"
 MOST_EFFORT = 8
@@ -103,3 +105,21 @@ class ByExampleOptions:
         values = asdict(self)
         del values["model"]
         return values
+
+
+def check_options(options: ByExampleOptions) -> ModelCard:
+    """Give the card of the model, after checking what can be checked without an example.
+
+    Raises
+    ------
+    ValueError
+        With one sentence, where the model, the device or the precision cannot be used.
+    """
+    card = get_card(options.model) if isinstance(options.model, str) else options.model
+    if card.kind != "in-context":
+        raise ValueError(
+            f"The model {card.name!r} takes no examples: segment with it as it is, or choose an "
+            "in-context model."
+        )
+    choose_precision(options.precision, choose_device(options.device))
+    return card

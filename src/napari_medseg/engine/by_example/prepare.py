@@ -8,14 +8,13 @@ from typing import Any
 
 from napari_medseg.engine.by_example.class_examples import ClassExamples, gather
 from napari_medseg.engine.by_example.looks import ClassTask
-from napari_medseg.engine.by_example.options import ByExampleOptions
+from napari_medseg.engine.by_example.options import ByExampleOptions, check_options
 from napari_medseg.engine.by_example.passes import Averaging, Predictor
 from napari_medseg.engine.by_example.support import SupportError, SupportSet
 from napari_medseg.engine.by_example.ways import Way, choose_way
 from napari_medseg.engine.devices import choose_device, choose_precision
 from napari_medseg.engine.results import Progress, told
 from napari_medseg.zoo.cards import ModelCard
-from napari_medseg.zoo.registry import get_card
 
 KEPT = 6
 """How many results of work on a support set are kept for the next call."""
@@ -80,11 +79,11 @@ def prepare(
     CardError, WeightsError
         If the model cannot be used.
     ValueError
-        If the device or the precision is not there.
+        If the model takes no examples, or the device or the precision is not there.
     """
     if not len(support):
         raise SupportError("There is no example yet: paint one plane and add it as an example.")
-    card = get_card(options.model) if isinstance(options.model, str) else options.model
+    card = check_options(options)
     colours = colours and all(example.is_rgb for example in support)
     key = (support.content_hash, card.sha256, colours, options.of_preparation())
     prepared: PreparedSupport | None = support.memo.get(key)

@@ -23,6 +23,7 @@ from .dicom_phantoms import (
     PATIENT_NAME,
     SHAPE,
     Phantom,
+    changed,
     patient_position,
     rotated,
     write_enhanced,
@@ -191,6 +192,45 @@ def test_what_does_not_belong_together_is_refused_in_a_sentence(tmp_path, series
     with pytest.raises(SaveError, match="does not exist"):
         write_dicom_seg(tmp_path / "none" / "s.dcm", LABELS, None, series.files)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("labelmap", [False, True])
+@pytest.mark.parametrize("deidentify", [False, True])
+def test_images_without_a_thickness_can_be_labelled(tmp_path, labelmap, deidentify):
+    phantom = write_series(tmp_path / "a", SliceThickness=None)
+    options = SegOptions(labelmap=labelmap, deidentify=deidentify)
+    path = write_dicom_seg(tmp_path / "s.dcm", LABELS, None, phantom.files, options)
+    found = read_labels(path, read_image(phantom.folder))
+    np.testing.assert_array_equal(found.labels, LABELS)
+    shared = pydicom.dcmread(path).SharedFunctionalGroupsSequence[0]
+    assert "SliceThickness" not in shared.PixelMeasuresSequence[0]
+
+
+def test_any_entry_may_be_missing_or_empty_or_its_lack_is_told_in_a_sentence(tmp_path):
+    (file,) = write_series(tmp_path / "a", stored=np.ones((1, 4, 4), np.int16)).files
+    labels, whole = np.ones((1, 4, 4), np.uint8), pydicom.dcmread(file)
+    refused = set()
+    for keyword in [entry.keyword for entry in whole if entry.keyword != "PixelData"]:
+        for is_missing in (True, False):
+            header = pydicom.dcmread(file)
+            header[keyword].value = None
+            if is_missing:
+                del header[keyword]
+            header.save_as(tmp_path / "one.dcm")
+            try:
+                write_dicom_seg(tmp_path / "s.dcm", labels, None, [tmp_path / "one.dcm"])
+            except ReadError:
+                refused.add(keyword)
+    assert refused >= {"FrameOfReferenceUID", "PixelSpacing"}
+    assert not refused & {"SliceThickness", "PatientName", "SeriesNumber", "Modality"}
+
+
+def test_frames_of_an_old_kind_of_file_are_refused_in_a_sentence(tmp_path):
+    phantom = write_series(tmp_path / "a")
+    stored = np.zeros(SHAPE, np.int16).tobytes()
+    file = changed(phantom.files[0], NumberOfFrames=len(phantom.files), PixelData=stored)
+    with pytest.raises(ReadError, match=r"old kind.*NIfTI"):
+        write_dicom_seg(tmp_path / "s.dcm", LABELS, None, [file])
 
 
 @pytest.mark.parametrize("tag", ["StudyInstanceUID", "SOPInstanceUID"])

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 
 _MAKER = "napari-medseg"
 _REFERRED_BY = ("StudyInstanceUID", "SeriesInstanceUID", "SOPClassUID", "SOPInstanceUID")
+_POSE = ("ImagePositionPatient", "ImageOrientationPatient")
 _MUST_HAVE = (
     *("PatientName", "PatientID", "PatientBirthDate", "PatientSex"),
     *("StudyDate", "StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName"),
@@ -169,12 +170,23 @@ def _meant(
 
 def _check_references(source: SourceImage) -> None:
     """Raise where images lack what a segmentation refers to them by."""
-    for name in _REFERRED_BY:
-        if not all(header.get(name) for header in source.headers):
-            raise ReadError(
-                f"The DICOM images have no {name}, by which a DICOM-SEG refers to them; save the "
-                "labels as NIfTI instead."
-            )
+    enhanced = "SharedFunctionalGroupsSequence" in source.headers[0]
+    if len(source.frames) > len(source.headers) and not enhanced:
+        raise ReadError(
+            "These frames lie in one file of an old kind, whose frames a DICOM-SEG cannot refer to "
+            "one by one; save the labels as NIfTI instead."
+        )
+    needed = list(_REFERRED_BY)
+    if source.affine is not None:
+        needed += ["FrameOfReferenceUID"] if enhanced else ["FrameOfReferenceUID", "PixelSpacing"]
+    lacking = [n for n in needed if not all(header.get(n) for header in source.headers)]
+    if source.affine is not None and any(frame.spacing is None for frame in source.frames):
+        lacking.append("PixelSpacing")
+    if lacking:
+        raise ReadError(
+            f"The DICOM images have no {lacking[0]}, by which a DICOM-SEG refers to them; save the "
+            "labels as NIfTI instead."
+        )
 
 
 def _write(path: Path, meant: Meant, options: SegOptions, made: Mapping[str, Any]) -> Steps[None]:
@@ -266,5 +278,10 @@ def _completed(header: Dataset) -> Dataset:
     for keyword in _MUST_HAVE:
         found = header.get(keyword)
         setattr(whole, keyword, "" if found is None else str(found))
+    if "SliceThickness" not in whole:
+        whole.SliceThickness = None  # highdicom asks for the entry, and leaves an empty one out
+    if not all(header.get(keyword) for keyword in _POSE):
+        for keyword in _POSE:
+            whole.pop(keyword, None)
     whole.SpecificCharacterSet = "ISO_IR 192"
     return whole

@@ -9,6 +9,8 @@ import tifffile
 from PIL import Image
 
 from napari_medseg.io.errors import ReadError
+from napari_medseg.io.geometry import Geometry
+from napari_medseg.io.image_files import write_image
 from napari_medseg.io.images import read_image
 
 RNG = np.random.default_rng(0)
@@ -114,9 +116,45 @@ def test_common_compressions_open(tmp_path, compression):
     assert read_image(tmp_path / "a.tif").data.shape == GREY.shape
 
 
-def test_inverted_grey_shows_as_meant(tmp_path):
-    tifffile.imwrite(tmp_path / "a.tif", 255 - GREY, photometric="miniswhite")
-    np.testing.assert_array_equal(read_image(tmp_path / "a.tif").data, GREY)
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("shown", [GREY, STACK, GREY > 127], ids=["8 bit", "16 bit", "1 bit"])
+def test_inverted_grey_shows_as_meant(tmp_path, shown, compression):
+    stored = np.invert(shown)
+    options = {"compression": compression} if shown.dtype != bool else {}
+    tifffile.imwrite(tmp_path / "a.tif", stored, photometric="miniswhite", **options)
+    expected = shown * 255 if shown.dtype == bool else shown
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif").data, expected)
+
+
+def test_inverted_grey_of_sixteen_bits_shows_as_meant_however_it_is_packed(tmp_path):
+    Image.fromarray(np.invert(STACK[0])).save(
+        tmp_path / "a.tif", compression="tiff_lzw", tiffinfo={262: 0}
+    )
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif").data, STACK[0])
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_lzw"])
+def test_palette_of_a_tiff_becomes_what_it_shows(tmp_path, compression):
+    indexed = Image.fromarray(GREY % 2)
+    indexed.putpalette([10, 20, 30, 200, 100, 0])
+    indexed.save(tmp_path / "p.tif", compression=compression)
+    image = read_image(tmp_path / "p.tif")
+    assert image.rgb
+    np.testing.assert_array_equal(image.data[GREY % 2 == 1], [[200, 100, 0]] * (GREY % 2).sum())
+
+
+@pytest.mark.parametrize("planar", ["contig", "separate"])
+def test_transparency_of_a_grey_tiff_goes_and_more_samples_are_refused(tmp_path, planar):
+    def write(samples):
+        data = np.stack([GREY] * samples, axis=-1 if planar == "contig" else 0)
+        path = tmp_path / f"{samples}.tif"
+        options = {"planarconfig": planar, "extrasamples": ["unassalpha"] * (samples - 1)}
+        tifffile.imwrite(path, data, photometric="minisblack", metadata=None, **options)
+        return path
+
+    np.testing.assert_array_equal(read_image(write(2)).data, GREY)
+    with pytest.raises(ReadError, match="one channel"):
+        read_image(write(5))
 
 
 def test_big_endian_and_half_floats_become_native(tmp_path):
@@ -124,6 +162,15 @@ def test_big_endian_and_half_floats_become_native(tmp_path):
     tifffile.imwrite(tmp_path / "h.tif", STACK.astype(np.float16), photometric="minisblack")
     assert read_image(tmp_path / "b.tif").data.dtype.isnative
     assert read_image(tmp_path / "h.tif").data.dtype == np.float32
+
+
+@pytest.mark.parametrize("dtype", [">u2", ">i4", ">f4", "bool"])
+def test_an_image_of_ours_is_written_whatever_the_order_of_its_bytes(tmp_path, dtype):
+    geometry = Geometry((3.0, 1.0, 0.5), units="mm")
+    data = (STACK % 2000).astype(dtype)
+    image = read_image(write_image(tmp_path / "a.ome.tif", data, geometry))
+    np.testing.assert_array_equal(image.data, data)
+    assert image.data.dtype.isnative and image.geometry == geometry
 
 
 def test_spacing_of_ome(tmp_path):

@@ -170,6 +170,35 @@ def test_one_bit_and_grey_stored_as_colour_are_masks(tmp_path):
     np.testing.assert_array_equal(read_labels(tmp_path / "rgb.png").labels, PLANE)
 
 
+@pytest.mark.parametrize("colours", [[200] * 3 + [90] * 3, [200, 0, 0, 90, 90, 90]])
+@pytest.mark.parametrize("kind", [".png", ".bmp", ".tif", "lzw.tif"])
+def test_class_numbers_are_the_places_in_a_palette_whatever_it_shows(tmp_path, kind, colours):
+    image = Image.fromarray(PLANE % 3)
+    image.putpalette([0, 0, 0, *colours])
+    options = {"compression": "tiff_lzw"} if kind.startswith("lzw") else {}
+    image.save(tmp_path / f"a{kind}", **options)
+    np.testing.assert_array_equal(read_labels(tmp_path / f"a{kind}").labels, PLANE % 3)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("compression", [None, "tiff_lzw"])
+def test_class_numbers_are_those_stored_where_grey_counts_from_white(tmp_path, dtype, compression):
+    given = PLANE.astype(dtype)
+    if dtype == np.uint8:
+        given = np.invert(given)  # Pillow turns them round once more
+    Image.fromarray(given).save(tmp_path / "a.tif", compression=compression, tiffinfo={262: 0})
+    np.testing.assert_array_equal(read_labels(tmp_path / "a.tif").labels, PLANE)
+
+
+def test_class_numbers_of_four_bits_are_read_from_a_tiff(tmp_path):
+    numbers = np.arange(8 * 6, dtype=np.uint8).reshape(6, 8) % 5
+    tifffile.imwrite(tmp_path / "a.tif", numbers[:, ::2] << 4 | numbers[:, 1::2])
+    with tifffile.TiffFile(tmp_path / "a.tif", mode="r+") as tiff:
+        tiff.pages.first.tags["ImageWidth"].overwrite(8)
+        tiff.pages.first.tags["BitsPerSample"].overwrite(4)
+    np.testing.assert_array_equal(read_labels(tmp_path / "a.tif").labels, numbers)
+
+
 def test_pictures_are_no_masks(tmp_path):
     Image.fromarray(RNG.integers(0, 9, (9, 9, 3), dtype=np.uint8)).save(tmp_path / "a.png")
     with pytest.raises(ReadError, match="colour picture"):

@@ -207,7 +207,7 @@ def test_ome_zarr_is_as_the_specification_says(tmp_path):
 def test_nnunet_dataset_grows_case_by_case(tmp_path):
     dataset = tmp_path / "Dataset001_Kidney"
     geometry = scan(ORIENTATIONS[5])
-    image = np.arange(LABELS.size, dtype=np.int16).reshape(SHAPE)
+    image = np.arange(LABELS.size, dtype=">i2").reshape(SHAPE)
     for name in ("case_001", "case_002", "case_001"):
         finish(nnunet_steps(dataset, Case(name, image, False, LABELS, geometry, NAMES, "CT")))
     described = json.loads((dataset / "dataset.json").read_text())
@@ -292,7 +292,7 @@ def test_turning_labels_onto_a_grid_keeps_every_voxel_in_its_place(
 
 @settings(max_examples=25, deadline=None)
 @given(
-    dtype=st.sampled_from([np.uint8, np.int16, np.uint16, np.int64, bool]),
+    dtype=st.sampled_from([np.uint8, np.int16, np.uint16, np.int64, ">u2", ">i4", bool]),
     shape=st.tuples(*[st.integers(1, 5)] * 3),
     number=st.integers(0, 47),
     seed=st.integers(0, 99),

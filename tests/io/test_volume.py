@@ -94,6 +94,11 @@ def test_ome_zarr_opens_lazily_with_its_levels(tmp_path, version):
     np.testing.assert_array_equal(read_image(path).data, VOXELS)
 
 
+def test_ome_zarr_of_numbers_in_the_order_of_other_computers_opens_in_ours(tmp_path):
+    data = read_image(write_zarr(tmp_path / "a.zarr", VOXELS.astype(">u2"), "zyx", "0.4")).data
+    assert data.dtype.isnative and (data == VOXELS).all()
+
+
 def test_ome_zarr_with_time_channels_and_colour(tmp_path):
     movie = np.stack([VOXELS, VOXELS + 1])[:, None]
     image = read_volume(write_zarr(tmp_path / "movie.zarr", movie, "tczyx", "0.5"))

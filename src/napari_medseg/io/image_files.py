@@ -42,7 +42,8 @@ def write_image(
     SaveError
         With one sentence, where it cannot be saved or does not read back.
     """
-    pixels = np.ascontiguousarray(data, np.uint8 if data.dtype == bool else None)
+    stored = np.dtype(np.uint8) if data.dtype == bool else data.dtype.newbyteorder("=")
+    pixels = np.ascontiguousarray(data, stored)
     metadata, options = ome_entries(geometry)
     metadata |= {
         "axes": "ZYX"[-geometry.ndim :] + "S" * rgb,

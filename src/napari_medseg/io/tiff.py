@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import re
-import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -18,6 +15,7 @@ from numpy.typing import NDArray
 from napari_medseg.io.errors import ReadError
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.notes import noted_geometry, parse_note
+from napari_medseg.io.tiff_pixels import complaints, decode
 
 # Resolutions that printers and photo programs write without having measured anything.
 _PRINT_DPI = frozenset({72.0, 96.0, 100.0, 150.0, 200.0, 240.0, 300.0, 600.0, 1200.0})
@@ -28,7 +26,6 @@ _IN_UM = {"um": 1.0, "µm": 1.0, "μm": 1.0, "micron": 1.0, "micrometer": 1.0, "
     "å": 1e-4,
     "pm": 1e-6,
 }
-Pixels = tuple[NDArray[Any], bool]  # in the app's axis order; whether the last axis is colour
 
 
 def read_tiff(file: Path) -> tuple[NDArray[Any], Geometry, bool]:
@@ -43,20 +40,17 @@ def read_tiff(file: Path) -> tuple[NDArray[Any], Geometry, bool]:
     ReadError
         With one sentence, where the file holds no single plane or stack.
     """
-    with _complaints() as complaints, tifffile.TiffFile(file) as tiff:
-        data, rgb = _decode(tiff, file)
-        if complaints:
-            raise ReadError(f"{file.name} is cut off; get the file again from where it came.")
-        if data.ndim - rgb == 2 and noted_geometry(tiff_note(tiff), 3):
-            data = data[None]  # a volume of one plane stays a volume
-        return data, tiff_geometry(tiff, data.ndim - rgb), rgb
+    data, geometry, rgb, _ = _read(file, as_numbers=False)
+    return data, geometry, rgb
 
 
 def read_tiff_labels(file: Path) -> tuple[NDArray[Any], Geometry, dict[str, Any]]:
-    """Give the label map of a TIFF, its geometry and our entry in it."""
-    data, geometry, _ = read_tiff(file)
-    with tifffile.TiffFile(file) as tiff:
-        note = tiff_note(tiff)
+    """Give the label map of a TIFF, its geometry and our entry in it.
+
+    The numbers of the classes are those that are stored, whatever they look like: the places in a
+    palette, and greys that count from white as they are.
+    """
+    data, geometry, _, note = _read(file, as_numbers=True)
     return data, geometry, note
 
 
@@ -105,6 +99,17 @@ def ome_entries(geometry: Geometry) -> tuple[dict[str, Any], dict[str, Any]]:
     return metadata, {"resolution": resolution, "resolutionunit": "CENTIMETER"}
 
 
+def _read(file: Path, as_numbers: bool) -> tuple[NDArray[Any], Geometry, bool, dict[str, Any]]:
+    with complaints() as found, tifffile.TiffFile(file) as tiff:
+        data, rgb = decode(tiff, file, as_numbers)
+        if found:
+            raise ReadError(f"{file.name} is cut off; get the file again from where it came.")
+        note = tiff_note(tiff)
+        if data.ndim - rgb == 2 and noted_geometry(note, 3):
+            data = data[None]  # a volume of one plane stays a volume
+        return data, tiff_geometry(tiff, data.ndim - rgb), rgb, note
+
+
 def tiff_note(tiff: tifffile.TiffFile) -> dict[str, Any]:
     """Give our own entry in the description of an open TIFF; empty where there is none."""
     root = _ome_root(tiff.ome_metadata) if tiff.ome_metadata else None
@@ -125,88 +130,6 @@ def tiff_geometry(tiff: tifffile.TiffFile, ndim: int) -> Geometry:
     )
     y = spacing.get("Y", 1.0)
     return Geometry((spacing.get("Z", y), y, spacing.get("X", y))[-ndim:], units=units)
-
-
-@contextmanager
-def _complaints() -> Iterator[list[str]]:
-    """Collect what tifffile only logs: planes that lie behind the end of the file."""
-    found: list[str] = []
-
-    class Collector(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            message = record.getMessage()
-            if "invalid page offset" in message:
-                found.append(message)
-
-    collector = Collector(logging.ERROR)
-    logger = logging.getLogger("tifffile")
-    logger.addHandler(collector)
-    try:
-        yield found
-    finally:
-        logger.removeHandler(collector)
-
-
-def _decode(tiff: tifffile.TiffFile, file: Path) -> Pixels:
-    photometric = tiff.pages.first.photometric
-    plain = photometric in (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.RGB)
-    if not plain:
-        return _decode_with_pillow(file)
-    try:
-        series = tiff.series[0].levels[0]
-        if any(page is None for page in series.pages):
-            raise ReadError(f"{file.name} lacks planes that it announces; get the file again.")
-        return _arranged(series.asarray(), series.axes, file.name, guess=not tiff.is_ome)
-    except ValueError as error:
-        if "imagecodecs" not in str(error):
-            raise
-        return _decode_with_pillow(file)
-
-
-def _arranged(data: NDArray[Any], axes: str, name: str, guess: bool) -> Pixels:
-    """Bring decoded samples into the order (stack, height, width, colour).
-
-    A last axis of three or four is taken for colour only where nothing says what it is.
-    """
-    if np.iscomplexobj(data):
-        raise ReadError(f"{name} holds complex numbers; save their magnitude and open that.")
-    if data.dtype == np.float16:
-        data = data.astype(np.float32)
-    if data.dtype == bool:
-        data = data.astype(np.uint8) * np.uint8(255)
-    rgb = "S" in axes and data.shape[axes.index("S")] in (3, 4)
-    if rgb:
-        data = np.moveaxis(data, axes.index("S"), -1)
-        axes = axes.replace("S", "") + "S"
-    elif guess and data.ndim >= 3 and data.shape[-1] in (3, 4) and data.shape[-2] > 4:
-        rgb = True  # colour that was written without saying so
-    n_spatial = 2 + rgb
-    lead = [n for n in data.shape[:-n_spatial] if n > 1]
-    if len(lead) > 1 or ("C" in axes and data.shape[axes.index("C")] > 1):
-        raise ReadError(
-            f"{name} has {len(lead) + 2} axes {axes} of sizes {data.shape}; save one stack or one "
-            "channel of it and open that."
-        )
-    keep_stack = "Z" in axes or bool(lead)
-    shape = (lead or [1] if keep_stack else []) + list(data.shape[-n_spatial:])
-    return data.reshape(shape), rgb
-
-
-def _decode_with_pillow(file: Path) -> Pixels:
-    """Decode what tifffile leaves to others: palettes, CMYK, inverted grey, LZW and JPEG strips."""
-    from PIL import Image, ImageSequence
-
-    from napari_medseg.io.photos import pixels
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        with Image.open(file) as image:
-            frames = [pixels(frame.copy()) for frame in ImageSequence.Iterator(image)]
-    shapes = {data.shape for data, _ in frames}
-    if len(shapes) > 1:
-        raise ReadError(f"{file.name} holds pages of different sizes; save them one by one.")
-    data = frames[0][0] if len(frames) == 1 else np.stack([data for data, _ in frames])
-    return data, frames[0][1]
 
 
 def _length(value: float, unit: str) -> tuple[float, str] | None:

@@ -45,6 +45,7 @@ def read_zarr(folder: Path) -> ImageFile:
     scales = described["multiscales"][0]
     axes = [_axis(axis) for axis in scales["axes"]]
     levels = [da.from_zarr(group[entry["path"]]) for entry in scales["datasets"]]
+    levels = [level.astype(level.dtype.newbyteorder("=")) for level in levels]
     if any(level.ndim != len(axes) for level in levels):
         raise ReadError(f"{folder.name} names {len(axes)} axes and has {levels[0].ndim}.")
     scale, shift = _transform(scales, len(axes))

@@ -57,6 +57,32 @@ def test_what_is_saved_is_loaded_without_loss(
     assert found.image.dtype == (np.uint8 if dtype == "bool" else image.dtype)
 
 
+@pytest.mark.parametrize("dtype", [">u2", ">i2", ">u4", ">f4", ">f8"])
+def test_an_image_in_the_order_of_other_computers_is_the_same_example(
+    tmp_path: Path, dtype: str
+) -> None:
+    foreign = SupportSet().add(IMAGE.astype(dtype), MASK.astype(">i4"))
+    native = SupportSet().add(IMAGE.astype(dtype[1:]), MASK)
+    assert foreign.content_hash == native.content_hash
+    foreign.save(tmp_path / "set")
+    np.testing.assert_array_equal(SupportSet.load(tmp_path / "set").examples[0].image, IMAGE)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_class_numbers_of_a_mask_with_a_palette_are_its_places(tmp_path: Path, suffix: str) -> None:
+    folder = plain_folder(tmp_path / "set", {"a": MASK, "b": MASK})
+    both = np.where(IMAGE > 20, 255, MASK).astype(np.uint8)
+    for name, numbers in {"a": both, "b": MASK * 255}.items():
+        (folder / "masks" / f"{name}.png").unlink()
+        picture = Image.fromarray(numbers)
+        picture.putpalette([0, 0, 0, 200, 200, 200, 90, 90, 90] + [7, 7, 7] * 253)
+        picture.save(folder / "masks" / f"{name}{suffix}")
+    support = SupportSet.load(folder)
+    assert support.class_names[1:] == ("class 1", "class 255")
+    np.testing.assert_array_equal(support.examples[0].mask, MASK + (IMAGE > 20))
+    np.testing.assert_array_equal(support.examples[1].mask, MASK * 2)
+
+
 def test_nothing_of_names_or_paths_is_written(tmp_path: Path) -> None:
     folder = tmp_path / "MEYER"
     SupportSet().add(IMAGE, MASK, name="MEYER^ANNA 1955").save(folder)

@@ -270,8 +270,10 @@ def make_example(
         raise SupportError(
             "Nothing is painted on this example: paint at least one pixel of a class."
         )
-    # Files keep no yes-or-no images; as 0 and 1 they mean the same.
-    pixels = np.ascontiguousarray(pixels, np.uint8 if pixels.dtype == bool else None)
+    # Files keep no yes-or-no images; as 0 and 1 they mean the same. Nor do they keep the order of
+    # the bytes of a number.
+    stored = np.dtype(np.uint8) if pixels.dtype == bool else pixels.dtype.newbyteorder("=")
+    pixels = np.ascontiguousarray(pixels, stored)
     pixels.flags.writeable = False
     labels.flags.writeable = False
     return SupportExample(pixels, labels, name, limits)

@@ -22,8 +22,10 @@ from napari_medseg.engine.by_example.adapt.files import FILE as ADAPTATION
 from napari_medseg.engine.by_example.adapt.files import read_adaptation, write_adaptation
 from napari_medseg.engine.by_example.support import SupportError, SupportExample, SupportSet
 from napari_medseg.io.atomic import atomic_folder
-from napari_medseg.io.images import read_image
+from napari_medseg.io.images import TIFF_SUFFIXES, read_image
 from napari_medseg.io.labels import read_labels, write_labels
+from napari_medseg.io.photos import read_indices
+from napari_medseg.io.tiff import read_tiff_labels
 
 JSON_FILE = "support.json"
 IMAGES, MASKS = "images", "masks"
@@ -294,5 +296,6 @@ def _values(masks: Sequence[NDArray[Any]]) -> list[int]:
 
 
 def _raw_binary(file: Path) -> NDArray[Any]:
-    image = read_image(file)
-    return image.data[..., 0] if image.rgb else image.data
+    read = read_tiff_labels if file.name.lower().endswith(TIFF_SUFFIXES) else read_indices
+    numbers = read(file)[0]
+    return numbers[..., 0] if numbers.ndim == 3 else numbers

@@ -1,0 +1,153 @@
+"""The samples of TIFF files, decoded and brought into the app's axis order."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+from tifffile import PHOTOMETRIC
+
+from napari_medseg.io.errors import ReadError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+Pixels = tuple[NDArray[Any], bool]  # in the app's axis order; whether the last axis is colour
+
+
+@contextmanager
+def complaints() -> Iterator[list[str]]:
+    """Collect what tifffile only logs of a file: planes that lie behind the end of the file."""
+    found: list[str] = []
+
+    class Collector(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            message = record.getMessage()
+            if "invalid page offset" in message:
+                found.append(message)
+
+    collector = Collector(logging.ERROR)
+    logger = logging.getLogger("tifffile")
+    logger.addHandler(collector)
+    try:
+        yield found
+    finally:
+        logger.removeHandler(collector)
+
+
+def decode(tiff: tifffile.TiffFile, file: Path, as_numbers: bool) -> Pixels:
+    """Give the samples of an open TIFF, and whether they are in colour.
+
+    Parameters
+    ----------
+    tiff : TiffFile
+        Open.
+    file : Path
+        Where it is.
+    as_numbers : bool
+        Whether the stored samples are wanted, as numbers of classes are: places in a palette, and
+        greys that count from white. Else what they show is given. A picture of 1 bit is given as it
+        shows itself either way, 0 and 255, as fax programs store black as 1.
+
+    Raises
+    ------
+    ReadError
+        With one sentence, where the file holds no single plane or stack.
+    """
+    page = tiff.pages.first
+    plain = {PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.RGB}
+    if as_numbers:
+        plain.add(PHOTOMETRIC.PALETTE)
+    if page.photometric not in plain or 1 < page.bitspersample < 8:
+        return _decode_with_pillow(page, file, as_numbers)
+    try:
+        series = tiff.series[0].levels[0]
+        if any(page is None for page in series.pages):
+            raise ReadError(f"{file.name} lacks planes that it announces; get the file again.")
+        data = series.asarray()
+    except (ValueError, NotImplementedError) as error:
+        if "imagecodecs" not in str(error):
+            raise
+        return _decode_with_pillow(page, file, as_numbers)
+    if page.photometric == PHOTOMETRIC.MINISWHITE and (data.dtype == bool or not as_numbers):
+        data = _negative(data, page.bitspersample)
+    return _arranged(data, series.axes, file.name, guess=not tiff.is_ome)
+
+
+def _negative(stored: NDArray[Any], bits: int) -> NDArray[Any]:
+    """Give greys that count from white as such that count from black; floats have no end."""
+    if stored.dtype.kind == "u":
+        return np.asarray(stored.dtype.type((1 << bits) - 1) - stored)
+    return stored if stored.dtype.kind == "f" else np.invert(stored)
+
+
+def _arranged(data: NDArray[Any], axes: str, name: str, guess: bool) -> Pixels:
+    """Bring decoded samples into the order (stack, height, width, colour).
+
+    A last axis of three or four is taken for colour only where nothing says what it is.
+    """
+    if np.iscomplexobj(data):
+        raise ReadError(f"{name} holds complex numbers; save their magnitude and open that.")
+    if data.dtype == np.float16:
+        data = data.astype(np.float32)
+    if data.dtype == bool:
+        data = data.astype(np.uint8) * np.uint8(255)
+    samples = data.shape[axes.index("S")] if "S" in axes else 1
+    rgb = samples in (3, 4)
+    if samples == 2:  # grey with transparency
+        data, axes = data.take(0, axes.index("S")), axes.replace("S", "")
+    elif rgb:
+        data = np.moveaxis(data, axes.index("S"), -1)
+        axes = axes.replace("S", "") + "S"
+    elif guess and data.ndim >= 3 and data.shape[-1] in (3, 4) and data.shape[-2] > 4:
+        rgb = True  # colour that was written without saying so
+    n_spatial = 2 + rgb
+    lead = [n for n in data.shape[:-n_spatial] if n > 1]
+    channels = data.shape[axes.index("C")] if "C" in axes else 1
+    if len(lead) > 1 or channels > 1 or samples > 4:
+        raise ReadError(
+            f"{name} has {len(lead) + 2} axes {axes} of sizes {data.shape}; save one stack or one "
+            "channel of it and open that."
+        )
+    keep_stack = "Z" in axes or bool(lead)
+    shape = (lead or [1] if keep_stack else []) + list(data.shape[-n_spatial:])
+    return data.reshape(shape), rgb
+
+
+def _decode_with_pillow(page: tifffile.TiffPage, file: Path, as_numbers: bool) -> Pixels:
+    """Decode what tifffile leaves to others: palettes, CMYK, few bits, LZW and JPEG strips."""
+    from PIL import Image, ImageSequence
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        with Image.open(file) as image:
+            frames = [
+                _frame(frame.copy(), page, as_numbers) for frame in ImageSequence.Iterator(image)
+            ]
+    shapes = {data.shape for data, _ in frames}
+    if len(shapes) > 1:
+        raise ReadError(f"{file.name} holds pages of different sizes; save them one by one.")
+    data = frames[0][0] if len(frames) == 1 else np.stack([data for data, _ in frames])
+    return data, frames[0][1]
+
+
+def _frame(frame: Image.Image, page: tifffile.TiffPage, as_numbers: bool) -> Pixels:
+    """Give a page by the rules of `decode`; Pillow turns round and spreads greys up to 8 bits."""
+    from napari_medseg.io.photos import pixels
+
+    if as_numbers and frame.mode == "P":
+        return np.array(frame), False
+    data, rgb = pixels(frame)
+    inverted = page.photometric == PHOTOMETRIC.MINISWHITE
+    if inverted and frame.mode == ("L" if as_numbers else "I;16"):
+        data = _negative(data, 8 * data.itemsize)
+    if as_numbers and frame.mode == "L" and page.bitspersample < 8:
+        data = data // np.uint8(255 // ((1 << page.bitspersample) - 1))
+    return data, rgb

@@ -74,6 +74,25 @@ def test_the_command_gives_what_the_call_gives(work: Path, model: str) -> None:
     np.testing.assert_allclose(placed.affine, np.diag([0.5, 0.5, 3, 1]))
 
 
+def test_objects_are_written_beside_the_classes(work: Path, model: str) -> None:
+    paths = [work / name for name in ("plane.png", "scan.nii.gz")]
+    wanted = ("--objects", "--values", "7,3", "--json")
+    done = run("segment", *paths, "-m", model, "-o", work / "out", *wanted)
+    assert done.exit_code == 0, done.output
+    for path, entry in zip(paths, json.loads(done.stdout)["results"], strict=True):
+        image = read_image(path)
+        found = medseg.segment(image.data, model)
+        expected = medseg.split_objects(found, image.geometry.spacing)
+        written = read_labels(Path(entry["objects"]))
+        np.testing.assert_array_equal(written.labels, expected)
+        assert entry["n_objects"] == expected.max() > 0
+        assert written.geometry.spacing == image.geometry.spacing
+        assert "probabilities" not in entry
+        classes = read_labels(Path(entry["output"])).labels
+        np.testing.assert_array_equal(classes, np.array([0, 7, 3])[found.labels])
+    assert Path(entry["objects"]).name == "scan_objects.nii.gz"
+
+
 def test_options_reach_the_engine(work: Path, model: str) -> None:
     options = ("--axis", 2, "--tile", 48, "--flips", "--largest", "--fill-holes", "--min-size", 4)
     options += ("--threshold", 0.4, "--bfloat16", "--device", "cpu", "--to", "ome-tiff")

@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_medseg.cli.cohort import Cohort, run_cohort
-from napari_medseg.cli.outputs import Format, check_names, checked_folder, suffix_for, write_results
+from napari_medseg.cli.outputs import (
+    Format,
+    check_names,
+    checked_folder,
+    suffix_for,
+    write_objects,
+    write_results,
+)
 from napari_medseg.cli.report import (
     WrongRequest,
     about,
@@ -79,7 +86,7 @@ class Request:
         Kind of label map.
     series : str, optional
         Of a DICOM folder.
-    probabilities : bool
+    probabilities, objects : bool
         Whether they are written too.
     view : View
         What is looked at.
@@ -93,6 +100,7 @@ class Request:
     to: Format | None = None
     series: str | None = None
     probabilities: bool = False
+    objects: bool = False
     view: View = View()
     values: tuple[int, ...] = ()
     cohort: Cohort = field(default_factory=Cohort)
@@ -130,6 +138,7 @@ def run_on_images(
 def _run(path: Path, request: Request, start: Start) -> dict[str, Any]:
     """Work on one image, write what was found, and give the entry of the report."""
     from napari_medseg.engine.devices import limit_threads
+    from napari_medseg.engine.measure.objects import split_objects_job
     from napari_medseg.io.findings import warnings_of
     from napari_medseg.io.images import read_image
 
@@ -140,9 +149,10 @@ def _run(path: Path, request: Request, start: Start) -> dict[str, Any]:
         say(about(path, sentence))
     suffix = suffix_for(image.geometry.ndim, request.to)
     found = run_job(start(image, request.view.of(image)), path.name)
-    if request.values:
-        found = found.renumbered(request.values)
-    stem = split_suffix(path.name)[0]
-    wanted = request.probabilities
-    written = write_results(found, image, request.out, stem, suffix, wanted, request.values)
-    return {"input": str(path)} | written | {"seconds": round(time.monotonic() - started, 2)}
+    place = (image, request.out, split_suffix(path.name)[0], suffix)
+    classes = found.renumbered(request.values) if request.values else found
+    entry = write_results(classes, *place, request.probabilities, request.values)
+    if request.objects:
+        numbering = split_objects_job(found, image.geometry.spacing)
+        entry |= write_objects(run_job(numbering, path.name), found, *place)
+    return {"input": str(path)} | entry | {"seconds": round(time.monotonic() - started, 2)}

@@ -61,6 +61,13 @@ Resume = Annotated[
 Probabilities = Annotated[
     bool, typer.Option("--probabilities", help="Write probabilities too, as OME-TIFF.")
 ]
+Objects = Annotated[
+    bool,
+    typer.Option(
+        "--objects",
+        help="Write the objects too, each with a number of its own, also where they touch.",
+    ),
+]
 Series = Annotated[
     str | None,
     typer.Option(help="Which series of a DICOM folder: its place in the list, or its UID."),
@@ -173,6 +180,7 @@ class Writing:
         decided: Mapping[str, Any],
         *,
         probabilities: bool = False,
+        objects: bool = False,
         values: tuple[int, ...] = (),
     ) -> Request:
         """Give what becomes of the images.
@@ -185,7 +193,7 @@ class Writing:
             What is looked at.
         decided : mapping
             What decides the results, as the engine is asked for them, files by their content.
-        probabilities : bool
+        probabilities, objects : bool
             Whether they are written too.
         values : tuple of int
             Label value of each class; empty for 1, 2, ...
@@ -196,7 +204,8 @@ class Writing:
             With one sentence, where an option cannot be read.
         """
         view, cohort = looking.view(), Cohort.of(context, decided)
-        return Request(self.out, self.to, looking.series, probabilities, view, values, cohort)
+        further = (probabilities, objects)
+        return Request(self.out, self.to, looking.series, *further, view, values, cohort)
 
 
 def parsed_planes(text: str | None) -> list[int] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,9 @@ from napari_medseg.io.atomic import split_suffix
 from napari_medseg.io.leftovers import sweep_stale
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from napari_medseg.engine.results import Segmentation
     from napari_medseg.io.images import ImageFile
 
@@ -27,7 +31,7 @@ class Format(StrEnum):
 
 
 SUFFIX = {Format.png: ".png", Format.nifti: ".nii.gz", Format.ome_tiff: ".ome.tif"}
-PROBABILITIES = "_probabilities.ome.tif"
+PROBABILITIES, OBJECTS = "_probabilities.ome.tif", "_objects"
 FILE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".nii", ".gz", ".dcm", ".npz"}
 
 
@@ -104,7 +108,8 @@ def check_names(inputs: Sequence[Path], folder: Path, protected: Iterable[Path] 
                 "different folders."
             )
         taken[stem] = path
-        for suffix in (*SUFFIX.values(), PROBABILITIES):
+        objects = (f"{OBJECTS}{suffix}" for suffix in SUFFIX.values())
+        for suffix in (*SUFFIX.values(), PROBABILITIES, *objects):
             target = str(real / f"{stem}{suffix}")
             if target in read:
                 raise ValueError(
@@ -172,3 +177,34 @@ def write_results(
         "pixels": {names[value]: int(counts[value]) for value in classes},
         "provenance": made.as_dict(),
     }
+
+
+def write_objects(
+    objects: NDArray[np.uint32],
+    segmentation: Segmentation,
+    image: ImageFile,
+    folder: Path,
+    stem: str,
+    suffix: str,
+) -> dict[str, Any]:
+    """Write the numbered objects of what was found, and give what the report says of them.
+
+    Parameters
+    ----------
+    objects : ndarray of uint32
+        A number for each object.
+    segmentation, image, folder, stem, suffix
+        As in `write_results`.
+
+    Raises
+    ------
+    SaveError
+        Where the file cannot be written, as there are too many objects for its kind.
+    """
+    from napari_medseg.io.labels import write_labels
+
+    made = segmentation.provenance
+    numbered = replace(made, parameters={**made.parameters, "objects": True})
+    target = folder / f"{stem}{OBJECTS}{suffix}"
+    write_labels(target, objects, image.geometry, numbered)
+    return {"objects": str(target), "n_objects": int(objects.max(initial=0))}

@@ -59,6 +59,7 @@ def segment(
     model: Model,
     threshold: Threshold = None,
     probabilities: shared.Probabilities = False,
+    objects: shared.Objects = False,
     device: shared.OnDevice = None,
     tile: Tile = None,
     looking: shared.Looking,
@@ -81,14 +82,19 @@ def segment(
             precision="bfloat16" if bfloat16 else "float32",
             threshold=threshold,
             flips=flips,
-            keep_probabilities=probabilities,
+            keep_probabilities=probabilities or objects,
             post=cleaning.steps(),
             runtime=runtime.value,
         )
         numbers = _numbers(values, chosen)
         decided = chosen.as_dict() | {"card_sha256": get_card(model).content_hash}
         request = writing.request(
-            context, looking, decided, probabilities=probabilities, values=numbers
+            context,
+            looking,
+            decided,
+            probabilities=probabilities,
+            objects=objects,
+            values=numbers,
         )
     run_on_images("segment", inputs, request, partial(_start, options=chosen), writing.json_)
 

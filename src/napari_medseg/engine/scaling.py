@@ -39,8 +39,7 @@ def robust_range(array: Any, percentiles: tuple[float, float] = PERCENTILES) -> 
     ValueError
         If the values are not real numbers.
     """
-    values = _sample(array)
-    values = values[np.isfinite(values)]
+    values = finite_sample(array)
     if values.size == 0:
         return 0.0, 0.0
     low, high = np.percentile(values, percentiles)
@@ -116,7 +115,14 @@ def check_real(dtype: np.dtype[Any]) -> None:
         )
 
 
-def _sample(array: Any) -> NDArray[np.float64]:
+def finite_sample(array: Any) -> NDArray[np.float64]:
+    """Give the finite ones of about a million values of an array, from a regular grid, flat.
+
+    Raises
+    ------
+    ValueError
+        If the values are not real numbers.
+    """
     if not hasattr(array, "shape"):
         array = np.asarray(array)
     check_real(array.dtype)
@@ -127,4 +133,5 @@ def _sample(array: Any) -> NDArray[np.float64]:
         slice(step // 2, None, step) if length > max(4, step) else slice(None)
         for length in array.shape
     )
-    return np.asarray(array[grid]).astype(np.float64).ravel()
+    values = np.asarray(array[grid]).astype(np.float64).ravel()
+    return values[np.isfinite(values)]

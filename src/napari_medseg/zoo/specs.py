@@ -21,8 +21,11 @@ class Scaling:
     kind : {"percentile", "window", "divide"}
         ``"percentile"``: from the `low`-th to the `high`-th percentile of the image.
         ``"window"``: from the raw value `low` to `high`, as for CT in Hounsfield units.
-        ``"divide"``: from 0 to `high`; made for 8-bit images, and others are brought to their range
-        by their robust range first.
+        ``"divide"``: from 0 to `high`; made for 8-bit images, and what else holds whole numbers of
+        their range. Floats with fractions are told by their robust highest value, which a few hot
+        pixels do not move: above a tenth of `high` they go from 0 to `high`, too; below it from 0
+        to 1, or to that value where it is higher. Images with negative values or values above
+        `high` are brought to that range by their robust range.
     low, high : float
         See `kind`.
     """

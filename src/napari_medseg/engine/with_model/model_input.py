@@ -10,11 +10,14 @@ from numpy.typing import NDArray
 from napari_medseg.engine.colour import GREY
 from napari_medseg.engine.planes import Planes
 from napari_medseg.engine.resample import Window, resize
-from napari_medseg.engine.scaling import ValueRange, robust_range
+from napari_medseg.engine.scaling import ValueRange, finite_sample, robust_range
 from napari_medseg.zoo.specs import InputSpec, Scaling
 
 STRIP_PIXELS = 2**24
 """Planes with more pixels than this are never held whole as floats, but read in strips."""
+_DARKEST = 0.1
+"""Floats with fractions that do not reach this part of the divisor are not divided by it: so dark
+an image would show nothing, and most are of the range 0 to 1 with a few values beyond."""
 
 
 def input_planes(
@@ -156,9 +159,23 @@ def _divided_range(image: Any, divisor: float) -> ValueRange:
         return 0.0, 1.0
     if dtype == np.uint8:
         return 0.0, divisor
+    if dtype.kind == "f":
+        values = finite_sample(image)
+        if (values != np.floor(values)).any():
+            return _divided_range_of_fractions(image, divisor)
     low, high = robust_range(image, (0.0, 100.0))
     if low >= 0 and high <= 1 and dtype.kind == "f":
         return 0.0, 1.0
     if low >= 0 and high <= divisor:
         return 0.0, divisor
     return robust_range(image)
+
+
+def _divided_range_of_fractions(image: Any, divisor: float) -> ValueRange:
+    """Give the range of floats; percentiles decide, as a single pixel says nothing of the rest."""
+    low, high = robust_range(image)
+    if low < 0 or high > divisor:
+        return low, high
+    if high > _DARKEST * divisor:
+        return 0.0, divisor
+    return 0.0, max(1.0, high)

@@ -18,6 +18,7 @@ from tests.io.dicom_phantoms import (
     COMPRESSIONS,
     SAGITTAL,
     SHAPE,
+    SPACING,
     block,
     changed,
     write_photo,
@@ -124,6 +125,25 @@ def test_30_missing_slice_is_no_volume_but_planes_with_positions(tmp_path, missi
     assert attributes["units"] == ("pixel",) * 3
     heights = [corner[0] for corner in attributes["metadata"]["medseg"]["source"]["corners"]]
     np.testing.assert_allclose(heights, 12.5 + 2.5 * kept)
+
+
+@pytest.mark.parametrize("planes", [3, 5])
+def test_30_distances_that_are_told_occur(tmp_path, planes):
+    phantom = write_series(tmp_path / "a", stored=block((planes + 1, 4, 4)))
+    phantom.files[-2].unlink()
+    with pytest.raises(ReadError, match=r"\(5\.00 mm between planes .* else mostly 2\.50 mm"):
+        read_volume(phantom.folder)
+
+
+def test_30_planes_without_distances_are_measured_in_pixels_and_one_alone_in_mm(tmp_path):
+    phantom = write_series(tmp_path / "a", ImagePositionPatient=None)
+    image = read_volume(phantom.folder)
+    assert image.geometry.units == "pixel"
+    (finding,) = image.findings
+    assert finding.code == "position unknown"
+    assert "in pixels, also within a plane, and none in mm; open one" in finding.sentence
+    alone = read_volume(phantom.files[0]).geometry
+    assert (alone.units, alone.spacing) == ("mm", SPACING[1:])
 
 
 @pytest.mark.parametrize("tilt", [15.0, -18.5])

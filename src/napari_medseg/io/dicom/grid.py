@@ -44,7 +44,7 @@ def unevenness(frames: list[Frame]) -> str:
     if np.abs(corners - line).max() <= max(_UNEVEN * step, _ROUNDING):
         return ""
     gaps = np.linalg.norm(np.diff(corners, axis=0), axis=1)
-    usual = float(np.median(gaps))
+    usual = float(np.quantile(gaps, 0.5, method="lower"))  # one that occurs, not between two
     widest = int(np.argmax(np.abs(gaps - usual)))
     return (
         f"its planes are unevenly spaced ({gaps[widest]:.2f} mm between planes {widest + 1} and "
@@ -94,7 +94,10 @@ def geometry_of_frames(frames: list[Frame]) -> Geometry:
 
 
 def unplaced(frames: list[Frame]) -> Geometry:
-    """Give the geometry of planes that no distance joins: pixels, in their true proportion."""
+    """Give the geometry of planes that no distance joins: pixels, in their true proportion.
+
+    Millimetres within the planes would give each voxel a volume, which nobody knows.
+    """
     rows, columns = frames[0].spacing or (1.0, 1.0)
     return Geometry((1.0, rows / columns, 1.0))
 

@@ -73,7 +73,7 @@ def read_series(series: Series, *, planes_if_uneven: bool = False) -> ImageFile:
                 f"{series.name} is no volume: {uneven}; get the missing planes, or open the folder "
                 "in napari, which shows it as single planes."
             )
-        shown = "it is shown as single planes, and nothing can be measured across them in mm."
+        shown = f"it is shown as single planes. {_in_pixels(frames)}"
         findings += [Finding("uneven", f"{series.name} is no volume: {uneven}; {shown}")]
         return _image(series, frames, unplaced(frames), findings + tilt_findings(frames))
     geometry = geometry_of_frames(frames)
@@ -93,10 +93,17 @@ def _without_position(series: Series, frames: list[Frame]) -> ImageFile:
         return _image(series, frames, geometry, [], single=True)
     finding = Finding(
         "position unknown",
-        f"{series.name} does not say where its planes lie; they are shown one after the other, "
-        "and nothing can be measured across them in mm.",
+        f"{series.name} does not say where its planes lie; they are shown one after the other. "
+        f"{_in_pixels(frames)}",
     )
     return _image(series, frames, unplaced(frames), [finding])
+
+
+def _in_pixels(frames: list[Frame]) -> str:
+    """Say what cannot be measured on planes that no distance joins, and where it can."""
+    alone = len({frame.file for frame in frames}) > 1 and frames[0].spacing is not None
+    way = "; open one of its files alone for that." if alone else "."
+    return f"All measures are in pixels, also within a plane, and none in mm{way}"
 
 
 def _over_time(

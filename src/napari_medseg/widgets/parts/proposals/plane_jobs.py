@@ -83,9 +83,10 @@ class PlaneJobs(QObject):
             if position not in without and not self._is_approved(stack, position)
         ]
 
-    def _tell_proposed(self, anything: bool, otherwise: str) -> None:
+    def _tell_proposed(self, anything: bool, otherwise: str, before: str = "") -> None:
         if anything:
-            self._message.hint("Accept writes the proposal; a click on a piece accepts only that.")
+            accept = "Accept writes the proposal; a click on a piece accepts only that."
+            self._message.hint(before + accept)
         else:
             self._message.hint(otherwise)
 

@@ -115,6 +115,7 @@ class ModelRuns(PlaneJobs):
             isinstance(proposal, ModelProposal) and proposal.finds_anything,
             f"“{run.card.title}” found nothing. Is this image what its card says it is made for? "
             "A lower threshold finds more.",
+            before=_counted(answer),
         )
 
     def _layers_of(self, answer: Answer, image: Image, stack: Stack) -> list[Layer]:
@@ -126,3 +127,11 @@ class ModelRuns(PlaneJobs):
             found = (answer.segmentation, answer.objects)
             layers.append(objects_layer(image, stack, *found, self._asked))
         return layers
+
+
+def _counted(answer: Answer) -> str:
+    """Say how many objects were numbered, if that was wanted."""
+    if answer.objects is None:
+        return ""
+    count = int(answer.objects.max(initial=0))
+    return f"{count:,} object{'' if count == 1 else 's'} numbered. "

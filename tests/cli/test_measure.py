@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,6 +17,10 @@ from napari_medseg.engine.measure.compare import compare
 from napari_medseg.engine.measure.regions import measure
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.labels import read_labels, write_labels
+from napari_medseg.io.nifti import reversed_axes
+from napari_medseg.io.steps import finish
+from napari_medseg.io.tables import as_text
+from napari_medseg.io.zarr_labels import zarr_label_steps
 
 SPACING = (2.0, 0.5, 0.5)
 NAMES = ("background", "kidney", "tumour")
@@ -95,6 +100,121 @@ def test_wrong_requests_start_nothing(volume, tmp_path):
     assert run("measure", volume, "--csv", volume).exit_code == 2
     assert run("compare", volume, volume, "--csv", tmp_path / "no" / "folder.csv").exit_code == 2
     assert volume.read_bytes() == before
+
+
+AFFINE = np.diag([3.0, 0.8, 0.7, 1.0])
+
+
+@pytest.fixture
+def scan(tmp_path: Path) -> Path:
+    """A volume whose values are its columns."""
+    values = np.broadcast_to(np.arange(12, dtype=np.float32), (5, 10, 12))
+    nibabel.save(
+        nibabel.Nifti1Image(values.T.copy(), reversed_axes(AFFINE)),
+        tmp_path / "scan.nii.gz",
+    )
+    return tmp_path / "scan.nii.gz"
+
+
+def placed(path: Path, labels: np.ndarray, affine: np.ndarray) -> Path:
+    return write_labels(path, labels, Geometry.from_affine(affine))
+
+
+def small() -> np.ndarray:
+    labels = np.zeros((5, 10, 12), np.uint8)
+    labels[1:3, 2:5, 1:3] = 1
+    return labels
+
+
+def test_an_image_is_measured_where_the_labels_lie_in_the_patient(scan, tmp_path):
+    mirrored, part = AFFINE.copy(), AFFINE.copy()
+    mirrored[2, 2], mirrored[2, 3] = -0.7, 11 * 0.7
+    part[:3, 3] = AFFINE[:3, :3] @ (1, 2, 1)
+    for name, labels, affine in (
+        ("plain", small(), AFFINE),
+        ("mirrored", small()[..., ::-1], mirrored),
+        ("part", small()[1:4, 2:6, 1:5], part),
+        ("turned", small().transpose(2, 0, 1), AFFINE[:, [2, 0, 1, 3]]),
+    ):
+        file = placed(tmp_path / f"{name}.nii.gz", labels, affine)
+        done = run("measure", file, "--image", scan, "--json")
+        assert done.exit_code == 0, (name, done.stderr)
+        row = json.loads(done.stdout)["rows"][0]
+        assert (row["intensity_mean"], row["intensity_max"]) == (1.5, 2.0), name
+
+
+@pytest.mark.parametrize("moved", ["far", "outside", "spacing"])
+def test_an_image_of_another_place_is_refused(scan, tmp_path, moved):
+    affine = AFFINE.copy()
+    if moved == "spacing":
+        affine = np.diag([2.0, 2.0, 2.0, 1.0])
+    else:
+        affine[:3, 3] = 500 if moved == "far" else (3.0, 0.0, 0.0)
+    file = placed(tmp_path / "moved.nii.gz", small(), affine)
+    done = run("measure", file, "--image", scan)
+    assert done.exit_code == 2
+    assert "choose the image" in done.stderr
+    assert done.stdout == ""
+
+
+def test_classes_are_compared_by_name_where_both_files_name_them(tmp_path):
+    swapped = np.where(truth() == 1, np.uint8(2), truth())
+    swapped[0, 0, 0] = 1
+    reference = truth()
+    reference[0, 0, 0] = 2
+    one = write_labels(tmp_path / "a.ome.tif", swapped, class_names=("background", *NAMES[:0:-1]))
+    other = write_labels(tmp_path / "b.ome.tif", reference, class_names=NAMES)
+    done = run("compare", one, other, "--json")
+    rows = json.loads(done.stdout)["rows"]
+    assert [(row["name"], row["dice"]) for row in rows] == [("kidney", 1.0), ("tumour", 1.0)]
+    assert done.stderr == ""
+    third = write_labels(tmp_path / "c.ome.tif", reference, class_names=("background", "lung"))
+    done = run("compare", third, other)
+    assert done.exit_code == 0
+    assert "Class 1 is “lung” in the prediction, “kidney” in the reference" in done.stderr
+
+
+def test_of_empty_labels_a_sentence_says_so(tmp_path):
+    empty = write_labels(tmp_path / "empty.png", np.zeros((5, 6), np.uint8))
+    done = run("measure", empty)
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert "empty.png is empty: there is nothing to measure." in done.stderr
+    assert json.loads(run("measure", empty, "--json").stdout)["rows"] == []
+    done = run("compare", empty, empty)
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert "nothing to compare" in done.stderr
+    assert as_text(measure(np.zeros((2, 2), int))).startswith("label name pixels")
+
+
+def test_ome_zarr_folders_are_read_and_other_folders_refused(volume, tmp_path):
+    folder = tmp_path / "truth.ome.zarr"
+    finish(zarr_label_steps(folder, truth(), Geometry(SPACING, units="mm"), None, NAMES))
+    done = run("measure", folder, "--json")
+    assert done.exit_code == 0, done.stderr
+    assert (
+        json.loads(done.stdout)["rows"]
+        == json.loads(run("measure", volume, "--json").stdout)["rows"]
+    )
+    done = run("compare", folder, volume, "--json")
+    assert json.loads(done.stdout)["rows"][0]["dice"] == 1.0
+    assert run("objects", folder, "-o", tmp_path / "objects.ome.tif").exit_code == 0
+    done = run("measure", tmp_path)
+    assert done.exit_code == 2
+    assert "is a folder; give the files in it" in done.stderr
+
+
+def test_what_is_odd_about_a_label_file_is_told(tmp_path):
+    image = nibabel.Nifti1Image(truth().T.copy(), None)
+    file, long = tmp_path / "nowhere.nii.gz", Geometry((30.0, 1.0, 1.0), units="mm")
+    nibabel.save(image, file)
+    coarse = write_labels(tmp_path / "coarse.ome.tif", truth(), long)
+    for command in (("measure", file), ("objects", file, "-o", tmp_path / "objects.ome.tif")):
+        done = run(*command)
+        assert done.exit_code == 0
+        assert f"{file}: This file does not say how it lies in the patient" in done.stderr
+    assert f"{coarse}: The voxels are 30 times as long" in run("compare", coarse, file).stderr
+    done = run("export", coarse, "--to", "ome-tiff", "-o", tmp_path / "copy.ome.tif")
+    assert "The voxels are 30 times as long" in done.stderr
 
 
 def test_objects_that_touch_are_numbered_and_written_with_the_geometry(tmp_path):

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from napari_medseg.cli.report import (
-    check_files,
+    check_label_maps,
     fail,
     print_json,
     refuse,
     run_job,
     say,
+    say_findings,
     sentence_of,
 )
+from napari_medseg.io.grid import GridError, under
 from napari_medseg.io.tables import as_text
 
 if TYPE_CHECKING:
@@ -27,12 +29,13 @@ if TYPE_CHECKING:
     from napari_medseg.io.images import ImageFile
     from napari_medseg.io.label_file import LabelFile
 
+_LABEL_MAP = "A label map: PNG, TIFF, NIfTI, OME-Zarr of ours, or DICOM-SEG."
 Csv = Annotated[Path | None, typer.Option(help="Save the table for a spreadsheet.", metavar="FILE")]
 Json = Annotated[bool, typer.Option("--json", help="Print the table as JSON.")]
 
 
 def measure(
-    labels: Annotated[Path, typer.Argument(help="A label map: PNG, TIFF, NIfTI or DICOM-SEG.")],
+    labels: Annotated[Path, typer.Argument(help=_LABEL_MAP)],
     image: Annotated[
         Path | None,
         typer.Option(help="The image it belongs to; adds intensities, and spacing if need be."),
@@ -45,13 +48,16 @@ def measure(
     from napari_medseg.io.labels import read_labels
     from napari_medseg.io.volume import read_volume
 
-    check_files(labels)
+    check_label_maps(labels)
     _check_image(image)
     _check_target(csv, labels, image)
     try:
-        under = read_volume(image) if image is not None else None
-        found = read_labels(labels, under)
-        values, geometry = _image_for(found, under)
+        scan = read_volume(image) if image is not None else None
+        found = read_labels(labels, scan)
+        say_findings(labels, found.findings)
+        if image is not None and scan is not None:
+            say_findings(image, (f for f in scan.findings if f not in found.findings))
+        values, geometry = _image_for(found, scan)
         if values is not None and values.shape[: found.labels.ndim] != found.labels.shape:
             refuse(f"{image} has another size than {labels}; give the image that was segmented.")
         units = "px" if geometry.units == "pixel" else geometry.units
@@ -59,25 +65,32 @@ def measure(
             found.labels, geometry.spacing, values, found.class_names or None, units=units
         )
         table = _finish(job, labels.name, csv)
+    except GridError as error:
+        refuse(str(error))
     except (ValueError, OSError, MemoryError) as error:
         fail(sentence_of(error))
+    if table.empty:
+        say(f"{labels} is empty: there is nothing to measure.")
     _report("measure", table, {"labels": str(labels)}, geometry, json_)
 
 
 def compare(
-    prediction: Annotated[Path, typer.Argument(help="A label map: PNG, TIFF, NIfTI or DICOM-SEG.")],
+    prediction: Annotated[Path, typer.Argument(help=_LABEL_MAP)],
     reference: Annotated[Path, typer.Argument(help="The label map it is compared with.")],
     csv: Csv = None,
     json_: Json = False,
 ) -> None:
     """Say how well labels agree with a reference: Dice, IoU, HD95, ASSD, XOR and HM per class."""
     from napari_medseg.engine.measure.compare import compare_job
+    from napari_medseg.engine.measure.matching import match_classes
     from napari_medseg.io.labels import on_one_grid, read_labels
 
-    check_files(prediction, reference)
+    check_label_maps(prediction, reference)
     _check_target(csv, prediction, reference)
     try:
         found, wanted = read_labels(prediction), read_labels(reference)
+        say_findings(prediction, found.findings)
+        say_findings(reference, wanted.findings)
         arrays = on_one_grid(found, wanted)
         if arrays[0].shape != arrays[1].shape:
             refuse(
@@ -85,11 +98,17 @@ def compare(
                 "to the grid of the other first."
             )
         geometry = _better_known(wanted.geometry, found.geometry)
-        names = wanted.class_names or found.class_names or None
-        job = compare_job(*arrays, geometry.spacing, names)
+        matched = match_classes(arrays[0], found.class_names, arrays[1], wanted.class_names)
+        if matched.notice:
+            say(matched.notice)
+        job = compare_job(matched.prediction, arrays[1], geometry.spacing, matched.names)
         table = _finish(job, prediction.name, csv)
+    except GridError as error:
+        refuse(str(error))
     except (ValueError, OSError, MemoryError) as error:
         fail(sentence_of(error))
+    if table.empty:
+        say(f"{prediction} and {reference} are empty: there is nothing to compare.")
     inputs = {"prediction": str(prediction), "reference": str(reference)}
     _report("compare", table, inputs, geometry, json_)
 
@@ -116,10 +135,23 @@ def _check_target(csv: Path | None, *read: Path | None) -> None:
 
 
 def _image_for(found: LabelFile, image: ImageFile | None) -> tuple[Any, Geometry]:
-    """Give the pixels to measure under the labels, and the geometry that both have."""
+    """Give the pixels that lie under the labels, in their order, and the geometry of both.
+
+    As far as the files say how they lie; where one does not know the patient, the image is given
+    as it is.
+
+    Raises
+    ------
+    GridError
+        Where both know the patient, and the labels do not lie on voxels of the image.
+    """
     if image is None:
         return None, found.geometry
-    return image.data, _better_known(found.geometry, image.geometry)
+    values, volume = image.data, image.data.ndim - image.rgb == found.labels.ndim == 3
+    if volume and found.geometry.matrix and image.geometry.matrix:
+        affine, onto = image.geometry.affine, found.geometry.affine
+        values = under(values, affine, found.labels.shape, onto)
+    return values, _better_known(found.geometry, image.geometry)
 
 
 def _better_known(first: Geometry, second: Geometry) -> Geometry:
@@ -144,6 +176,8 @@ def _report(
     command: str, table: pd.DataFrame, inputs: dict[str, str], geometry: Geometry, json_: bool
 ) -> None:
     if not json_:
+        if table.empty:
+            return
         units = "px" if geometry.units == "pixel" else geometry.units
         typer.echo(as_text(table, units))
         return

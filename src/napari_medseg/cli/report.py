@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from napari_medseg.engine.results import Progress
+    from napari_medseg.io.findings import Finding
 
 FAILED, WRONG = 1, 2
 Result = TypeVar("Result")
@@ -60,6 +61,20 @@ def check_files(*paths: Path) -> None:
             refuse(f"{path} is a folder; give the files in it.")
         if not path.is_file():
             refuse(f"There is no such file: {path}; check the name.")
+
+
+def check_label_maps(*paths: Path) -> None:
+    """Refuse the request where one of these is no file, and no OME-Zarr, which is a folder."""
+    zarrs = {path for path in paths if path.is_dir() and path.suffix.lower() == ".zarr"}
+    check_files(*(path for path in paths if path not in zarrs))
+
+
+def say_findings(path: Path, findings: Iterable[Finding]) -> None:
+    """Print what was found in a file and puts measurements or positions at stake."""
+    from napari_medseg.io.findings import warnings_of
+
+    for sentence in warnings_of(findings):
+        say(about(path, sentence))
 
 
 def sentence_of(error: Exception) -> str:

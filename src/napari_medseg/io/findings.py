@@ -91,7 +91,7 @@ def value_findings(data: NDArray[Any]) -> list[Finding]:
     return [
         Finding(
             "not finite",
-            f"{bad} values of this image are not a number or infinite; they count as the lowest "
-            "value and belong to no class.",
+            f"{bad} values of this image are not a number or infinite; to a method they are the "
+            "lowest value and of no class, and measured intensities leave them out.",
         )
     ]

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from napari_medseg.io.geometry import Geometry
 
 _TOLERANCE = 0.05  # of a voxel; positions are rounded by every file format
+_OUTSIDE = "The labels reach outside of this image; choose the image they belong to."
 
 
 class GridError(ValueError):
@@ -49,43 +50,78 @@ def on_grid(
     GridError
         Where the voxels of the two do not coincide, or `labels` reaches outside.
     """
-    turn = np.linalg.inv(onto) @ affine
-    signs = np.rint(turn[:-1, :-1])
-    error = np.abs(turn - np.rint(turn))[:-1] @ np.array([*labels.shape, 1.0])
-    if not _is_signed_permutation(signs) or (error > _TOLERANCE).any():
-        raise GridError(
-            "The labels do not lie on the voxels of this image; choose the image on which they "
-            "were painted."
-        )
-    order = [int(np.flatnonzero(row)[0]) for row in signs]
-    directions = [signs[axis, order[axis]] for axis in range(len(order))]
-    turned = labels.transpose(order)[tuple(slice(None, None, int(d)) for d in directions)]
-    corner = np.rint(turn[:-1, -1]).astype(int)
-    first = [
-        int(c) - (n - 1 if d < 0 else 0)
-        for c, n, d in zip(corner, turned.shape, directions, strict=True)
-    ]
-    return _padded(turned, first, tuple(shape))
+    return _padded(*_turned(labels, affine, onto), tuple(shape))
 
 
-def grid_of_both(
-    shape: Sequence[int], affine: NDArray[Any], other_shape: Sequence[int], onto: NDArray[Any]
-) -> tuple[tuple[int, ...], NDArray[np.float64]]:
-    """Give shape and matrix of the smallest grid along the axes of `onto` that holds two arrays.
+def under(image: Any, affine: NDArray[np.float64], shape: Sequence[int], onto: NDArray[Any]) -> Any:
+    """Give the voxels of an image that lie under labels, in the order in which those are stored.
 
     Parameters
     ----------
-    shape, affine : sequence of int, ndarray of float64, shape (n + 1, n + 1)
-        Of the one array.
-    other_shape, onto :
-        Of the other.
+    image : array
+        With as many axes as `shape`, or one more at the end for colours.
+    affine : ndarray of float64, shape (n + 1, n + 1)
+        From index in `image` to space.
+    shape : sequence of int
+        Of the labels.
+    onto : ndarray of float64, shape (n + 1, n + 1)
+        From index in the labels to the same space.
+
+    Returns
+    -------
+    array
+        Of `shape`, colours last; a view.
+
+    Raises
+    ------
+    GridError
+        Where the voxels of the two do not coincide, or the labels reach outside of the image.
     """
-    within = np.linalg.inv(onto) @ affine @ _corners(shape)
-    low = np.minimum(np.rint(within[:-1].min(axis=1)).astype(int), 0)
-    last = np.maximum(np.rint(within[:-1].max(axis=1)).astype(int), np.array(other_shape) - 1)
-    grid = np.array(onto, float)
-    grid[:-1, -1] += onto[:-1, :-1] @ low
-    return tuple((last - low + 1).tolist()), grid
+    turned, first = _turned(image, affine, onto)
+    inside = all(
+        f <= 0 and n <= f + size for f, n, size in zip(first, shape, turned.shape, strict=False)
+    )
+    if not inside:
+        raise GridError(_OUTSIDE)
+    return turned[tuple(slice(-f, n - f) for f, n in zip(first, shape, strict=True))]
+
+
+def on_grid_of_both(
+    labels: NDArray[Any], affine: NDArray[Any], other: NDArray[Any], onto: NDArray[Any]
+) -> tuple[NDArray[Any], NDArray[Any], tuple[int, ...]]:
+    """Give two label maps on the smallest grid along the axes of the other that holds both.
+
+    Parameters
+    ----------
+    labels, affine : ndarray, ndarray of float64, shape (n + 1, n + 1)
+        The one label map, and its matrix from index to space.
+    other, onto :
+        The other.
+
+    Returns
+    -------
+    ndarray, ndarray, tuple of int
+        Both of one shape, 0 where there is nothing of them; and the index in `other` of their
+        first voxel, which is negative where the one begins before the other.
+
+    Raises
+    ------
+    GridError
+        Where the voxels of the two do not coincide.
+    """
+    try:
+        turned, first = _turned(labels, affine, onto)
+    except GridError:
+        raise GridError(
+            "The two label maps do not lie on the same voxels; bring one to the grid of the other "
+            "first."
+        ) from None
+    low = [min(f, 0) for f in first]
+    last = [max(f + n, m) for f, n, m in zip(first, turned.shape, other.shape, strict=True)]
+    shape = tuple(end - start for end, start in zip(last, low, strict=True))
+    start = [-begin for begin in low]
+    moved = [f + s for f, s in zip(first, start, strict=True)]
+    return _padded(turned, moved, shape), _padded(other, start, shape), tuple(low)
 
 
 def corners_apart(shape: Sequence[int], one: NDArray[Any], other: NDArray[Any]) -> float:
@@ -113,6 +149,35 @@ def _corners(shape: Sequence[int]) -> NDArray[np.float64]:
     return np.vstack([corners.reshape(n, -1), np.ones(2**n)])
 
 
+def _turned(array: Any, affine: NDArray[Any], onto: NDArray[Any]) -> tuple[Any, list[int]]:
+    """Give an array in the order of axes of another, and the index there of its first voxel.
+
+    Raises
+    ------
+    GridError
+        Where the voxels of the two do not coincide.
+    """
+    turn = np.linalg.inv(onto) @ affine
+    signs = np.rint(turn[:-1, :-1])
+    n = len(signs)
+    error = np.abs(turn - np.rint(turn))[:-1] @ np.array([*array.shape[:n], 1.0])
+    if not _is_signed_permutation(signs) or (error > _TOLERANCE).any():
+        raise GridError(
+            "The labels do not lie on the voxels of this image; choose the image on which they "
+            "were painted."
+        )
+    order = [int(np.flatnonzero(row)[0]) for row in signs]
+    directions = [int(signs[axis, order[axis]]) for axis in range(n)]
+    turned = array.transpose((*order, *range(n, array.ndim)))
+    turned = turned[tuple(slice(None, None, direction) for direction in directions)]
+    corner = np.rint(turn[:-1, -1]).astype(int)
+    first = [
+        int(c) - (size - 1 if d < 0 else 0)
+        for c, size, d in zip(corner, turned.shape, directions, strict=False)
+    ]
+    return turned, first
+
+
 def _is_signed_permutation(matrix: NDArray[Any]) -> bool:
     return bool(np.array_equal(matrix @ matrix.T, np.eye(len(matrix))))
 
@@ -124,7 +189,7 @@ def _padded(labels: NDArray[Any], first: list[int], shape: tuple[int, ...]) -> N
         f >= 0 and f + n <= size for f, n, size in zip(first, labels.shape, shape, strict=True)
     )
     if not fits:
-        raise GridError("The labels reach outside of this image; choose the image they belong to.")
+        raise GridError(_OUTSIDE)
     whole = np.zeros(shape, labels.dtype)
     whole[tuple(slice(f, f + n) for f, n in zip(first, labels.shape, strict=True))] = labels
     return whole

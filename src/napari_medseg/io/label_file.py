@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from napari_medseg.io.findings import Finding
 from napari_medseg.io.geometry import Geometry
 
 
@@ -28,6 +29,8 @@ class LabelFile:
         What made the labels; empty where the file does not say.
     name : str
         File name without its suffix.
+    findings : tuple of Finding
+        What the person who uses it must know.
     """
 
     labels: NDArray[np.unsignedinteger]
@@ -35,6 +38,7 @@ class LabelFile:
     class_names: tuple[str, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
     name: str = ""
+    findings: tuple[Finding, ...] = ()
 
 
 def exact_labels(labels: ArrayLike) -> NDArray[np.unsignedinteger]:

@@ -15,8 +15,9 @@ from napari_medseg.io.atomic import split_suffix
 from napari_medseg.io.atomic_steps import save_in_steps
 from napari_medseg.io.dicom.headers import is_dicom
 from napari_medseg.io.errors import ReadError, guarded
+from napari_medseg.io.findings import Finding, geometry_findings
 from napari_medseg.io.geometry import Geometry
-from napari_medseg.io.grid import grid_of_both, on_grid, same_place
+from napari_medseg.io.grid import on_grid_of_both, same_place
 from napari_medseg.io.images import NIFTI_SUFFIXES, TIFF_SUFFIXES, ImageFile, checked_suffix
 from napari_medseg.io.label_file import LabelFile, exact_labels
 from napari_medseg.io.notes import HasDict, make_note
@@ -26,6 +27,7 @@ WRITTEN_SUFFIXES = (".png", *TIFF_SUFFIXES, *NIFTI_SUFFIXES)
 READ_SUFFIXES = (*WRITTEN_SUFFIXES, ".bmp")
 _MOST_CLASSES_IN_PNG = 255
 _HIGHEST_IN_TIFF = 2**32 - 1
+_Read = tuple[NDArray[Any], Geometry, dict[str, Any], Sequence[Finding]]
 
 
 def write_labels(
@@ -115,7 +117,7 @@ def read_labels(path: str | os.PathLike[str], image: ImageFile | None = None) ->
 
         return read_segmentation(file, image)
     read = _label_reader(checked_suffix(file, READ_SUFFIXES))
-    array, geometry, note = guarded(file, lambda: read(file))
+    array, geometry, note, findings = guarded(file, lambda: read(file))
     if array.ndim > geometry.ndim:
         array = _one_channel(file, array)
     try:
@@ -130,6 +132,7 @@ def read_labels(path: str | os.PathLike[str], image: ImageFile | None = None) ->
         tuple(str(name) for name in note.get("class_names", ())),
         note.get("provenance", {}),
         split_suffix(file.name)[0],
+        (*findings, *geometry_findings(geometry)),
     )
 
 
@@ -147,13 +150,7 @@ def on_one_grid(one: LabelFile, other: LabelFile) -> tuple[NDArray[Any], NDArray
     placed = one.geometry.matrix and other.geometry.matrix
     if not placed or not one.labels.ndim == other.labels.ndim == 3:
         return one.labels, other.labels
-    shape, affine = grid_of_both(
-        one.labels.shape, one.geometry.affine, other.labels.shape, other.geometry.affine
-    )
-    return (
-        on_grid(one.labels, one.geometry.affine, shape, affine),
-        on_grid(other.labels, other.geometry.affine, shape, affine),
-    )
+    return on_grid_of_both(one.labels, one.geometry.affine, other.labels, other.geometry.affine)[:2]
 
 
 def _writer(
@@ -209,7 +206,7 @@ def _in_background(
     return steps
 
 
-def _label_reader(suffix: str) -> Callable[[Path], tuple[NDArray[Any], Geometry, dict[str, Any]]]:
+def _label_reader(suffix: str) -> Callable[[Path], _Read]:
     if suffix in NIFTI_SUFFIXES:
         from napari_medseg.io.nifti import read_nifti_labels
 
@@ -217,10 +214,10 @@ def _label_reader(suffix: str) -> Callable[[Path], tuple[NDArray[Any], Geometry,
     if suffix in TIFF_SUFFIXES:
         from napari_medseg.io.tiff import read_tiff_labels
 
-        return read_tiff_labels
+        return lambda file: (*read_tiff_labels(file), ())
     from napari_medseg.io.photos import read_indices
 
-    return read_indices
+    return lambda file: (*read_indices(file), ())
 
 
 def _one_channel(file: Path, colours: NDArray[Any]) -> NDArray[Any]:

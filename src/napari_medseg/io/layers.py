@@ -2,8 +2,8 @@
 
 Only plain tuples (data, attributes, kind) are made here, so that nothing of napari is needed.
 Arrays come in the order (T, Z, Y, X) or the last of it. ``metadata["medseg"]`` holds the
-exact ``"geometry"``; for images ``"findings"``, sentences, ``"value_unit"`` and ``"source"``; for
-labels ``"class_names"`` and ``"provenance"``.
+exact ``"geometry"`` and ``"findings"``, sentences; for images ``"value_unit"`` and ``"source"``;
+for labels ``"class_names"`` and ``"provenance"``.
 """
 
 from __future__ import annotations
@@ -91,6 +91,7 @@ def labels_layer(labels: LabelFile, **attributes: Any) -> LayerData:
     metadata = {
         "medseg": {
             "geometry": labels.geometry.as_dict(),
+            "findings": [finding.sentence for finding in labels.findings],
             "class_names": list(labels.class_names),
         }
         | layer_notes(labels.provenance)

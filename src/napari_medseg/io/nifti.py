@@ -61,14 +61,17 @@ def read_nifti(file: Path) -> ImageFile:
     )
 
 
-def read_nifti_labels(file: Path) -> tuple[NDArray[Any], Geometry, dict[str, Any]]:
-    """Give the label map (Z, Y, X) of a NIfTI file, its geometry and our entry in it."""
+def read_nifti_labels(
+    file: Path,
+) -> tuple[NDArray[Any], Geometry, dict[str, Any], tuple[Finding, ...]]:
+    """Give the label map (Z, Y, X) of a NIfTI file, its geometry, our entry, and findings."""
     image = read_nifti(file)
     if image.data.ndim - image.rgb > 3:
         raise ReadError(f"{file.name} has 4 axes; save one time point of it and open that.")
     extensions = import_nibabel().load(file).header.extensions
     notes = [parse_note(_text(extension.get_content())) for extension in extensions]
-    return image.data, image.geometry, next((note for note in notes if note), {})
+    note = next((note for note in notes if note), {})
+    return image.data, image.geometry, note, image.findings
 
 
 def _placed(image: Any) -> tuple[Geometry, list[Finding]]:

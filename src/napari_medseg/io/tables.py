@@ -83,4 +83,6 @@ def shown(value: Any) -> str:
 def as_text(table: pd.DataFrame, units: str = "") -> str:
     """Give a table as lines of text, with headings and numbers as people read them."""
     columns = {heading(str(name), units): table[name].map(shown) for name in table.columns}
+    if table.empty:  # of which pandas tells how it is built
+        return " ".join(columns)
     return table.assign(**columns)[list(columns)].to_string(index=False)

@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from napari_medseg.io.atomic import SaveError, replacing_folder, split_suffix
 from napari_medseg.io.atomic_steps import save_in_steps
 from napari_medseg.io.errors import ReadError
+from napari_medseg.io.findings import geometry_findings
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.grid import same_place
 from napari_medseg.io.label_counts import counts_of
@@ -106,7 +107,8 @@ def read_zarr_labels(path: Path) -> LabelFile:
         raise ReadError(f"{path.name} is no label map of napari-medseg.")
     names = tuple(str(name) for name in note.get("class_names", ()))
     stem = split_suffix(path.name)[0].removesuffix(".ome")
-    return LabelFile(exact_labels(array), geometry, names, note.get("provenance", {}), stem)
+    made, found = note.get("provenance", {}), tuple(geometry_findings(geometry))
+    return LabelFile(exact_labels(array), geometry, names, made, stem, found)
 
 
 def is_ome_zarr(folder: Path) -> bool:

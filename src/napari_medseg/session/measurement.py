@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from napari_medseg.engine.measure.classes import class_boxes
 from napari_medseg.engine.measure.compare import compare_job, differences
+from napari_medseg.engine.measure.matching import match_classes
 from napari_medseg.engine.measure.objects import split_objects_job
 from napari_medseg.engine.measure.regions import measure_job
 from napari_medseg.engine.results import Progress, retold
 from napari_medseg.session.stack import full_resolution, on_all_axes, shape_of
-from napari_medseg.session.subject import Subject, planes_of, spacing_of
+from napari_medseg.session.subject import Subject, image_under, spacing_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -110,7 +111,9 @@ class Compared:
         As `napari_medseg.engine.measure.compare.differences` gives it, with the axes of the layer;
         those outside of the stack have length one.
     start : tuple of int
-        Index in the layer of the first pixel of `wrong`.
+        Index in the reference's layer of the first pixel of `wrong`.
+    notice : str
+        One sentence where class names contradict the numbers that were compared; else empty.
     """
 
     prediction: Subject
@@ -118,6 +121,7 @@ class Compared:
     table: pd.DataFrame
     wrong: NDArray[np.uint8]
     start: tuple[int, ...]
+    notice: str = ""
 
 
 def measure_layer_job(
@@ -130,14 +134,14 @@ def measure_layer_job(
     subject : Subject
         What.
     image : napari Image, optional
-        Of the same size; adds its intensities. It is read in the job.
+        Adds its intensities, where the labels lie in it (`image_under`). It is read in the job.
     each_plane : bool
         One row per plane and class instead of one per class.
     """
     yield Progress(0, 1, "Reading the layers")
     values = None
     if image is not None:
-        values = np.asarray(planes_of(full_resolution(image), subject.stack))
+        values = image_under(subject, image)
     if each_plane and subject.is_volume:
         return (yield from _measure_planes(subject, values))
     table = yield from measure_job(
@@ -156,15 +160,24 @@ def measure_layer_job(
 def compare_layers_job(
     prediction: Subject, reference: Subject
 ) -> Generator[Progress, None, Compared]:
-    """Compare two labels layers of the same size, in the reference's spacing."""
-    names = reference.class_names or prediction.class_names
-    table = yield from compare_job(prediction.labels, reference.labels, reference.spacing, names)
+    """Compare the two of `Subject.pair`, in their spacing; classes by name where both say so."""
+    yield Progress(0, 1, "Matching the classes")
+    matched = match_classes(
+        prediction.labels,
+        prediction.class_names or (),
+        reference.labels,
+        reference.class_names or (),
+    )
+    table = yield from compare_job(
+        matched.prediction, reference.labels, reference.spacing, matched.names
+    )
     yield Progress(1, 1, "Drawing the differences")
-    wrong = differences(prediction.labels, reference.labels)
+    wrong = differences(matched.prediction, reference.labels)
     stack = reference.stack
     slab = on_all_axes(stack.planes_back(wrong), stack.free, len(stack.at))
-    start = tuple(0 if axis in stack.free else at for axis, at in enumerate(stack.at))
-    return Compared(prediction, reference, table, slab, start)
+    first = dict(zip(stack.free, reference.start, strict=True))
+    start = tuple(first.get(axis, at) for axis, at in enumerate(stack.at))
+    return Compared(prediction, reference, table, slab, start, matched.notice)
 
 
 def save_table_job(

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_medseg.io.grid import GridError, on_grid_of_both, under
+from napari_medseg.io.notes import noted_geometry
 from napari_medseg.io.placement import geometry_of_labels, world_matrix
 from napari_medseg.session.geometry_of import placement_of
 from napari_medseg.session.history import KEY
 from napari_medseg.session.stack import Stack, full_resolution, shape_of
 
 if TYPE_CHECKING:
-    from napari.layers import Labels, Layer
+    from napari.layers import Image, Labels, Layer
 
     from napari_medseg.io.geometry import Geometry
 
@@ -37,6 +39,9 @@ class Subject:
         ``"mm"``, ``"um"`` or ``"px"``.
     class_names : tuple of str or None
         As noted with the layer.
+    start : tuple of int
+        Index in the layer that `stack` is of, on the axes that its planes run through, of the
+        first pixel of `labels`; not 0 only where these reach beyond that layer.
     """
 
     layer: Labels
@@ -45,20 +50,78 @@ class Subject:
     spacing: tuple[float, ...]
     units: str
     class_names: tuple[str, ...] | None
+    start: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, layer: Labels, stack: Stack) -> Subject:
         """Take the snapshot; the layer's data is copied."""
+        start = (0,) * len(stack.free)
+        return cls._of(layer, stack, planes_of(full_resolution(layer), stack), start)
+
+    @classmethod
+    def pair(cls, layer: Labels, reference: Labels, stack: Stack) -> tuple[Subject, Subject]:
+        """Take snapshots of two layers, voxel by voxel on one grid, in the reference's spacing.
+
+        Layers of files that know the patient are laid on the smallest grid along the axes of the
+        reference that holds both; others must have one size. The spacing is that of the other
+        layer where only that has one.
+
+        Parameters
+        ----------
+        layer, reference : napari Labels
+            The two.
+        stack : Stack
+            Of the reference.
+
+        Raises
+        ------
+        ValueError
+            With one sentence, where the two do not fit.
+        """
+        one, other = cls._on_one_grid(layer, reference, stack)
+        known = one if other.units == "px" != one.units else other
+        return (
+            replace(one, spacing=known.spacing, units=known.units),
+            replace(other, spacing=known.spacing, units=known.units),
+        )
+
+    @classmethod
+    def _on_one_grid(
+        cls, layer: Labels, reference: Labels, stack: Stack
+    ) -> tuple[Subject, Subject]:
+        geometries = _patient_geometries(layer, reference)
+        if geometries is None:
+            reason = _different_sizes(layer, reference)
+            if reason:
+                raise ValueError(reason)
+            return cls.of(layer, stack), cls.of(reference, stack)
+        of_layer, of_reference = (geometry.affine for geometry in geometries)
+        *arrays, start = on_grid_of_both(
+            np.asarray(full_resolution(layer)),
+            of_layer,
+            np.asarray(full_resolution(reference)),
+            of_reference,
+        )
+        planes = (stack.planes_first(array) for array in arrays)
+        one, other = (
+            cls._of(whose, stack, part, start)
+            for whose, part in zip((layer, reference), planes, strict=True)
+        )
+        return one, other
+
+    @classmethod
+    def _of(cls, layer: Labels, stack: Stack, planes: Any, start: tuple[int, ...]) -> Subject:
         spacing, units = spacing_of(layer)
         order = stack.axes if stack.axis is None else (stack.axis, *stack.axes)
         names = layer.metadata.get(KEY, {}).get("class_names")
         return cls(
             layer,
-            np.array(planes_of(full_resolution(layer), stack)),
+            np.array(planes),
             stack,
             tuple(spacing[axis] for axis in order),
             units,
             tuple(str(name) for name in names) if names else None,
+            start,
         )
 
     @property
@@ -67,8 +130,63 @@ class Subject:
         return self.labels.ndim == 3
 
 
-def why_not_together(labels: Layer, other: Layer) -> str:
-    """Say why two layers cannot be measured or compared together; empty if they can."""
+def why_not_together(labels: Labels, image: Image) -> str:
+    """Say why an image cannot be measured under labels; empty if it can."""
+    geometries = _patient_geometries(labels, image)
+    if geometries is None:
+        return _different_sizes(labels, image)
+    try:
+        _under(np.broadcast_to(np.uint8(0), shape_of(image)), labels, geometries)
+    except GridError as error:
+        return str(error)
+    return ""
+
+
+def image_under(subject: Subject, image: Image) -> NDArray[Any]:
+    """Give the pixels of an image that lie under the labels of a subject.
+
+    Where the files of both know the patient they lie there by that, in whatever order of axes
+    they are stored; else by their place in the array.
+
+    Returns
+    -------
+    ndarray
+        In the order of ``subject.labels``, colours last.
+
+    Raises
+    ------
+    ValueError
+        With one sentence, where the two do not fit.
+    """
+    geometries = _patient_geometries(subject.layer, image)
+    if geometries is not None:
+        whole = _under(np.asarray(full_resolution(image)), subject.layer, geometries)
+        return np.asarray(planes_of(whole, subject.stack))
+    reason = _different_sizes(subject.layer, image)
+    if reason:
+        raise ValueError(reason)
+    return np.asarray(planes_of(full_resolution(image), subject.stack))
+
+
+def _under(values: Any, labels: Labels, geometries: tuple[Geometry, Geometry]) -> Any:
+    of_labels, of_image = (geometry.affine for geometry in geometries)
+    return under(values, of_image, shape_of(labels), of_labels)
+
+
+def _patient_geometries(labels: Layer, other: Layer) -> tuple[Geometry, Geometry] | None:
+    """Give what the files of two layers say of the patient; None unless both do.
+
+    The place on the screen says nothing of it: each file is shown from its own first voxel on.
+    """
+    if shape_of(labels) != shape_of(other) and (labels.translate.any() or other.translate.any()):
+        return None  # a part that was cut out of a layer has moved, and still has its notes
+    one, two = (noted_geometry(i.metadata.get(KEY, {}), i.ndim) for i in (labels, other))
+    if one is None or two is None or not (one.matrix and two.matrix and labels.ndim == 3):
+        return None
+    return (one, two) if one.ndim == two.ndim else None
+
+
+def _different_sizes(labels: Layer, other: Layer) -> str:
     if shape_of(labels) == shape_of(other):
         return ""
     return (

@@ -89,6 +89,21 @@ class TestIntensities:
         assert table.intensity_min.to_list() == [1, 5]
         assert table.intensity_max.to_list() == [3, 5]
 
+    @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+    def test_leave_out_what_is_not_finite(self, bad):
+        found = row(np.ones((1, 4), int), image=np.array([[1.0, bad, 3.0, 5.0]]))
+        assert (found.intensity_mean, found.intensity_min, found.intensity_max) == (3, 1, 5)
+        assert found.intensity_std == approx(math.sqrt(8 / 3))
+        nothing = row(np.ones((1, 1), int), image=np.array([[bad]]))
+        assert math.isnan(nothing.intensity_mean)
+
+    def test_of_half_precision_do_not_overflow(self):
+        image = np.linspace(-1000, 3000, 4000).astype(np.float16)[None]
+        found = row(np.ones(image.shape, int), image=image)
+        assert found.intensity_std == approx(image.astype(float).std())
+        colours = np.full((2, 2, 3), 60_000, np.float16)
+        assert row(np.ones((2, 2), int), image=colours).intensity_mean == approx(60_000, rel=1e-3)
+
     def test_of_a_colour_image_are_its_brightness_without_alpha(self):
         image = np.full((2, 2, 4), (0, 30, 60, 255), dtype=np.uint8)
         assert row(np.ones((2, 2), int), image=image).intensity_mean == 30

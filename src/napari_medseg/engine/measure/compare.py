@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_medseg.engine.measure.classes import class_boxes, class_name, labels_of, names_of
+from napari_medseg.engine.measure.matching import match_classes
 from napari_medseg.engine.measure.metrics import checked_spacing, official_scores, scores
 from napari_medseg.engine.results import Progress, Segmentation, finished
 
@@ -34,8 +36,10 @@ def compare(
         Distance of neighbouring pixels along each axis; the distances come in its unit, or in
         pixels where it is not given.
     class_names : sequence of str, optional
-        Names of the classes, background first; by default those of the prediction or of the
-        reference. Every named class gets a row, also where neither has it.
+        Names of the classes of both, background first. By default each has its own: where both
+        name the same classes, they are matched by name, whatever their numbers
+        (`napari_medseg.engine.measure.matching`). Every named class gets a row, also where
+        neither has it.
     official : bool
         Follow the published evaluation of SelfReg-UNet, to compare with its tables: other values
         for empty masks (`official_scores`), distances in pixels, neither XOR nor HM.
@@ -43,9 +47,10 @@ def compare(
     Returns
     -------
     DataFrame
-        One row per class: ``label``, ``name``, ``dice``, ``iou``, ``hd95``, ``assd``, ``xor``,
-        ``hm``, and the pixels of each, ``prediction_pixels`` and ``reference_pixels``. What
-        cannot be said about an empty mask is NaN (`napari_medseg.engine.measure.metrics`).
+        One row per class: ``label``, the reference's number, ``name``, ``dice``, ``iou``,
+        ``hd95``, ``assd``, ``xor``, ``hm``, and the pixels of each, ``prediction_pixels`` and
+        ``reference_pixels``. What cannot be said about an empty mask is NaN
+        (`napari_medseg.engine.measure.metrics`).
 
     Raises
     ------
@@ -73,7 +78,12 @@ def compare_job(
             f"{wanted.shape}; resample one to the other's grid first"
         )
     steps = checked_spacing(spacing, found.ndim)
-    names = names_of(prediction, class_names) or names_of(reference, None)
+    names = names_of(prediction, class_names)
+    if class_names is None:
+        matched = match_classes(found, names, wanted, names_of(reference, None))
+        found, names = matched.prediction, matched.names
+        if matched.notice:
+            warnings.warn(matched.notice, stacklevel=3)
     boxes = class_boxes(found, wanted)
     nowhere = (slice(0, 0),) * found.ndim
     rows = []

@@ -60,7 +60,7 @@ def measure(
         * ``centroid_z_mm`` (volumes), ``centroid_y_mm``, ``centroid_x_mm``, from the first
           pixel's centre;
         * with an image ``intensity_mean``, ``intensity_std``, ``intensity_min``,
-          ``intensity_max``.
+          ``intensity_max``; pixels that are NaN or infinite are left out of them.
 
         Sizes of an absent class are 0; its place and its intensities are NaN.
 
@@ -136,7 +136,10 @@ def _place(
     return place
 
 
-def _intensities(values: NDArray[np.floating]) -> dict[str, float]:
+def _intensities(values: NDArray[Any]) -> dict[str, float]:
+    """Give the statistics of what is finite, in float64: those of float16 soon overflow."""
+    values = values.astype(np.float64, copy=False)
+    values = values[np.isfinite(values)]
     if not values.size:
         return {f"intensity_{name}": float("nan") for name in _INTENSITIES}
     return {f"intensity_{name}": float(getattr(values, name)()) for name in _INTENSITIES}
@@ -147,7 +150,7 @@ def _brightness(image: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
     if image.shape == shape:
         return image
     if image.shape[:-1] == shape and image.shape[-1] in (3, 4):
-        return np.asarray(image[..., :3].mean(axis=-1))
+        return np.asarray(image[..., :3].mean(axis=-1, dtype=np.float64))
     raise ValueError(
         f"an image of shape {image.shape} does not belong to labels of shape {shape}; "
         "choose the image that was segmented"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from napari_medseg.io.dicom.headers import import_pydicom, is_segmentation, quie
 from napari_medseg.io.dicom.pixels import all_stored_values
 from napari_medseg.io.dicom.seg_segments import provenance_of
 from napari_medseg.io.errors import ReadError, guarded
+from napari_medseg.io.findings import Finding, geometry_findings
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.images import ImageFile
 from napari_medseg.io.label_file import LabelFile, exact_labels
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 _HALF = 0.5
 _SAME_PLACE = 0.05  # of the smallest side of a voxel
+_MOST_TOLD = 4  # pairs of segments that overlap, in one sentence
 
 
 def referenced_series(file: Path) -> str:
@@ -47,7 +50,7 @@ def read_segmentation(file: Path, image: ImageFile | None = None) -> LabelFile:
     Returns
     -------
     LabelFile
-        Where segments overlap, the one of the higher number wins.
+        Where segments overlap, the one of the higher number wins, and there is a finding.
 
     Raises
     ------
@@ -72,30 +75,68 @@ def _read(file: Path, image: ImageFile | None) -> LabelFile:
         places, geometry = _places_on(file, frames, image.source), image.geometry
         count = image.data.shape[-3]
     labels = np.zeros((count, *masks.shape[1:]), np.uint16)
-    for frame, mask, place in _in_order_of_segments(header, frames, masks, places):
-        _paint(labels[place], header, frame, mask)
+    lost: Counter[tuple[int, int]] = Counter()
+    for frame, mask, place in _highest_segment_first(header, frames, masks, places):
+        lost += _paint(labels[place], _numbers(header, frame, mask))
+    names = _names(header)
+    findings = _overlap_findings(lost, names)
+    if image is None:  # else the image's own findings tell of its geometry
+        findings += geometry_findings(geometry)
     name = "Segments" if image is None else f"Segments of {image.name}"
-    return LabelFile(exact_labels(labels), geometry, _names(header), provenance_of(header), name)
+    made = provenance_of(header)
+    return LabelFile(exact_labels(labels), geometry, names, made, name, tuple(findings))
 
 
-def _in_order_of_segments(
+def _highest_segment_first(
     header: Dataset, frames: Sequence[Frame], masks: NDArray[Any], places: Sequence[int]
 ) -> list[tuple[Frame, NDArray[Any], int]]:
     entries = list(zip(frames, masks, places, strict=True))
-    return sorted(entries, key=lambda entry: _segment(header, entry[0]))
+    return sorted(entries, key=lambda entry: -_segment(header, entry[0]))
 
 
-def _paint(labels: NDArray[np.uint16], header: Dataset, frame: Frame, mask: NDArray[Any]) -> None:
-    """Put one frame into its plane."""
+def _numbers(header: Dataset, frame: Frame, mask: NDArray[Any]) -> NDArray[np.uint16]:
+    """Give the number of the segment in each pixel of a frame, 0 where there is none."""
     kind = text(header, "SegmentationType")
     if kind == "LABELMAP":
-        np.copyto(labels, mask, where=mask > 0, casting="unsafe")
-    elif kind == "FRACTIONAL":
-        labels[mask >= _HALF * float(header.get("MaximumFractionalValue", 255))] = _segment(
-            header, frame
+        return mask.astype(np.uint16)
+    least = _HALF * float(header.get("MaximumFractionalValue", 255)) if kind == "FRACTIONAL" else 1
+    return (mask >= least) * np.uint16(_segment(header, frame))
+
+
+def _paint(labels: NDArray[np.uint16], numbers: NDArray[np.uint16]) -> Counter[tuple[int, int]]:
+    """Put a frame into its plane where that is free, and count what of it was not.
+
+    Returns
+    -------
+    Counter
+        How many pixels of a segment already belong to which other one.
+    """
+    taken = (numbers > 0) & (labels > 0) & (numbers != labels)
+    lost = Counter(zip(numbers[taken].tolist(), labels[taken].tolist(), strict=True))
+    np.copyto(labels, numbers, where=labels == 0)
+    return lost
+
+
+def _overlap_findings(lost: Counter[tuple[int, int]], names: Sequence[str]) -> list[Finding]:
+    """Give the finding that segments overlap; the largest overlaps are told one by one."""
+    if not lost:
+        return []
+
+    def called(number: int) -> str:
+        return f"“{names[number]}”" if number < len(names) else f"segment {number}"
+
+    given = [
+        f"{count:,} voxel{'s' if count > 1 else ''} of {called(loser)} went to {called(winner)}"
+        for (loser, winner), count in lost.most_common(_MOST_TOLD)
+    ]
+    more = f" and so on, {lost.total():,} in all" if len(lost) > _MOST_TOLD else ""
+    return [
+        Finding(
+            "overlap",
+            "Segments of this file overlap, and a label map has one class per voxel: "
+            f"{', '.join(given)}{more}.",
         )
-    else:
-        labels[mask > 0] = _segment(header, frame)
+    ]
 
 
 def _segment(header: Dataset, frame: Frame) -> int:

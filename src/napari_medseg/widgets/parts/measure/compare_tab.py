@@ -17,7 +17,7 @@ from napari_medseg.session.layer_kinds import (
 from napari_medseg.session.measurement import Compared, compare_layers_job
 from napari_medseg.session.region import placed_on
 from napari_medseg.session.stack import stack_on_display
-from napari_medseg.session.subject import Subject, why_not_together
+from napari_medseg.session.subject import Subject
 from napari_medseg.widgets.parts.jobs.button import AnyJob, JobButton
 from napari_medseg.widgets.parts.jobs.gate import JobGate
 from napari_medseg.widgets.parts.layer_picker import LayerPicker
@@ -84,11 +84,8 @@ class CompareTab(ResultTab):
         prediction, reference = self.prediction, self.reference
         if prediction is None or reference is None:
             raise ValueError(_TWO_NEEDED)
-        reason = why_not_together(prediction, reference)
-        if reason:
-            raise ValueError(reason)
         stack = stack_on_display(reference, self._viewer.dims)
-        return compare_layers_job(Subject.of(prediction, stack), Subject.of(reference, stack))
+        return compare_layers_job(*Subject.pair(prediction, reference, stack))
 
     def _on_compared(self, compared: Compared) -> None:
         layer = compared.reference.layer
@@ -102,6 +99,9 @@ class CompareTab(ResultTab):
             self._show_picture(compared)
         mean = compared.table["dice"].mean()
         score = "There is nothing to compare" if mean != mean else f"Mean Dice {mean:.3f}"
+        if compared.notice:
+            self.message.problem(f"{score}. {compared.notice}")
+            return
         self.message.done(f"{score}; HD95 and ASSD are in {unit}.")
 
     def _colour(self, label: int) -> str:

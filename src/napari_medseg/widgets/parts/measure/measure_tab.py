@@ -17,7 +17,7 @@ from napari_medseg.session.measurement import (
     measure_layer_job,
     objects_job,
 )
-from napari_medseg.session.stack import Stack, shape_of, show_plane, stack_on_display
+from napari_medseg.session.stack import Stack, show_plane, stack_on_display
 from napari_medseg.session.subject import Subject, why_not_together
 from napari_medseg.widgets.parts.jobs.button import AnyJob, JobButton
 from napari_medseg.widgets.parts.jobs.gate import JobGate
@@ -194,7 +194,7 @@ class MeasureTab(ResultTab):
         self.chosen = layer
         self.labels.show_layer(layer)
         if layer is not None:
-            fitting = [i for i in self.images.choices if shape_of(i) == shape_of(layer)]
+            fitting = [i for i in self.images.choices if not why_not_together(layer, i)]
             if self.image not in fitting:
                 self._choose_image(next(iter(fitting), None))
         self._refresh()

@@ -139,6 +139,41 @@ def test_missing_unexpected_and_misshaped_entries_are_listed(models: Path, tmp_p
     assert not any(models.iterdir())
 
 
+LACKING = ("inc.double_conv.0.weight", "outc.conv.weight")
+
+
+@pytest.mark.parametrize(
+    ("lacking", "net"), [(LACKING, "UNet"), (LACKING[1:], "UNet"), (LACKING[1:], None)]
+)
+def test_what_is_missing_is_listed_where_the_size_of_the_net_cannot_be_told(
+    models: Path, tmp_path: Path, lacking: tuple[str, ...], net: str | None
+) -> None:
+    state = {key: value for key, value in small_net().state_dict().items() if key not in lacking}
+    torch.save(state, tmp_path / "a.pt")
+    with pytest.raises(WeightsError, match="another architecture") as caught:
+        import_checkpoint(tmp_path / "a.pt", net)
+    assert f"{len(lacking)} missing ({', '.join(lacking)})" in str(caught.value)
+    assert inspect_checkpoint(tmp_path / "a.pt", net).report.missing == lacking
+
+
+@pytest.mark.parametrize(
+    ("net", "kind"),
+    [
+        ("UNet", "ConDSeg stage 1"),
+        ("SwinUNet", "UNet bilinear"),
+        ("ConDSeg", "ConDSeg stage 1"),
+        ("UniverSeg", "UNet bilinear"),
+    ],
+)
+def test_what_another_net_would_need_is_listed(
+    models: Path, tmp_path: Path, net: str, kind: str
+) -> None:
+    state = small_net(kind).state_dict()
+    torch.save(state, tmp_path / "a.pt")
+    with pytest.raises(WeightsError, match=rf"than {net}: \d+ missing .*; \d+ unexpected"):
+        import_checkpoint(tmp_path / "a.pt", net)
+
+
 def test_tensors_of_no_known_net_are_told(models: Path, tmp_path: Path) -> None:
     torch.save({"weight": torch.zeros(3)}, tmp_path / "a.pt")
     with pytest.raises(WeightsError, match="none of the known networks"):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from napari_medseg.io.atomic import atomic_folder
 from napari_medseg.zoo.architectures import NETS, build_net
 from napari_medseg.zoo.cards import CARD_FILE, CardError, ModelCard
-from napari_medseg.zoo.detect import detect_net, without_prefixes
+from napari_medseg.zoo.detect import detect_net, marked_net, options_of, without_prefixes
 from napari_medseg.zoo.published import about
 from napari_medseg.zoo.registry import bundled_names, user_folder
 from napari_medseg.zoo.specs import InputSpec, OutputSpec
@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
 WEIGHTS_FILE = "model.safetensors"
+_USUAL: dict[str, dict[str, int]] = {
+    "SwinUNet": {"n_classes": 2},
+    "UNet": {"in_channels": 1, "n_classes": 2},
+}
+"""What nets that have no default must be told to be built at all."""
 
 
 def import_checkpoint(
@@ -86,20 +91,29 @@ def which_net(
 ) -> tuple[str, dict[str, Any]]:
     """Give the net and its options: those asked for, else those that the tensors tell.
 
+    Where the tensors do not tell all of a net's options, the rest is as usual, so that what is
+    missing can be listed.
+
     Raises
     ------
     WeightsError
         If no net was asked for and the tensors tell none.
     """
     found = detect_net(state)
-    if net is None and found is None:
+    wanted = net or (found[0] if found else marked_net(state))
+    if wanted is None:
         raise WeightsError(
             f"{file!r} belongs to none of the known networks; name the network if it is one of "
             "ConDSeg, ConDSegStage1, SwinUNet, UNet, UniverSeg."
         )
-    if found is not None and net in (None, found[0]):
-        return found[0], dict(found[1] if options is None else options)
-    return str(net), dict(options or {})
+    if options is not None:
+        return wanted, dict(options)
+    if found is not None and wanted == found[0]:
+        return found
+    if wanted not in NETS:
+        return wanted, {}
+    usual = _USUAL.get(wanted)
+    return wanted, options_of(wanted, state, lambda: build_net(wanted, usual).state_dict())
 
 
 def completed(net: torch.nn.Module, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -15,6 +15,10 @@ PREFIXES = ("module.", "swin_unet.", "model.", "net.", "_orig_mod.")
 """What DataParallel, the published SwinUNet, Lightning and torch.compile put before names."""
 
 
+_UNREADABLE = (KeyError, IndexError, ValueError, ZeroDivisionError)
+"""What reading options raises where entries are missing or have other shapes."""
+
+
 def without_prefixes(state: State) -> dict[str, torch.Tensor]:
     """Take off the known prefixes that all names share, however often."""
     stripped = dict(state)
@@ -42,13 +46,39 @@ def detect_net(state: State) -> tuple[str, dict[str, Any]] | None:
         if mark in state:
             try:
                 return net, options(state)
-            except (KeyError, IndexError, ValueError, ZeroDivisionError):
+            except _UNREADABLE:
                 continue
     return None
 
 
+def marked_net(state: State) -> str | None:
+    """Give the net that has an entry of this state dict as no other net has, or None."""
+    return next((net for net, (mark, _) in _KNOWN.items() if mark in state), None)
+
+
+def options_of(net: str, state: State, usual: Callable[[], State]) -> dict[str, Any]:
+    """Give the arguments of a known net's constructor as far as the tensors tell them.
+
+    Parameters
+    ----------
+    net : str
+        Which.
+    state : mapping of str to Tensor
+        Without prefixes; entries may be missing, or be those of another net.
+    usual : callable
+        Gives the tensors of the net as it usually is, for what these do not tell.
+    """
+    read = _KNOWN[net][1]
+    try:
+        return read(state)
+    except _UNREADABLE:
+        return read({**usual(), **state})
+
+
 def _universeg(state: State) -> dict[str, Any]:
     widths = _numbered(state, r"enc_blocks\.(\d+)\.cross\.cross_conv\.weight")
+    if not widths:
+        raise KeyError("enc_blocks")
     return {"encoder_blocks": [int(weight.shape[0]) for weight in widths]}
 
 
@@ -86,8 +116,8 @@ def _swin_image_size(state: State) -> int:
 
 
 def _condseg(state: State) -> dict[str, Any]:
-    width = int(state["cdfa4.v.weight"].shape[0])
     options: dict[str, Any] = {"backbone": _backbone(state)}
+    width = int(state["cdfa4.v.weight"].shape[0]) if "cdfa4.v.weight" in state else 128
     return options if width == 128 else {**options, "width": width}
 
 

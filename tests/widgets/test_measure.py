@@ -14,6 +14,7 @@ from qtpy.QtGui import QGuiApplication
 
 from napari_medseg.engine.measure.compare import compare
 from napari_medseg.engine.measure.regions import measure
+from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.tables import heading, shown
 from napari_medseg.widgets.measure import MeasureAndCompare
 from napari_medseg.widgets.parts.jobs.gate import JobGate
@@ -77,6 +78,43 @@ def test_objects_get_numbers_and_rows_of_their_own(
     np.testing.assert_array_equal(objects.scale, SPACING)
     assert dock.measure.table.table["label"].tolist() == [1, 2]
     assert "2 objects, in mm" in dock.measure.message.text()
+
+
+def test_an_image_of_another_place_is_not_chosen_and_objects_stay_in_theirs(
+    viewer: Viewer, qtbot: QtBot
+) -> None:
+    far = np.eye(4)
+    far[:3, 3] = 500
+
+    def notes(affine: np.ndarray) -> dict[str, object]:
+        return {"medseg": {"geometry": Geometry.from_affine(affine).as_dict()}}
+
+    viewer.add_image(np.ones((6, 40, 50)), name="own", metadata=notes(np.eye(4)))
+    viewer.add_image(np.ones((6, 40, 50)), name="other", metadata=notes(far))
+    viewer.add_labels(truth(), name="mine", metadata=notes(np.eye(4)))
+    dock = MeasureAndCompare(viewer)
+    viewer.window.add_dock_widget(dock, name="Measure and compare", area="right")
+    tab = dock.measure
+    assert tab.image.name == "own"
+    with qtbot.waitSignal(tab.run.ended, timeout=60_000):
+        click(qtbot, tab.objects.button)
+    assert tab.chosen.metadata == notes(np.eye(4))
+    tab._choose_image(dock.viewer.layers["other"])
+    with qtbot.waitSignal(tab.run.failed):
+        click(qtbot, tab.run)
+    assert "choose the image" in tab.message.text()
+
+
+def test_names_that_contradict_the_numbers_are_told(
+    dock: MeasureAndCompare, viewer: Viewer, qtbot: QtBot
+) -> None:
+    notes = {"medseg": {"class_names": ["background", "tumour", "vessel"]}}
+    viewer.add_labels(truth(), name="mine", metadata=notes, **PLACE)
+    tab = dock.compare
+    tab._choose(prediction=dock.viewer.layers["mine"], reference=dock.viewer.layers["truth"])
+    press_and_wait(qtbot, tab.run)
+    assert "compared by number" in tab.message.text()
+    assert tab.message.kind == "problem"
 
 
 def test_empty_labels_are_told_and_no_layer_of_objects_is_made(

@@ -149,6 +149,8 @@ def _wanted(
 
     found = read_labels(labels, image)
     say_findings(labels, found.findings)
+    if like is not None and image is not None:
+        say_findings(like, (f for f in image.findings if f not in found.findings))
     with refusing(ValueError):
         return _Wanted(_export(found, like, image, format_), _seg_options(found, *seg), found.name)
 

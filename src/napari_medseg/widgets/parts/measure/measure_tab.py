@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QSizePolicy, QVBox
 
 from napari_medseg.session.colours import hex_colour
 from napari_medseg.session.geometry_of import geometry_of
+from napari_medseg.session.history import KEY
 from napari_medseg.session.layer_kinds import is_image, is_labels_of_user
 from napari_medseg.session.measurement import (
     Measured,
@@ -121,7 +122,13 @@ class MeasureTab(ResultTab):
             return
         count = int(numbered.objects.max(initial=0))
         place = geometry_of(layer)
-        objects = self._viewer.add_labels(numbered.objects, name=f"{layer.name}, objects", **place)
+        known = layer.metadata.get(KEY, {}).get("geometry")  # of the patient: layers cannot hold it
+        objects = self._viewer.add_labels(
+            numbered.objects,
+            name=f"{layer.name}, objects",
+            metadata={KEY: {"geometry": known}} if known else {},
+            **place,
+        )
         layer.visible = False
         self._choose(objects)
         self._counted = _in_words(count, "object")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import struct
 
 import nibabel
@@ -12,6 +13,7 @@ import pytest
 from napari_medseg.io.errors import ReadError
 from napari_medseg.io.findings import FindingWarning
 from napari_medseg.io.images import read_image
+from napari_medseg.io.labels import read_labels
 from napari_medseg.io.layers import read_layers
 from napari_medseg.io.volume import read_volume
 from tests.io.dicom_phantoms import (
@@ -59,6 +61,31 @@ def test_17_voxels_without_a_size_are_refused(tmp_path, zoom):
     (tmp_path / "a.nii").write_bytes(raw)
     with pytest.raises(ReadError, match="voxel size"):
         read_volume(tmp_path / "a.nii")
+
+
+@pytest.mark.parametrize("zoom", [0.0, np.nan, np.inf])
+@pytest.mark.parametrize(("suffix", "code"), [(".nii", 0), (".nii.gz", 1)])
+def test_17_a_size_of_zero_is_refused_and_not_made_one(tmp_path, zoom, suffix, code, capfd):
+    image = nibabel.Nifti1Image(VOXELS, None)
+    image.header["pixdim"][2], image.header["qform_code"] = zoom, code
+    path = tmp_path / f"a{suffix}"
+    with gzip.open(path, "wb") if suffix.endswith("gz") else path.open("wb") as stream:
+        image.header["vox_offset"], image.header["magic"] = 352, b"n+1"
+        stream.write(image.header.binaryblock + b"\0" * 4 + VOXELS.tobytes("F"))
+    for read in (read_volume, read_labels):
+        with pytest.raises(ReadError, match="voxel size"):
+            read(path)
+    assert capfd.readouterr().err == ""
+
+
+def test_17_a_single_plane_needs_no_distance_to_the_next(tmp_path):
+    image = nibabel.Nifti1Image(VOXELS[..., :1], None)
+    image.header.set_zooms((2.0, 3.0, 1.0))
+    nibabel.save(image, tmp_path / "a.nii")
+    raw = bytearray((tmp_path / "a.nii").read_bytes())
+    raw[88:92] = struct.pack("<f", 0.0)
+    (tmp_path / "a.nii").write_bytes(raw)
+    assert read_volume(tmp_path / "a.nii").geometry.spacing == (1.0, 3.0, 2.0)
 
 
 def test_17_mirrored_axes_keep_the_mirror(tmp_path):

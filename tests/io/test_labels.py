@@ -55,6 +55,27 @@ def test_plane_as_nifti_is_a_volume_of_one_plane(tmp_path):
     np.testing.assert_allclose(found.geometry.spacing, (1.0, 0.5, 0.25))
 
 
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".tif"])
+@pytest.mark.parametrize("origin", [(), (1.0, 2.0, 3.0)])
+def test_pixels_stay_pixels(tmp_path, suffix, origin):
+    geometry = Geometry((3.0, 0.3, 0.2), origin)
+    found = read_labels(write_labels(tmp_path / f"v{suffix}", VOLUME, geometry)).geometry
+    assert found.units == "pixel"
+    np.testing.assert_allclose(found.spacing, geometry.spacing, rtol=1e-6)
+    plane = write_labels(tmp_path / f"p{suffix}", PLANE, Geometry((1.0, 1.0)))
+    assert read_labels(plane).geometry.units == read_image(plane).geometry.units == "pixel"
+
+
+@pytest.mark.parametrize("change", ["set_zooms", "set_xyzt_units"])
+def test_a_size_that_another_program_gave_pixels_since_counts(tmp_path, change):
+    write_labels(tmp_path / "a.nii", VOLUME, Geometry((1.0, 1.0, 1.0)), None, NAMES)
+    image = nibabel.load(tmp_path / "a.nii")
+    getattr(image.header, change)((2.0, 2.0, 2.0) if change == "set_zooms" else "mm")
+    nibabel.save(nibabel.Nifti1Image(image.dataobj, None, image.header), tmp_path / "b.nii")
+    found = read_labels(tmp_path / "b.nii")
+    assert found.class_names == NAMES and found.geometry.units == "mm"
+
+
 def test_volume_of_one_plane_stays_a_volume_in_tiff(tmp_path):
     found = read_labels(write_labels(tmp_path / "a.ome.tif", VOLUME[:1], MM))
     assert found.labels.shape == (1, 9, 13)

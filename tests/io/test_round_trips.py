@@ -233,6 +233,7 @@ def test_colour_picture_becomes_three_channels(tmp_path):
     for number, file in enumerate(described["dataset"]["p"]["images"]):
         found = np.asarray(nibabel.load(dataset / file).dataobj).T[0]
         np.testing.assert_array_equal(found, picture[..., number])
+        assert read_image(dataset / file).geometry.units == "pixel"
 
 
 def test_nnunet_refuses_what_does_not_fit_the_dataset(tmp_path):

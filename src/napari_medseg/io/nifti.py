@@ -7,7 +7,11 @@ touches, so a label map carries the matrix of its image to the bit.
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from threading import get_ident
 from types import ModuleType
 from typing import Any
 
@@ -19,7 +23,7 @@ from napari_medseg.io.errors import ReadError
 from napari_medseg.io.findings import Finding
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.images import ImageFile
-from napari_medseg.io.notes import parse_note
+from napari_medseg.io.notes import noted_geometry, parse_note
 
 _UNITS = {"mm": ("mm", 1.0), "micron": ("um", 1.0), "meter": ("mm", 1000.0)}
 _DIFFERENT = 0.1  # of a voxel, between the places that two matrices give to a corner
@@ -29,16 +33,34 @@ def read_nifti(file: Path) -> ImageFile:
     """Give voxels (Z, Y, X[, 3]) or (T, Z, Y, X), with where they lie and what is odd about that.
 
     Integers without a scaling stay integers of their type, everything else is float32 (float64
-    where the file stores that). A header without units means mm. Where the file has both a qform
-    and an sform, the sform counts, as the standard recommends; where they differ there is a
-    finding. Where it has neither, the voxel size counts and no direction is claimed.
+    where the file stores that). A header without units means mm, but for labels of ours that were
+    painted on pixels. Where the file has both a qform and an sform, the sform counts, as the
+    standard recommends; where they differ there is a finding. Where it has neither, the voxel size
+    counts and no direction is claimed.
 
     Raises
     ------
     ReadError
         With one sentence, for more than four axes or a voxel size that cannot be.
     """
-    image = import_nibabel().load(file)
+    return _read(file)[0]
+
+
+def read_nifti_labels(
+    file: Path,
+) -> tuple[NDArray[Any], Geometry, dict[str, Any], tuple[Finding, ...]]:
+    """Give the label map (Z, Y, X) of a NIfTI file, its geometry, our entry, and findings."""
+    image, note = _read(file)
+    if image.data.ndim - image.rgb > 3:
+        raise ReadError(f"{file.name} has 4 axes; save one time point of it and open that.")
+    return image.data, image.geometry, note, image.findings
+
+
+def _read(file: Path) -> tuple[ImageFile, dict[str, Any]]:
+    """Give a volume by the rules of `read_nifti`, and our entry in its header."""
+    nibabel = import_nibabel()
+    with _silent(), np.errstate(invalid="ignore"):
+        image = nibabel.load(file)
     shape = image.shape
     while len(shape) > 3 and shape[-1] == 1:
         shape = shape[:-1]
@@ -48,42 +70,32 @@ def read_nifti(file: Path) -> ImageFile:
             "of it and open that."
         )
     shape = shape + (1,) * (3 - len(shape))
-    geometry, findings = _placed(image)
+    notes = [parse_note(_text(entry.get_content())) for entry in image.header.extensions]
+    note = next((note for note in notes if note), {})
+    geometry, findings = _placed(image, note)
     data = _voxels(image).reshape(shape)
     name = split_suffix(file.name)[0]
     if data.dtype.names:
         colours = np.stack([data[channel] for channel in data.dtype.names], axis=-1)
         order = (*reversed(range(len(shape))), len(shape))
         data = np.ascontiguousarray(colours.transpose(order))
-        return ImageFile(data, geometry, True, name, tuple(findings))
-    return ImageFile(
-        np.ascontiguousarray(data.T), geometry, False, name, tuple(findings), step=_time_step(image)
-    )
+        return ImageFile(data, geometry, True, name, tuple(findings)), note
+    data = np.ascontiguousarray(data.T)
+    step = _time_step(image)
+    return ImageFile(data, geometry, False, name, tuple(findings), step=step), note
 
 
-def read_nifti_labels(
-    file: Path,
-) -> tuple[NDArray[Any], Geometry, dict[str, Any], tuple[Finding, ...]]:
-    """Give the label map (Z, Y, X) of a NIfTI file, its geometry, our entry, and findings."""
-    image = read_nifti(file)
-    if image.data.ndim - image.rgb > 3:
-        raise ReadError(f"{file.name} has 4 axes; save one time point of it and open that.")
-    extensions = import_nibabel().load(file).header.extensions
-    notes = [parse_note(_text(extension.get_content())) for extension in extensions]
-    note = next((note for note in notes if note), {})
-    return image.data, image.geometry, note, image.findings
-
-
-def _placed(image: Any) -> tuple[Geometry, list[Finding]]:
+def _placed(image: Any, note: dict[str, Any]) -> tuple[Geometry, list[Finding]]:
     """Give where the voxels lie by the rules of `read_nifti`."""
-    units, factor = _UNITS.get(image.header.get_xyzt_units()[0], ("mm", 1.0))
+    units, factor = _units(image.header, note)
     sform, sform_code = image.header.get_sform(coded=True)
-    qform, qform_code = image.header.get_qform(coded=True)
+    has_sizes = _has_sizes(image)
+    qform, qform_code = image.header.get_qform(coded=True) if has_sizes else (None, 0)
+    if not sform_code and not has_sizes:
+        raise ReadError("The file gives no usable voxel size (zero or not a number).")
     if not sform_code and not qform_code:
         zooms = [abs(float(zoom)) * factor for zoom in image.header.get_zooms()[:3]]
         zooms += [1.0] * (3 - len(zooms))
-        if not all(np.isfinite(zoom) and zoom > 0 for zoom in zooms):
-            raise ReadError("The file gives no usable voxel size (zero or not a number).")
         finding = Finding(
             "orientation unknown",
             "This file does not say how it lies in the patient; it is shown as it is stored, and "
@@ -108,6 +120,51 @@ def _placed(image: Any) -> tuple[Geometry, list[Finding]]:
     if factor != 1.0:
         affine = np.diag([factor, factor, factor, 1.0]) @ affine
     return Geometry.from_affine(reversed_axes(affine), units), findings
+
+
+def _units(header: Any, note: dict[str, Any]) -> tuple[str, float]:
+    """Give the unit of lengths, and what those of the file must be multiplied with.
+
+    NIfTI has no word for pixels. Our entry says that lengths without a unit are such, as long as
+    they are still those that it tells.
+    """
+    named = header.get_xyzt_units()[0]
+    noted = noted_geometry(note, 3) or noted_geometry(note, 2)
+    if named == "unknown" and noted is not None and noted.units == "pixel":
+        sizes = np.linalg.norm(noted.affine[:-1, :-1], axis=0)
+        found = header.get_zooms()[:3][::-1][-noted.ndim :]
+        if len(found) == noted.ndim and np.allclose(found, sizes, rtol=1e-5):
+            return "pixel", 1.0
+    return _UNITS.get(named, ("mm", 1.0))
+
+
+def _has_sizes(image: Any) -> bool:
+    """Whether the file says how large its voxels are, along every axis of more than one.
+
+    nibabel makes 1 of a size of 0 while it reads a header, so the header is read without that.
+    """
+    holder = image.file_map.get("header") or image.file_map["image"]
+    with holder.get_prepare_fileobj("rb") as stream:
+        raw = type(image.header).from_fileobj(stream, check=False)
+    sizes = np.asarray(raw["pixdim"][1:4], float)[: len(image.shape)]
+    needed = np.array(image.shape[:3]) > 1
+    return bool(np.isfinite(sizes).all() and (sizes[needed] != 0).all())
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keep what nibabel says of the header it reads from the screen; findings tell what matters."""
+    here = get_ident()
+    logger = logging.getLogger("nibabel.global")
+
+    def elsewhere(record: logging.LogRecord) -> bool:
+        return record.thread != here
+
+    logger.addFilter(elsewhere)
+    try:
+        yield
+    finally:
+        logger.removeFilter(elsewhere)
 
 
 def _furthest(one: Any, other: Any, shape: tuple[int, ...]) -> float:

@@ -28,6 +28,7 @@ from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.label_file import exact_labels
 from napari_medseg.io.labels import label_steps
 from napari_medseg.io.nifti_labels import nifti_label_steps
+from napari_medseg.io.notes import make_note
 from napari_medseg.io.steps import Steps, as_part, in_background
 
 ENDING = ".nii.gz"
@@ -102,11 +103,14 @@ def nnunet_steps(folder: str | os.PathLike[str], case: Case) -> Steps[Path]:
     for part in ("imagesTr", "labelsTr"):
         _made(dataset / part)
     total = len(channels) + 1
+    note = make_note(case.geometry) if case.geometry.units == "pixel" else ""
     for n, (number, data) in enumerate(channels.items()):
         target = dataset / "imagesTr" / f"{stem}_{number:04d}{ENDING}"
         steps = save_in_steps(
             target,
-            partial(nifti_label_steps, labels=data, geometry=case.geometry, like=case.like),
+            partial(
+                nifti_label_steps, labels=data, geometry=case.geometry, note=note, like=case.like
+            ),
             partial(_compared, data=data),
         )
         yield from as_part(steps, n, total, "Writing the image")

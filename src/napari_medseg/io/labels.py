@@ -94,13 +94,15 @@ def label_steps(
     return (yield from save_in_steps(path, write, partial(_compared, labels=exact, geometry=where)))
 
 
-def read_labels(path: str | os.PathLike[str], image: ImageFile | None = None) -> LabelFile:
+def read_labels(
+    path: str | os.PathLike[str], image: ImageFile | None = None, *, as_stored: bool = False
+) -> LabelFile:
     """Read a label map from PNG, BMP, TIFF, NIfTI, DICOM-SEG or an OME-Zarr of ours.
 
     A DICOM-SEG is laid on `image`, the DICOM image it was painted on, where that is given; else it
     has a grid of its own, from its first plane to its last. A palette image gives its indices; a
-    picture of 1 bit, or of 0 and 255 only, is one class; a grey picture stored as colour is read
-    as grey.
+    picture of 1 bit, or of 0 and 255 only, is one class (`as_stored` keeps the 255); a grey picture
+    stored as colour is read as grey.
 
     Raises
     ------
@@ -124,7 +126,7 @@ def read_labels(path: str | os.PathLike[str], image: ImageFile | None = None) ->
         labels = exact_labels(array)
     except ValueError as error:
         raise ReadError(f"{file.name} is no label map. {error}") from error
-    if not note and labels.max(initial=0) == 255 and np.isin(labels, (0, 255)).all():
+    if not (note or as_stored) and labels.max(initial=0) == 255 and np.isin(labels, (0, 255)).all():
         labels = labels // np.uint8(255)
     return LabelFile(
         labels,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from medseg_training.data.dataset import Dataset, DatasetError, patient_of, read_dataset
 from medseg_training.data.files import load_case
@@ -95,6 +96,22 @@ def test_a_mask_of_0_and_255_beside_others_keeps_its_value(tmp_path: Path) -> No
     alone = load_case(dataset, dataset.case("a")).labels
     assert alone is not None
     assert np.array_equal(alone == 2, labels == 1)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_masks_with_a_palette_hold_its_places(tmp_path: Path, suffix: str) -> None:
+    (_, labels), *_ = small.arrays().values()
+    masks = {"a": labels == 1, "b": np.array([0, 1, 255])[labels]}
+    for name, mask in masks.items():
+        small.save_picture(tmp_path / "images" / f"{name}.png", labels * np.uint8(50))
+        (tmp_path / "masks").mkdir(exist_ok=True)
+        picture = Image.fromarray(mask.astype(np.uint8))
+        picture.putpalette([0, 0, 0, 128, 0, 0] + [224, 224, 192] * 254)
+        picture.save(tmp_path / "masks" / f"{name}{suffix}")
+    dataset = read_dataset(tmp_path)
+    assert dataset.label_values == (0, 1, 255)
+    for name, expected in {"a": labels == 1, "b": labels}.items():
+        assert np.array_equal(load_case(dataset, dataset.case(name)).labels, expected)
 
 
 def test_jpeg_masks_are_cut_at_half(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ from medseg_training.data.files import (
 )
 from napari_medseg.io.atomic import split_suffix
 from napari_medseg.io.errors import ReadError
-from napari_medseg.io.images import read_image
+from napari_medseg.io.labels import read_labels
 
 IMAGES = ("images", "image", "imgs", "img")
 MASKS = ("masks", "mask", "labelcol", "labels", "label", "annotations")
@@ -210,8 +210,7 @@ def _distinct(labels: object) -> list[int]:
 def _raw(file: Path) -> object:
     if split_suffix(file.name)[1].lower() in JPEG_SUFFIXES:
         return read_mask(file).labels
-    image = read_image(file)
-    return image.data[..., 0] if image.rgb else image.data
+    return read_labels(file, as_stored=True).labels
 
 
 def _channel_names(cases: tuple[Case, ...]) -> tuple[str, ...]:

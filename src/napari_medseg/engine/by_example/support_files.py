@@ -22,10 +22,8 @@ from napari_medseg.engine.by_example.adapt.files import FILE as ADAPTATION
 from napari_medseg.engine.by_example.adapt.files import read_adaptation, write_adaptation
 from napari_medseg.engine.by_example.support import SupportError, SupportExample, SupportSet
 from napari_medseg.io.atomic import atomic_folder
-from napari_medseg.io.images import TIFF_SUFFIXES, read_image
+from napari_medseg.io.images import read_image
 from napari_medseg.io.labels import read_labels, write_labels
-from napari_medseg.io.photos import read_indices
-from napari_medseg.io.tiff import read_tiff_labels
 
 JSON_FILE = "support.json"
 IMAGES, MASKS = "images", "masks"
@@ -279,7 +277,7 @@ def _class_numbers(files: Sequence[Path]) -> tuple[list[NDArray[Any]], list[int]
     values = _values(masks)
     if values != list(range(len(values))) and 255 in values:
         # Read alone, a mask of 0 and 255 is one class; beside other values 255 is a value as well.
-        masks = [_raw_binary(f) if m.max() == 1 else m for f, m in zip(files, masks, strict=True)]
+        masks = [np.asarray(read_labels(file, as_stored=True).labels) for file in files]
         values = _values(masks)
     if len(values) > MOST_VALUES:
         raise SupportError(
@@ -293,9 +291,3 @@ def _class_numbers(files: Sequence[Path]) -> tuple[list[NDArray[Any]], list[int]
 
 def _values(masks: Sequence[NDArray[Any]]) -> list[int]:
     return sorted({0}.union(*(np.unique(mask).tolist() for mask in masks)))
-
-
-def _raw_binary(file: Path) -> NDArray[Any]:
-    read = read_tiff_labels if file.name.lower().endswith(TIFF_SUFFIXES) else read_indices
-    numbers = read(file)[0]
-    return numbers[..., 0] if numbers.ndim == 3 else numbers

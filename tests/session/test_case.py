@@ -195,3 +195,34 @@ def test_loading_examples_with_other_class_names_is_refused_whole() -> None:
     examples.remove(0)
     examples.load(theirs)
     assert examples.class_names == ("background", "liver")
+
+
+def labels_named(*names: str) -> Labels:
+    notes = {"medseg": {"class_names": ["background", *names]}}
+    return Labels(np.zeros((4, 6, 5), np.uint8), metadata=notes)
+
+
+def test_labels_keep_the_names_they_came_with(case: Case) -> None:
+    heart, skin = labels_named("left ventricle", "myocardium"), labels_named("lesion")
+    case.set_labels(heart)
+    assert case.examples.class_names == ("background", "left ventricle", "myocardium")
+    case.set_labels(skin)
+    assert case.examples.class_names == ("background", "lesion")
+    assert skin.metadata["medseg"]["class_names"] == ["background", "lesion"]
+    case.set_labels(labels_named("class 1"))
+    assert case.labels.metadata["medseg"]["class_names"] == ["background", "lesion"]
+
+
+def test_labels_keep_their_names_beside_examples_of_another_task(case: Case) -> None:
+    case.examples.rename_class(1, "left ventricle")
+    pixels, mask = np.arange(30).reshape(6, 5), np.ones((6, 5), np.uint8)
+    case.examples.add(make_example(pixels, mask))
+    skin = labels_named("lesion", "scale")
+    case.set_labels(skin)
+    assert case.examples.class_names == ("background", "left ventricle")
+    assert skin.metadata["medseg"]["class_names"] == ["background", "lesion", "scale"]
+    assert "calls class 1 “lesion”, the examples “left ventricle”" in case.why_other_names()
+    case.set_labels(labels_named("left ventricle", "hair"))
+    assert "calls class 2 “hair”, no example shows it" in case.why_other_names()
+    case.set_labels(labels_named("left ventricle"))
+    assert not case.why_other_names()

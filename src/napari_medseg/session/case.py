@@ -78,8 +78,10 @@ class Case:
         if labels is self.labels:
             return
         self.labels = labels
-        self.examples.adopt_class_names(self._notes().get("class_names") or ())
-        self._note_class_names()
+        names = self._notes().get("class_names") or ()
+        self.examples.adopt_class_names(names)
+        if self.examples.is_named_by(names):
+            self._note_class_names()
         self.labels_changed.emit()
 
     def new_labels(self) -> Labels:
@@ -102,6 +104,20 @@ class Case:
         )
         self.set_labels(labels)
         return labels
+
+    def why_other_names(self) -> str:
+        """Say that the labels name a class unlike the examples; empty if they do not."""
+        theirs = self._notes().get("class_names") or ()
+        if self.labels is None or self.examples.is_named_by(theirs):
+            return ""
+        ours = self.examples.class_names
+        padded = [*ours, *[""] * len(theirs)]
+        unlike = [value for value, name in enumerate(theirs) if name != padded[value]][0]
+        called = f"the examples “{ours[unlike]}”" if unlike < len(ours) else "no example shows it"
+        return (
+            f"“{self.labels.name}” calls class {unlike} “{theirs[unlike]}”, {called}: for another "
+            "task remove the examples first."
+        )
 
     def fits(self, labels: Labels) -> bool:
         """Tell whether a labels layer has the image's size."""

@@ -142,8 +142,15 @@ class Examples:
         del self._entries[index]
         self._forget_scores()
 
-    def load(self, support: SupportSet) -> None:
-        """Add the examples of a support set and take its class names.
+    def load(self, support: SupportSet) -> int:
+        """Add the examples of a support set that are not here yet, and take its class names.
+
+        The same example twice would be predicted from its own copy, and look better than it is.
+
+        Returns
+        -------
+        int
+            How many were added.
 
         Raises
         ------
@@ -163,8 +170,12 @@ class Examples:
             self.classes_changed.emit()
         if not self._entries:
             self.keep_adaptation(support.adaptation)
-        self._entries += [Entry(example) for example in support]
-        self._forget_scores()
+        here = {entry.example.content_hash for entry in self._entries}
+        new = {e.content_hash: Entry(e) for e in support if e.content_hash not in here}
+        if new:
+            self._entries += new.values()
+            self._forget_scores()
+        return len(new)
 
     def set_score(self, example: SupportExample, score: float) -> None:
         """Note how well the other examples predict this one."""
@@ -179,11 +190,15 @@ class Examples:
         return len(self._class_names) - 1
 
     def adopt_class_names(self, names: Sequence[str]) -> None:
-        """Take the names that came with a labels layer, unless the user has named classes."""
-        untouched = all(name == f"class {i}" for i, name in enumerate(self._class_names[1:], 1))
-        if untouched and not self._entries and 1 < len(names) <= MOST_CLASSES + 1:
+        """Take the names that came with a labels layer, unless examples show classes of ours."""
+        if not self._entries and not self.is_named_by(names) and len(names) <= MOST_CLASSES + 1:
             self._class_names = tuple(names)
             self.classes_changed.emit()
+
+    def is_named_by(self, names: Sequence[str]) -> bool:
+        """Tell whether a labels layer's own names, if it has any, are those of the classes here."""
+        nameless = all(name == f"class {value}" for value, name in enumerate(names[1:], 1))
+        return nameless or self._class_names[: len(names)] == tuple(names)
 
     def rename_class(self, value: int, name: str) -> None:
         """Give a class another name; an empty one is refused by keeping the old."""

@@ -66,6 +66,8 @@ class SegmentByExample(ProposalDock):
         """Say what the user does first."""
         if self.case.image is None:
             self.message.hint("Open an image: drop a file on the window, or File > Open Sample.")
+        elif other_names := self.case.why_other_names():
+            self.message.problem(other_names)
         elif self.case.labels is None:
             self.message.hint("Press New labels, then paint the class on one plane.")
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Generator
@@ -11,6 +12,8 @@ import pytest
 from qtpy.QtCore import QElapsedTimer, Qt, QTimer
 
 from napari_medseg.engine.results import Progress
+from napari_medseg.io.atomic import SaveError
+from napari_medseg.widgets.parts.jobs import button as button_module
 from napari_medseg.widgets.parts.jobs.button import JobButton
 from napari_medseg.widgets.parts.jobs.gate import JobGate
 from napari_medseg.widgets.parts.jobs.progress import JobProgress
@@ -134,6 +137,31 @@ def test_an_error_is_one_sentence_in_the_dock(
         click(qtbot, button)
     assert sentence in failed.args[0]
     qtbot.waitUntil(lambda: button.isEnabled())
+
+
+@pytest.mark.parametrize(
+    ("error", "is_logged"),
+    [
+        (ValueError("Paint something first."), False),
+        (SaveError("a.png was not saved: the disk is full."), False),
+        (ValueError("operands could not be broadcast together"), True),
+        (OSError(5, "Input/output error"), True),
+        (KeyError("x"), True),
+    ],
+)
+def test_only_what_may_be_a_fault_of_the_program_prints_a_traceback(
+    button_of, qtbot: QtBot, caplog: pytest.LogCaptureFixture, error: Exception, is_logged: bool
+) -> None:
+    def job() -> Generator[Progress, None, None]:
+        yield Progress(0, 1)
+        raise error
+
+    button = button_of(job)
+    with caplog.at_level(logging.INFO), qtbot.waitSignal(button.failed):
+        click(qtbot, button)
+    (record,) = (r for r in caplog.records if r.name == button_module.__name__)
+    assert (record.levelno >= logging.WARNING) == is_logged
+    assert record.exc_info, "whoever looks for it finds where it was refused"
 
 
 def test_nothing_to_run_is_told_at_once_and_a_change_of_mind_is_silent(

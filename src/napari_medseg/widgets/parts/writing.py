@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_medseg.engine.results import Progress
 from napari_medseg.widgets.parts.farewell import Farewell
-from napari_medseg.widgets.parts.jobs.button import sentence_for
+from napari_medseg.widgets.parts.jobs.button import log_failure, sentence_for
 
 _log = logging.getLogger(__name__)
 
@@ -122,8 +122,7 @@ class Writing(QObject):
             done(changed)
         except Exception as error:
             # Whatever it is, the window must not stay locked.
-            if not isinstance(error, ValueError):
-                _log.error("%s failed", self.title, exc_info=error)
+            log_failure(_log, self.title, error)
             failed = self._failed
             self._end()
             failed(sentence_for(error))

@@ -242,7 +242,7 @@ class JobButton(QPushButton):
         self._gate.leave(self)
         self._refresh()
         if run.error is not None:
-            _log.error("%s failed", self.title, exc_info=run.error)
+            log_failure(_log, self.title, run.error)
             self.failed.emit(sentence_for(run.error))
         elif run.completed:
             self.succeeded.emit(run.result)
@@ -261,6 +261,16 @@ class JobButton(QPushButton):
         reason = self._gate.why_closed(self) or self._reason
         self.setToolTip(reason or self._idle_tip)
         self.setEnabled(not reason)
+
+
+def log_failure(log: logging.Logger, title: str, error: BaseException) -> None:
+    """Log how it came that something failed: loudly where it may be a fault of the program.
+
+    What is refused for a reason that the user is told is no such fault. Our refusals are sentences
+    and end with a full stop, unlike most of what other libraries raise.
+    """
+    refused = isinstance(error, (ValueError, OSError)) and str(error).rstrip().endswith(".")
+    log.log(logging.INFO if refused else logging.ERROR, "%s failed", title, exc_info=error)
 
 
 def sentence_for(error: BaseException) -> str:

@@ -119,6 +119,26 @@ def test_examples_are_loaded_where_their_nets_cannot_be_used(
     assert "adapt again" in dock.message.text()
 
 
+def test_the_same_examples_are_loaded_once_and_the_message_says_so(
+    dock: SegmentByExample, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for position in (3, 5):
+        add_example(dock, qtbot, position, volume()[1][position])
+    folder = tmp_path / "examples"
+    dock.case.examples.support().save(folder)
+    monkeypatch.setattr(dock.jobs, "ask_what_to_load", lambda: str(folder))
+    press_and_wait(qtbot, dock.jobs.load)
+    assert len(dock.case.examples) == 2
+    assert dock.message.text().startswith(
+        "✓ No example is new: 2 examples were there already. Predict"
+    )
+
+    dock.case.examples.remove(0)
+    press_and_wait(qtbot, dock.jobs.load)
+    assert len(dock.case.examples) == 2
+    assert "1 example loaded; 1 was there already. Predict a plane." in dock.message.text()
+
+
 def test_after_cancel_the_panel_says_that_nothing_has_changed(
     dock: SegmentByExample, qtbot: QtBot
 ) -> None:

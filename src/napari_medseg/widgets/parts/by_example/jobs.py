@@ -124,15 +124,16 @@ class ByExampleJobs(PlaneJobs):
 
     def _on_loaded(self, support: SupportSet) -> None:
         try:
-            self._case.examples.load(support)
+            added = self._case.examples.load(support)
         except ValueError as error:
             self._message.problem(str(error))
             return
-        loaded = f"{_counted(len(support))} loaded."
+        loaded = _told_loaded(added, len(support) - added)
         if support.adaptation_problem:
             self._message.problem(f"{loaded} {support.adaptation_problem}")
         else:
-            self._message.done(f"{loaded} Open an image and predict a plane.")
+            needed = "Open an image and predict" if self._case.image is None else "Predict"
+            self._message.done(f"{loaded} {needed} a plane.")
 
     def ask_where_to_save(self) -> str:
         """Let the user name a folder; empty if she would rather not."""
@@ -230,6 +231,16 @@ class ByExampleJobs(PlaneJobs):
         assert image is not None
         displayed = self._details.displayed.isChecked()
         return Query.of(image, stack, self._case.known_ranges, displayed)
+
+
+def _told_loaded(added: int, known: int) -> str:
+    """Say how many examples are new, and how many were here before."""
+    if not known:
+        return f"{_counted(added)} loaded."
+    were = "was" if known == 1 else "were"
+    if not added:
+        return f"No example is new: {_counted(known)} {were} there already."
+    return f"{_counted(added)} loaded; {known} {were} there already."
 
 
 def _counted(examples: int) -> str:

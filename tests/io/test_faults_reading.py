@@ -168,7 +168,7 @@ def test_30_planes_without_distances_are_measured_in_pixels_and_one_alone_in_mm(
     assert image.geometry.units == "pixel"
     (finding,) = image.findings
     assert finding.code == "position unknown"
-    assert "in pixels, also within a plane, and none in mm; open one" in finding.sentence
+    assert "in pixels, also within a plane; a file of it opened alone" in finding.sentence
     alone = read_volume(phantom.files[0]).geometry
     assert (alone.units, alone.spacing) == ("mm", SPACING[1:])
 

@@ -102,8 +102,8 @@ def _without_position(series: Series, frames: list[Frame]) -> ImageFile:
 def _in_pixels(frames: list[Frame]) -> str:
     """Say what cannot be measured on planes that no distance joins, and where it can."""
     alone = len({frame.file for frame in frames}) > 1 and frames[0].spacing is not None
-    way = "; open one of its files alone for that." if alone else "."
-    return f"All measures are in pixels, also within a plane, and none in mm{way}"
+    way = "; a file of it opened alone is measured in mm" if alone else ""
+    return f"All measures are in pixels, also within a plane{way}."
 
 
 def _over_time(

@@ -69,6 +69,8 @@ def test_an_empty_folder_and_an_unknown_name_are_refused(tmp_path: Path, task_ro
     (tmp_path / "empty").mkdir()
     with pytest.raises(TaskFolderError, match="no folders"):
         read_tasks(tmp_path / "empty")
+    with pytest.raises(TaskFolderError, match="missing is no folder"):
+        read_tasks(tmp_path / "missing")
     with pytest.raises(TaskFolderError, match="no task named elsewhere"):
         read_tasks(task_root, leave_out=["elsewhere"])
 

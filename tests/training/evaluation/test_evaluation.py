@@ -220,6 +220,21 @@ def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
         find_model(str(tmp_path))
 
 
+@pytest.mark.parametrize("command", ["evaluate {}", "compare-models skin-lesion {}"])
+def test_a_model_that_needs_examples_is_told_where_to_go(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*command.format("universeg-open").split(), str(tmp_path)]) == 2
+    assert "needs examples" in (said := capsys.readouterr().err) and "evaluate-in-context" in said
+    assert main(["evaluate-in-context", "skin-lesion", str(tmp_path)]) == 2
+    assert "takes no examples" in capsys.readouterr().err
+
+
+def test_a_model_that_needs_examples_is_refused_in_python(data: Dataset) -> None:
+    with pytest.raises(ValueError, match="needs examples"):
+        evaluate(find_model("universeg-open"), data, choose_cases(data, "test"))
+
+
 def _table(values: dict[str, list[float]], patients: list[str]) -> pd.DataFrame:
     rows = [
         {"case": f"c{i}", "patient": patients[i], "class": name, "distance_unit": "mm"}

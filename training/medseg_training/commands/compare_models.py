@@ -29,10 +29,10 @@ def run(options: argparse.Namespace) -> None:
     from medseg_training.evaluation.comparison import compare_job, write_comparison
     from medseg_training.evaluation.matching import choose_cases, find_model
 
-    cards = find_model(options.first), find_model(options.second)
+    first, second = (find_model(name, "pretrained") for name in (options.first, options.second))
     dataset = read_dataset(options.data, options.kind)
     chosen = choose_cases(dataset, options.split, options.fold, options.splits)
-    comparison = followed(compare_job(*cards, dataset, chosen, options_of(options)))
+    comparison = followed(compare_job(first, second, dataset, chosen, options_of(options)))
     print(comparison.verdict())
     for measure, by_class in comparison.differences.items():
         for name, found in by_class.items():

@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> None:
     from medseg_training.evaluation.report import results_for_card, write_evaluation
     from medseg_training.evaluation.scoring import evaluate_job
 
-    card = find_model(options.model)
+    card = find_model(options.model, "pretrained")
     dataset = read_dataset(options.data, options.kind)
     chosen = choose_cases(dataset, options.split, options.fold, options.splits)
     evaluation = followed(evaluate_job(card, dataset, chosen, options_of(options)))

@@ -11,7 +11,7 @@ from medseg_training.in_context.report import NAMES
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what can be said on the command line."""
-    parser.add_argument("model", type=Path, help="a model folder")
+    parser.add_argument("model", help="an in-context model of the zoo, or a model or run folder")
     parser.add_argument("data", type=Path, help="a folder of task folders")
     parser.add_argument("--support", type=int, nargs="+", default=[1, 4, 16])
     parser.add_argument("--queries", type=int, default=8, help="largest number per class")
@@ -46,25 +46,25 @@ def run(options: argparse.Namespace) -> None:
         When the model, the data or kept figures do not fit together.
     """
     from medseg_training import evaluate
+    from medseg_training.evaluation.matching import find_model
     from medseg_training.in_context.report import Report
     from medseg_training.in_context.tasks import read_task, read_tasks
     from napari_medseg.io.atomic import atomic_write
-    from napari_medseg.zoo.cards import ModelCard
 
     def save(text: str, path: Path) -> None:
         atomic_write(path, lambda file: file.write_text(text, encoding="utf-8"))
 
+    card = find_model(options.model, "in-context")
     if options.tasks:
         tasks = [read_task(options.data / name) for name in options.tasks]
     else:
         tasks = read_tasks(options.data)
     methods = dict(
         evaluate.method_named(
-            name, options.model, options.size, options.unet_seconds, options.adapt_effort
+            name, card.weights_path.parent, options.size, options.unet_seconds, options.adapt_effort
         )
         for name in options.methods
     )
-    card = ModelCard.from_folder(options.model)
     limits = (options.queries, options.draws)
     report = Report(tuple(options.support), *limits, card.sha256, options.classes)
     if options.results and options.results.exists():

@@ -15,6 +15,7 @@ from medseg_training.data.splits import Fold, check_folds, folds_of, read_folds
 from napari_medseg.zoo.cards import CARD_FILE, ModelCard
 from napari_medseg.zoo.registry import get_card, list_models
 
+Kind = Literal["pretrained", "in-context"]
 SplitName = Literal["test", "val", "all"]
 
 
@@ -58,16 +59,37 @@ class ClassMatch:
     of_data: NDArray[np.uint8]
 
 
-def find_model(name: str) -> ModelCard:
+def find_model(name: str, kind: Kind | None = None) -> ModelCard:
     """Give the card of a model by its name in the zoo, its folder, or its training's run folder.
+
+    Parameters
+    ----------
+    name : str
+        Of any of them.
+    kind : {"pretrained", "in-context"}, optional
+        What it must be.
 
     Raises
     ------
     CardError
         If there is no such model.
     EvaluationError
-        If a folder holds none.
+        If a folder holds none, or the model is of the other kind.
     """
+    card = _model_named(name)
+    if kind in (None, card.kind):
+        return card
+    if kind == "pretrained":
+        raise EvaluationError(
+            f"The model {card.name!r} needs examples: measure it on tasks that it has not seen, "
+            "with evaluate-in-context."
+        )
+    raise EvaluationError(
+        f"The model {card.name!r} takes no examples: measure it on a data set, with evaluate."
+    )
+
+
+def _model_named(name: str) -> ModelCard:
     folder = Path(name)
     if not folder.is_dir() or name in {card.name for card in list_models(present=True)}:
         return get_card(name)

@@ -136,11 +136,11 @@ def evaluate_job(
     import pandas as pd
 
     options = options or EvaluationOptions()
-    match = match_classes(card, dataset, options.classes, merge=options.merge)
     asked = SegmentOptions(
         card, device=options.device, flips=options.flips, keep_probabilities=False
     )
     runner, total = runner_for(asked), len(chosen.names)
+    match = match_classes(card, dataset, options.classes, merge=options.merge)
     gallery = Gallery(options.pictures)
     rows: list[dict[str, Any]] = []
     failures: list[tuple[str, str]] = []

@@ -122,6 +122,8 @@ def read_tasks(folder: Path, *, leave_out: Iterable[str] = ()) -> list[ImageTask
     TaskFolderError
         When there is none, a name to leave out is unknown or a task cannot be read.
     """
+    if not Path(folder).is_dir():
+        raise TaskFolderError(f"{folder} is no folder; give the folder that holds those of tasks.")
     folders = sorted(f for f in Path(folder).iterdir() if (f / "images").is_dir())
     unknown = set(leave_out) - {f.name for f in folders}
     if unknown:

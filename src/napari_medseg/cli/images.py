@@ -20,11 +20,10 @@ from napari_medseg.cli.outputs import (
 )
 from napari_medseg.cli.report import (
     WrongRequest,
-    about,
     check_files,
     refusing,
     run_job,
-    say,
+    say_findings,
 )
 from napari_medseg.io.atomic import split_suffix
 from napari_medseg.session.settings import settings
@@ -139,14 +138,12 @@ def _run(path: Path, request: Request, start: Start) -> dict[str, Any]:
     """Work on one image, write what was found, and give the entry of the report."""
     from napari_medseg.engine.devices import limit_threads
     from napari_medseg.engine.measure.objects import split_objects_job
-    from napari_medseg.io.findings import warnings_of
     from napari_medseg.io.images import read_image
 
     started = time.monotonic()
     limit_threads(settings().threads)
     image = read_image(path, request.series if path.is_dir() else None)
-    for sentence in warnings_of(image.findings):
-        say(about(path, sentence))
+    say_findings(path, image.findings)
     suffix = suffix_for(image.geometry.ndim, request.to)
     found = run_job(start(image, request.view.of(image)), path.name)
     place = (image, request.out, split_suffix(path.name)[0], suffix)

@@ -52,6 +52,11 @@ def compare(
         ``reference_pixels``. What cannot be said about an empty mask is NaN
         (`napari_medseg.engine.measure.metrics`).
 
+    Warns
+    -----
+    UserWarning
+        Where the names of the two contradict the numbers by which their classes were matched.
+
     Raises
     ------
     ValueError

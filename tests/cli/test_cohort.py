@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 import napari_medseg as medseg
 from napari_medseg.cli import app
+from napari_medseg.engine.by_example.adapt.adaptation import Adaptation, Shares
 from napari_medseg.io.labels import read_labels
 from napari_medseg.zoo import architectures
 from tests.engine.conftest import make_plane, write_model
@@ -100,14 +101,18 @@ def test_other_examples_in_the_same_folder_are_not_the_same(tmp_path, monkeypatc
     monkeypatch.setenv("NAPARI_MEDSEG_MODELS", str(tmp_path / "models"))
     monkeypatch.setitem(architectures.NETS, "IntensityNet", "tests.engine.intensity_net")
     (tmp_path / "models").mkdir()
-    write_model(tmp_path / "models", "intensity", IntensityNet(), input={"size": [64, 64]})
+    card = write_model(tmp_path / "models", "intensity", IntensityNet(), input={"size": [64, 64]})
     image, mask = make_plane(1)
     paths = [tmp_path / "one.png", tmp_path / "two.png"]
     for number, path in enumerate(paths):
         Image.fromarray(make_plane(number + 5)[0]).save(path)
 
-    def segmented(examples_mask):
-        medseg.SupportSet().add(image, examples_mask).save(tmp_path / "examples")
+    def segmented(examples_mask, adapted=False):
+        support = medseg.SupportSet().add(image, examples_mask)
+        if adapted:
+            made_of = (support.examples_hash, card.sha256, (1,), False)
+            support.adaptation = Adaptation(*made_of, (), (Shares(0.5, alike=0.5),), None, 1, 0)
+        support.save(tmp_path / "examples")
         arguments = ["by-example", *paths, "--support", tmp_path / "examples", "-m", "intensity"]
         arguments += ["-o", tmp_path / "out", "--resume"]
         done = CliRunner().invoke(app, [str(argument) for argument in arguments])
@@ -119,6 +124,7 @@ def test_other_examples_in_the_same_folder_are_not_the_same(tmp_path, monkeypatc
     assert "2 of 2 inputs were done before" in said
     other, said = segmented(1 - mask)
     assert "(other support_sha256): all is done again" in said
+    assert "(other adaptation_sha256)" in segmented(1 - mask, adapted=True)[1]
     np.testing.assert_array_equal(again, first)
     assert (other != first).any()
 

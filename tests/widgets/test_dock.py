@@ -9,7 +9,8 @@ import pytest
 from napari.plugins import menu_item_template
 from npe2 import PluginManifest
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QDockWidget, QLabel, QMainWindow
+from qtpy.QtWidgets import QDockWidget, QLabel, QMainWindow, QOpenGLWidget
+from vispy.gloo import gl
 
 from napari_medseg.cli.window import fill_window
 from napari_medseg.widgets.segment_by_example import SegmentByExample
@@ -89,3 +90,27 @@ def test_the_dock_that_is_open_at_the_start_is_the_one_in_the_menu(
 
 def is_in_sight(dock: QDockWidget) -> bool:
     return not dock.isHidden() and not dock.visibleRegion().isEmpty()
+
+
+def test_nothing_is_drawn_with_what_a_removed_layer_left_behind(
+    make_napari_viewer_proxy, qtbot: QtBot
+) -> None:
+    viewer = make_napari_viewer_proxy(show=True)
+    _, dock = viewer.window.add_plugin_dock_widget("napari-medseg", "Segment by example")
+    qtbot.waitUntil(dock.isVisible)
+    viewer.add_image(np.zeros((20, 20), np.float32))
+    dock.new_labels()
+    assert dock.case.labels.mode == "paint"
+    (canvas,) = dock.window().findChildren(QOpenGLWidget)
+    canvas.repaint()
+    canvas.makeCurrent()
+    assert _enabled_arrays(), "as vispy leaves them"
+    viewer.layers.clear()
+    canvas.makeCurrent()
+    assert not _enabled_arrays()
+
+
+def _enabled_arrays() -> list[int]:
+    arrays = range(gl.glGetParameter(gl.GL_MAX_VERTEX_ATTRIBS))
+    is_enabled = gl.GL_VERTEX_ATTRIB_ARRAY_ENABLED
+    return [number for number in arrays if gl.glGetVertexAttrib(number, is_enabled)]

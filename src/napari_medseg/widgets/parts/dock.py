@@ -17,6 +17,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_medseg.widgets.parts.arrange import Part, fill
+from napari_medseg.widgets.parts.canvas_guard import guard_canvas
 from napari_medseg.widgets.parts.farewell import Farewell
 from napari_medseg.widgets.parts.jobs.button import JobButton
 from napari_medseg.widgets.parts.jobs.gate import JobGate, title_of
@@ -58,6 +59,7 @@ class Dock(QWidget):
         self._is_placed = False
         self._farewell = Farewell(self, self.let_go)
         link_preferences()
+        guard_canvas(self.viewer)
 
     @property
     def gate(self) -> JobGate:

@@ -112,7 +112,7 @@ class Case:
             return ""
         ours = self.examples.class_names
         padded = [*ours, *[""] * len(theirs)]
-        unlike = [value for value, name in enumerate(theirs) if name != padded[value]][0]
+        unlike = next(value for value, name in enumerate(theirs) if name != padded[value])
         called = f"the examples “{ours[unlike]}”" if unlike < len(ours) else "no example shows it"
         return (
             f"“{self.labels.name}” calls class {unlike} “{theirs[unlike]}”, {called}: for another "

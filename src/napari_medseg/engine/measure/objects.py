@@ -139,7 +139,7 @@ def _split(
 def _tops(
     hill: NDArray[np.float32], depth: float, mask: NDArray[np.bool_]
 ) -> tuple[NDArray[np.int32], int]:
-    """Number the hills with necks deeper than `depth` around them; and how many there are."""
+    """Give a number to each hill with necks deeper than `depth` around it, and their count."""
     from skimage.morphology import local_maxima, reconstruction
 
     around = np.ones((3,) * mask.ndim, bool)

@@ -16,6 +16,7 @@ from napari_medseg.io.atomic import (
     SaveError,
     atomic_folder,
     atomic_write,
+    make_folder,
     split_suffix,
 )
 from napari_medseg.io.leftovers import sweep_stale
@@ -86,6 +87,22 @@ def test_read_only_folder_is_told(tmp_path):
     with pytest.raises(SaveError, match="may not write"):
         atomic_write(tmp_path / "a.png", write_bytes(b""))
     tmp_path.chmod(0o700)
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path, monkeypatch):
+    (tmp_path / "file").write_bytes(b"")
+    for place in ("file", "file/sub"):
+        with pytest.raises(SaveError, match="a file has its place"):
+            make_folder(tmp_path / place)
+    assert make_folder(tmp_path / "new" / "sub").is_dir()
+    assert make_folder(tmp_path / "new").is_dir(), "one that is there will do"
+
+    def refuse(self, *_, **__):
+        raise OSError(errno.EROFS, "Read-only file system", str(self))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(SaveError, match=rf"^out was not saved: {tmp_path} is read-only; choose"):
+        make_folder(tmp_path / "out")
 
 
 def test_link_stays_a_link_and_mode_is_kept(tmp_path):

@@ -63,6 +63,8 @@ def test_a_folder_that_holds_no_model_is_not_replaced(
     (tmp_path / "stick" / mine / "thesis.txt").write_text("years of work")
     with pytest.raises(SaveError):
         export_model(mine, tmp_path / "stick")
+    with pytest.raises(SaveError, match="a file has its place"):
+        export_model(mine, tmp_path / "stick" / mine / "thesis.txt")
     assert (tmp_path / "stick" / mine / "thesis.txt").exists()
 
 

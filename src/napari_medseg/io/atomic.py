@@ -190,6 +190,26 @@ def replacing_folder(
     _sync_folder(target.parent)
 
 
+def make_folder(path: str | os.PathLike[str]) -> Path:
+    """Make a folder to save in, and those that it lies in, where they are missing; give it.
+
+    Raises
+    ------
+    SaveError
+        With one sentence, where it cannot be made.
+    """
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise SaveError(
+            f"The folder {folder} cannot be made, because a file has its place; choose another one."
+        ) from error
+    except OSError as error:
+        raise _explained(error, Path(error.filename or folder)) from error
+    return folder
+
+
 def _swap_folders(new: Path, target: Path) -> None:
     """Put `new` where `target` is; put `target` back if that fails."""
     if not target.exists():

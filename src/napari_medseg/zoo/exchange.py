@@ -7,7 +7,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from napari_medseg.io.atomic import atomic_folder
+from napari_medseg.io.atomic import atomic_folder, make_folder
 from napari_medseg.zoo.cards import CARD_FILE, CardError, ModelCard
 from napari_medseg.zoo.checkpoints import WEIGHTS_FILE, install
 from napari_medseg.zoo.onnx_cache import cached_folder
@@ -49,10 +49,8 @@ def export_model(name: str, folder: str | os.PathLike[str]) -> Path:
             (target / README).write_text(page, encoding="utf-8")
         (target / CARD_FILE).write_text(card.to_json(), encoding="utf-8")
 
-    parent = Path(folder)
-    parent.mkdir(parents=True, exist_ok=True)
     return atomic_folder(
-        parent / card.name,
+        make_folder(folder) / card.name,
         write,
         lambda target: load_net(replace(card, folder=target)),
         may_replace=lambda target: (target / CARD_FILE).exists(),

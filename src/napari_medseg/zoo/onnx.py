@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_medseg.io.atomic import atomic_write
+from napari_medseg.io.atomic import atomic_write, make_folder
 from napari_medseg.zoo.cards import CardError, ModelCard
 from napari_medseg.zoo.registry import get_card
 from napari_medseg.zoo.specs import InputSpec
@@ -104,7 +104,7 @@ def write_onnx(
         program = _exported(whole, image, single)
         wanted = whole(image).numpy()
     program.model.metadata_props[CARD] = card.to_json()
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     return atomic_write(
         path,
         lambda file: program.save(file),

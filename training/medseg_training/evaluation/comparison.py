@@ -30,7 +30,7 @@ from medseg_training.evaluation.statistics import (
     summarise_values,
 )
 from napari_medseg.engine.results import Progress
-from napari_medseg.io.atomic import atomic_write
+from napari_medseg.io.atomic import atomic_write, make_folder
 from napari_medseg.io.tables import write_table
 from napari_medseg.zoo.cards import ModelCard
 
@@ -136,7 +136,7 @@ def write_comparison(folder: Path, comparison: Comparison) -> tuple[Path, Path]:
     SaveError
         With one sentence, where that is not possible.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     title = f"{comparison.second.card.title} against {comparison.first.card.title}"
     text = page.page(title, _body(comparison, title))
     return (

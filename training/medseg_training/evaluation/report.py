@@ -13,7 +13,7 @@ from medseg_training.evaluation import charts, page
 from medseg_training.evaluation.pictures import CasePicture
 from medseg_training.evaluation.scoring import MEASURES, Evaluation
 from medseg_training.evaluation.statistics import ALL, Summary, by_case, summarise
-from napari_medseg.io.atomic import atomic_write
+from napari_medseg.io.atomic import atomic_write, make_folder
 from napari_medseg.io.photos import class_colour
 from napari_medseg.io.tables import write_table
 
@@ -32,7 +32,7 @@ def write_evaluation(folder: Path, evaluation: Evaluation) -> tuple[Path, Path]:
     SaveError
         With one sentence, where that is not possible.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     text = report(evaluation)
     return (
         write_table(folder / "cases.csv", evaluation.table),

@@ -16,7 +16,7 @@ from medseg_training import checkpoints, nets
 from medseg_training.export.files import ExportError, page_head, plain_name, read_json
 from medseg_training.run_folder import FACTS_FILE, METRICS_FILE
 from medseg_training.schema import DataOptions, RunConfig
-from napari_medseg.io.atomic import atomic_folder
+from napari_medseg.io.atomic import atomic_folder, make_folder
 from napari_medseg.zoo.architectures import known_nets
 from napari_medseg.zoo.cards import CARD_FILE, ModelCard
 from napari_medseg.zoo.checkpoints import check_classes
@@ -137,7 +137,7 @@ def _written(card: ModelCard, content: bytes, folder: Path) -> ModelCard:
         (target / "README.md").write_text(readme(card), encoding="utf-8")
         (target / CARD_FILE).write_text(card.to_json(), encoding="utf-8")
 
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(folder.parent)
     path = atomic_folder(
         folder,
         write,

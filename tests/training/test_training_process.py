@@ -151,6 +151,7 @@ def test_the_command_says_in_one_sentence_what_is_wrong(
     data = f"data.root={image_folder}"
     assert main(["train", "no-such-recipe"]) == 2
     assert main(["train", "unet", "trainer.epoch=3"]) == 2
+    assert main(["train", "unet", "trainer.epochs=abc"]) == 2
     assert main(["train"]) == 2
     assert main(["train", "unet", f"data.root={tmp_path / 'nothing'}", "--run", str(run)]) == 2
     assert main(["train", "finetune", data]) == 2
@@ -162,8 +163,9 @@ def test_the_command_says_in_one_sentence_what_is_wrong(
     expected = (
         "There is no recipe 'no-such-recipe'",
         "no value trainer.epoch",
+        "trainer.epochs: it must be a valid integer",
         "Name a recipe",
-        "is no folder",
+        "nothing is no folder; name that of the data: data.root=FOLDER.",
         "start.model",
         "no usable device",
         "Another process is training",
@@ -173,6 +175,16 @@ def test_the_command_says_in_one_sentence_what_is_wrong(
         assert part in line
     assert not run.exists()
     assert json.loads((tmp_path / "busy" / "events.jsonl").read_text())["event"] == "error"
+
+
+def test_the_help_says_where_the_options_of_a_training_are(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"], "napari-medseg train")
+    said = " ".join(capsys.readouterr().out.split())
+    assert "napari-medseg train RECIPE [section.key=value ...]" in said
+    assert "napari-medseg train RECIPE --help the options of a training, such as --run" in said
 
 
 def test_a_person_is_told_in_words_and_a_program_in_json(

@@ -67,7 +67,13 @@ def main(arguments: Sequence[str] | None = None, program: str = "python -m medse
 
 def _parser(chosen: str | None, program: str) -> argparse.ArgumentParser:
     """Give the parser; only the module of the chosen command is imported."""
-    parser = _Parser(prog=program, description="Train networks, and what belongs to that.")
+    parser = _Parser(
+        prog=program,
+        usage=f"{program} RECIPE [section.key=value ...] | COMMAND ...",
+        description="Train networks, and what belongs to that.",
+        epilog=f"{program} recipes lists the recipes, {program} recipes RECIPE all its values, and "
+        f"{program} RECIPE --help the options of a training, such as --run and --resume.",
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, purpose in COMMANDS.items():
         own = program if name == "train" else f"{program} {name}"

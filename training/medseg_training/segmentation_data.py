@@ -66,6 +66,8 @@ def read_data(options: DataOptions, multiple: int) -> SegmentationData:
     DatasetError, SplitError, ReadError, DataError
         With one sentence, where it cannot be used.
     """
+    if not Path(options.root).is_dir():
+        raise DataError(f"{options.root} is no folder; name that of the data: data.root=FOLDER.")
     dataset = read_dataset(options.root, options.kind)
     spec = input_spec(options, dataset, multiple)
     fold = _fold(options, dataset)

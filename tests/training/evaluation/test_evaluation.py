@@ -335,5 +335,10 @@ def test_the_commands_print_and_write(
     assert main(["compare-models", folder, folder, root, "--out", out]) == 0
     assert "no difference in Dice" in capsys.readouterr().out
     assert (tmp_path / "out" / "comparison.html").is_file()
+    assert main(["compare-models", folder, folder, root, "--split", "val"]) == 0
+    said = capsys.readouterr().out
+    assert "+0.0000, 1 case\n" in said and "nan" not in said, "one case has no interval"
+    assert main(["evaluate", folder, root]) == 0
+    assert " 6 cases (no HD95 in 2)" in capsys.readouterr().out
     assert main(["evaluate", folder, str(tmp_path)]) == 2
     assert "is no data set" in capsys.readouterr().err

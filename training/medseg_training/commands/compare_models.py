@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from medseg_training.commands.evaluate import add_data, followed, options_of
+from medseg_training.commands.evaluate import add_data, counted, followed, options_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +28,7 @@ def run(options: argparse.Namespace) -> None:
     from medseg_training.data.dataset import read_dataset
     from medseg_training.evaluation.comparison import compare_job, write_comparison
     from medseg_training.evaluation.matching import choose_cases, find_model
+    from medseg_training.evaluation.page import signed
 
     first, second = (find_model(name, "pretrained") for name in (options.first, options.second))
     dataset = read_dataset(options.data, options.kind)
@@ -36,9 +37,10 @@ def run(options: argparse.Namespace) -> None:
     print(comparison.verdict())
     for measure, by_class in comparison.differences.items():
         for name, found in by_class.items():
+            few = found.low != found.low
+            interval = "" if few else f" (95 % {found.low:+.4f} to {found.high:+.4f})"
             print(
-                f"  {measure:5s} {name:24s} {found.mean:+.4f} (95 % {found.low:+.4f} to "
-                f"{found.high:+.4f}), {found.n} cases"
+                f"  {measure:5s} {name:24s} {signed(found.mean, 4)}{interval}, {counted(found.n)}"
             )
     if options.out:
         for path in write_comparison(options.out, comparison):

@@ -105,8 +105,20 @@ def _print(evaluation: Evaluation, *, as_json: bool) -> None:
             distance = "–" if hd95.mean != hd95.mean else f"{hd95.mean:.2f}"
             print(
                 f"  {name:24s} Dice {dice.mean:.4f}{spread}{interval}  HD95 {distance}  "
-                f"n {dice.n}, undefined {dice.undefined} (HD95 {hd95.undefined})"
+                f"{counted(dice.n)}{_left_out(dice, hd95)}"
             )
+
+
+def counted(cases: int) -> str:
+    """Give a number of cases in words."""
+    return f"{cases} case{'' if cases == 1 else 's'}"
+
+
+def _left_out(dice: Summary, hd95: Summary) -> str:
+    """Say in how many cases there is no such figure, as reference or prediction is empty."""
+    missing = {"Dice": dice.undefined, "HD95": hd95.undefined}
+    said = [f"no {title} in {number}" for title, number in missing.items() if number]
+    return f" ({', '.join(said)})" if said else ""
 
 
 def options_of(options: argparse.Namespace) -> EvaluationOptions:

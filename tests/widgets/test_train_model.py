@@ -95,6 +95,16 @@ def test_a_run_that_does_not_listen_can_be_killed_and_the_next_is_only_stopped(
     assert not view.stop_button.isEnabled()
 
 
+def test_a_run_that_has_just_begun_is_listed(dock, tmp_path):
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"]) as process:
+        run = tmp_path / "runs" / "new"
+        dock.view.show_run(run, process)
+        dock.view.list_runs()
+        assert dock.view.phase == "new"
+        assert dock.view.runs.currentText() == "new"
+        process.kill()
+
+
 def test_a_folder_is_looked_into_before_anything_runs(dock, qtbot, discs):
     assert not dock.plan.start_button.isEnabled()
     assert dock.plan.start_button.toolTip() == "Choose the data first."

@@ -99,7 +99,10 @@ class TrainingView(QGroupBox):
 
     def _list(self) -> None:
         self.runs.clear()
-        for run in runs.runs_in(self.folder):
+        found = runs.runs_in(self.folder)
+        if self.run is not None and self.run.run not in found:
+            found.insert(0, self.run.run)  # it has just begun and written nothing yet
+        for run in found:
             self.runs.addItem(run.name, str(run))
         if self.run is not None:
             self.runs.setCurrentIndex(self.runs.findData(str(self.run.run)))

@@ -158,8 +158,10 @@ def test_one_bad_input_does_not_stop_the_others(work):
     ("inputs", "options", "sentence"),
     [
         (["none.png"], {}, "no such file"),
-        (["other"], {}, "is a folder"),
+        (["other"], {}, "is a folder; give the files in it"),
+        (["none"], {}, "none is a folder with nothing in it"),
         (["plane.png"], {"model": "none"}, "no model named 'none'"),
+        (["plane.png"], {"model": "universeg-v1"}, "models download universeg-v1"),
         (["plane.png"], {"out": "plane.png"}, "is a file"),
         (["plane.png"], {"out": "result.png"}, "the name of a file"),
         (["plane.png"], {"out": "."}, "overwrite the input"),
@@ -170,6 +172,7 @@ def test_one_bad_input_does_not_stop_the_others(work):
     ],
 )
 def test_wrong_requests_are_refused_before_anything_is_done(work, inputs, options, sentence):
+    (work / "none").mkdir()
     (work / "other").mkdir()
     (work / "other" / "plane.png").write_bytes((work / "plane.png").read_bytes())
     before = {path: path.read_bytes() for path in work.rglob("*") if path.is_file()}

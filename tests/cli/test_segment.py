@@ -144,8 +144,19 @@ def test_label_values_name_and_count_the_classes_that_have_them(work: Path, mode
 def test_a_model_without_weights_is_told(work: Path, model: str) -> None:
     (work / "models" / "mine" / "model.safetensors").unlink()
     done = run("segment", work / "plane.png", "-m", "mine", "-o", work / "out")
-    assert done.exit_code == 1
+    assert done.exit_code == 2, "no image can be segmented with it"
     assert "install the model again" in done.output
+    assert not (work / "out").exists()
+
+
+def test_what_fails_leaves_no_empty_folder(work: Path, model: str) -> None:
+    (work / "note.docx").write_bytes(b"PK words")
+    done = run("segment", work / "note.docx", "-m", "mine", "-o", work / "out")
+    assert done.exit_code == 1
+    assert not (work / "out").exists()
+    (work / "out").mkdir()
+    run("segment", work / "note.docx", "-m", "mine", "-o", work / "out")
+    assert (work / "out").is_dir(), "one that was there stays"
 
 
 def test_models_are_listed_with_their_state_handed_on_and_removed(work: Path, model: str) -> None:

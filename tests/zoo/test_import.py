@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from napari_medseg.zoo.cards import CardError
 from napari_medseg.zoo.checkpoints import import_checkpoint
@@ -186,6 +187,12 @@ def test_a_whole_module_is_not_opened(models: Path, tmp_path: Path) -> None:
     torch.save(small_net(), tmp_path / "module.pt")
     with pytest.raises(WeightsError, match="state_dict"):
         import_checkpoint(tmp_path / "module.pt")
+
+
+def test_a_picture_is_not_called_dangerous(models: Path, tmp_path: Path) -> None:
+    Image.new("L", (4, 4)).save(tmp_path / "m1.png")
+    with pytest.raises(WeightsError, match=r"'m1\.png' is no checkpoint: choose a file of weights"):
+        import_checkpoint(tmp_path / "m1.png")
 
 
 def test_weights_that_are_not_finite_are_refused(models: Path, tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def start(
     ] = None,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
-    """Segment medical images by painting a few examples.
+    """Segment medical images: as a few painted examples show, with a trained model, or by clusters.
 
     Without a command it opens napari with the docks.
     """

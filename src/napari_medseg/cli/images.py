@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -127,11 +128,17 @@ def run_on_images(
     command: str, inputs: Sequence[Path], request: Request, start: Start, json_: bool
 ) -> None:
     """Do the work for each image, write the label maps and report; see `run_cohort`."""
+    is_new = not request.out.exists()
     with refusing(ValueError, OSError):
         checked_folder(request.out)
     work = partial(_run, request=request, start=start)
-    with refusing(WrongRequest):
-        run_cohort(command, inputs, request.out, work, json_, request.cohort)
+    try:
+        with refusing(WrongRequest):
+            run_cohort(command, inputs, request.out, work, json_, request.cohort)
+    finally:
+        if is_new:
+            with suppress(OSError):  # there is something in it, as there should be
+                request.out.rmdir()
 
 
 def _run(path: Path, request: Request, start: Start) -> dict[str, Any]:

@@ -31,7 +31,7 @@ class Kind(StrEnum):
     onnx = "onnx"
 
 
-models = typer.Typer(help="Models: list, info, download, import, export.")
+models = typer.Typer(help="Models: list, info, download, import, export, remove.")
 Json = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
 
 

@@ -57,10 +57,19 @@ def fail(message: str) -> NoReturn:
 def check_files(*paths: Path) -> None:
     """Refuse the request where one of these is no file."""
     for path in paths:
+        if path.is_dir() and _is_empty(path):
+            refuse(f"{path} is a folder with nothing in it; check the name.")
         if path.is_dir():
             refuse(f"{path} is a folder; give the files in it.")
         if not path.is_file():
             refuse(f"There is no such file: {path}; check the name.")
+
+
+def _is_empty(folder: Path) -> bool:
+    try:
+        return not any(folder.iterdir())
+    except OSError:  # nobody may look into it
+        return False
 
 
 def check_label_maps(*paths: Path) -> None:

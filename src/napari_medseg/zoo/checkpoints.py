@@ -251,6 +251,11 @@ def _load_without_code(source: Path) -> Any:
         with torch.serialization.safe_globals(_harmless_types()):
             return torch.load(source, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
+        if not _starts_as_checkpoint(source):
+            raise WeightsError(
+                f"{source.name!r} is no checkpoint: choose a file of weights (.pt, .pth, "
+                ".safetensors)."
+            ) from error
         raise WeightsError(
             f"{source.name!r} is damaged or could run code, so it was not opened. "
             "Ask its authors for a state_dict or a safetensors file."
@@ -259,6 +264,12 @@ def _load_without_code(source: Path) -> Any:
         raise WeightsError(
             f"{source.name!r} is damaged or no checkpoint: download it again."
         ) from error
+
+
+def _starts_as_checkpoint(source: Path) -> bool:
+    """Tell whether a file begins as torch writes them: as a ZIP archive or as a binary pickle."""
+    with source.open("rb") as file:
+        return file.read(4).startswith((b"PK", b"\x80"))
 
 
 def _harmless_types() -> list[Any]:

@@ -61,11 +61,7 @@ def read_verified(card: ModelCard) -> bytes:
     WeightsError
         If the file is missing or differs from the card.
     """
-    if card.state == "to download":
-        raise WeightsError(
-            f"The weights of model {card.name!r} are not on this computer yet: download them with "
-            f"napari-medseg models download {card.name}."
-        )
+    check_present(card)
     if not card.file.endswith(".safetensors"):
         raise WeightsError(
             f"Model {card.name!r} points to {card.file!r}, which is no safetensors file; "
@@ -74,16 +70,36 @@ def read_verified(card: ModelCard) -> bytes:
     try:
         content = card.weights_path.read_bytes()
     except OSError as error:
-        raise WeightsError(
-            f"The weights {card.file!r} of model {card.name!r} are missing: install the "
-            "model again."
-        ) from error
+        raise _missing(card) from error
     if hashlib.sha256(content).hexdigest() != card.sha256:
         raise WeightsError(
             f"The weights of model {card.name!r} are damaged or were changed (their sha256 differs "
             "from the card): install the model again."
         )
     return content
+
+
+def check_present(card: ModelCard) -> None:
+    """Make sure that a model's weights are on this computer, without reading them.
+
+    Raises
+    ------
+    WeightsError
+        Where they are not; the message says how they get there.
+    """
+    if card.state == "to download":
+        raise WeightsError(
+            f"The weights of model {card.name!r} are not on this computer yet: download them with "
+            f"napari-medseg models download {card.name}."
+        )
+    if card.state == "missing":
+        raise _missing(card)
+
+
+def _missing(card: ModelCard) -> WeightsError:
+    return WeightsError(
+        f"The weights {card.file!r} of model {card.name!r} are missing: install the model again."
+    )
 
 
 def read_safetensors(path: Path, name: str) -> dict[str, torch.Tensor]:

@@ -9,6 +9,7 @@ from napari_medseg.engine.devices import choose_device, choose_precision
 from napari_medseg.engine.postprocess import PostProcess
 from napari_medseg.zoo.cards import ModelCard
 from napari_medseg.zoo.registry import get_card
+from napari_medseg.zoo.weights import check_present
 
 DEFAULT_MODEL = "universeg-open"
 MOST_EFFORT = 8
@@ -122,4 +123,5 @@ def check_options(options: ByExampleOptions) -> ModelCard:
             "in-context model."
         )
     choose_precision(options.precision, choose_device(options.device))
+    check_present(card)
     return card

@@ -11,6 +11,7 @@ from napari_medseg.engine.with_model.runtimes import Runtime, check_runtime
 from napari_medseg.zoo.cards import ModelCard
 from napari_medseg.zoo.registry import get_card
 from napari_medseg.zoo.specs import InputSpec, OutputSpec
+from napari_medseg.zoo.weights import check_present
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,7 @@ def check_options(options: SegmentOptions) -> ModelCard:
         raise ValueError(f"The threshold must lie between 0 and 1; got {options.threshold:g}.")
     choose_precision(options.precision, choose_device(options.device))
     check_runtime(options.runtime, options.device, options.precision)
+    check_present(card)
     return card
 
 

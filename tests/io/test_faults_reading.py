@@ -51,6 +51,12 @@ def test_15_nan_and_infinity_are_told(tmp_path):
     assert finding.code == "not finite" and finding.sentence.startswith("2 values")
 
 
+def test_15_an_image_of_nothing_but_nan_is_told(tmp_path):
+    nibabel.save(nibabel.Nifti1Image(VOXELS * np.float32(np.nan), np.eye(4)), tmp_path / "a.nii")
+    (finding,) = read_volume(tmp_path / "a.nii").findings
+    assert finding.warning and "holds nothing but values that are not a number" in finding.sentence
+
+
 @pytest.mark.parametrize("zoom", [0.0, np.nan, np.inf])
 def test_17_voxels_without_a_size_are_refused(tmp_path, zoom):
     image = nibabel.Nifti1Image(VOXELS, np.eye(4))

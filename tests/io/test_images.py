@@ -225,6 +225,10 @@ def test_channels_and_hyperstacks_are_refused_with_advice(tmp_path):
     tifffile.imwrite(tmp_path / "b.ome.tif", np.stack([STACK] * 2), metadata={"axes": "TZYX"})
     with pytest.raises(ReadError, match="one stack"):
         read_image(tmp_path / "b.ome.tif")
+    five, colours = np.zeros((2, 3, 4, 32, 32), np.uint8), {"planarconfig": "separate"}
+    tifffile.imwrite(tmp_path / "five.tif", five, photometric="rgb", **colours)
+    with pytest.raises(ReadError, match=r"has 5 axes \w{5} of sizes \(2, 3, 4, 32, 32\)"):
+        read_image(tmp_path / "five.tif")
 
 
 def oblique_affine() -> np.ndarray:

@@ -88,6 +88,14 @@ def value_findings(data: NDArray[Any]) -> list[Finding]:
     bad = data.size - int(np.count_nonzero(np.isfinite(data)))
     if not bad:
         return []
+    if bad == data.size:
+        return [
+            Finding(
+                "not finite",
+                "This image holds nothing but values that are not a number or infinite, so there "
+                "is nothing to find in it; save it anew in the program that it comes from.",
+            )
+        ]
     return [
         Finding(
             "not finite",

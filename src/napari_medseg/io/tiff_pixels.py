@@ -93,6 +93,7 @@ def _arranged(data: NDArray[Any], axes: str, name: str, guess: bool) -> Pixels:
 
     A last axis of three or four is taken for colour only where nothing says what it is.
     """
+    stored = f"{data.ndim} axes {axes} of sizes {data.shape}"
     if np.iscomplexobj(data):
         raise ReadError(f"{name} holds complex numbers; save their magnitude and open that.")
     if data.dtype == np.float16:
@@ -112,10 +113,7 @@ def _arranged(data: NDArray[Any], axes: str, name: str, guess: bool) -> Pixels:
     lead = [n for n in data.shape[:-n_spatial] if n > 1]
     channels = data.shape[axes.index("C")] if "C" in axes else 1
     if len(lead) > 1 or channels > 1 or samples > 4:
-        raise ReadError(
-            f"{name} has {len(lead) + 2} axes {axes} of sizes {data.shape}; save one stack or one "
-            "channel of it and open that."
-        )
+        raise ReadError(f"{name} has {stored}; save one stack or one channel of it and open that.")
     keep_stack = "Z" in axes or bool(lead)
     shape = (lead or [1] if keep_stack else []) + list(data.shape[-n_spatial:])
     return data.reshape(shape), rgb

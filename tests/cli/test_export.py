@@ -139,6 +139,16 @@ def test_what_cannot_be_done_is_a_wrong_request(work, given, wrong, reason, monk
     assert sorted(path.name for path in work.iterdir()) == before
 
 
+@pytest.mark.parametrize("to", ["nifti", "ome-tiff", "ome-zarr", "nnunet"])
+def test_that_nothing_was_found_is_a_result_but_to_dicom(work, to, monkeypatch):
+    monkeypatch.chdir(work)
+    write_labels("given.nii", (LABELS * 0).astype(np.uint8))
+    out = "Dataset001_X" if to == "nnunet" else "out"
+    done = run("given.nii", "--like", "series", "--to", to, "-o", out)
+    assert done.exit_code == 0, done.output
+    assert "0 classes, 0 voxels" in done.stderr
+
+
 def test_two_series_need_a_choice(work):
     write_series(work / "both" / "a")
     write_series(work / "both" / "b")

@@ -147,6 +147,11 @@ def test_what_cannot_be_written_is_said_in_a_sentence(dock, tmp_path, qtbot):
     dock.set_format(FORMATS["nifti"])
     dock.target.point_to(tmp_path / "none" / "out.nii.gz")
     assert not dock.button.isEnabled() and "does not exist" in dock.button.toolTip()
+    dock.target.point_to(tmp_path / "out.nii.gz")
+    dock.target.line.setText(str(tmp_path / "wrong.txt"))
+    with qtbot.waitSignal(dock.button.failed, timeout=20_000):
+        dock.button.start()
+    assert said(dock, "problem").endswith("End the name with .nii.gz or .nii.")
     dock.set_format(FORMATS["dicom-seg"])
     dock.target.point_to(tmp_path / "out.dcm")
     dock.viewer.layers["kidneys"].data_setitem(np.nonzero(LABELS), 0)

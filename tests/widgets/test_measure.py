@@ -77,7 +77,7 @@ def test_objects_get_numbers_and_rows_of_their_own(
     np.testing.assert_array_equal(objects.data > 0, truth() > 0)
     np.testing.assert_array_equal(objects.scale, SPACING)
     assert dock.measure.table.table["label"].tolist() == [1, 2]
-    assert "2 objects, in mm" in dock.measure.message.text()
+    assert "2 objects, lengths in mm." in dock.measure.message.text()
 
 
 def test_an_image_of_another_place_is_not_chosen_and_objects_stay_in_theirs(

@@ -93,8 +93,9 @@ class ExportLabels(Dock):
         ValueError
             With a sentence, where there is nothing to write.
         """
-        if self._labels is None:
-            raise ValueError("Choose the labels to export.")
+        missing = self._missing(self.format.format)
+        if missing or self._labels is None:
+            raise ValueError(missing)
         export = self._export(self._labels)
         self._note_saved = LabelKeeper.of(self.viewer).to_be_saved(self._labels)
         format_, target, case = self.format.format, self.target.path, self.nnunet.case

@@ -103,13 +103,14 @@ class MeasureTab(ResultTab):
         self.actions.refresh()
         self._follow(layer)
         self._on_canvas()
-        units = {"px": "pixels: the layer has no spacing"}.get(measured.subject.units, "")
+        units = measured.subject.units
+        told = "in pixels: the layer has no spacing" if units == "px" else f"lengths in {units}"
         counted, self._counted = self._counted, ""
         if not len(measured.table):
             self.message.hint(f"“{layer.name}” is empty: there is nothing to measure.")
             return
         rows = counted or _in_words(len(measured.table), "row")
-        self.message.done(f"{rows}, in {units or measured.subject.units}.")
+        self.message.done(f"{rows}, {told}.")
 
     def _make_number(self) -> AnyJob:
         if self.chosen is None:

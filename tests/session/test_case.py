@@ -13,7 +13,9 @@ from napari_medseg.session.by_example import example_job
 from napari_medseg.session.case import Case
 from napari_medseg.session.edits import Mode
 from napari_medseg.session.examples import Examples, Origin
+from napari_medseg.session.export import export_of
 from napari_medseg.session.history import accepted
+from napari_medseg.session.made import steps_of
 from napari_medseg.session.prediction import Prediction
 from napari_medseg.session.proposal import PlaneProposal
 from napari_medseg.session.query import Query
@@ -226,3 +228,36 @@ def test_labels_keep_their_names_beside_examples_of_another_task(case: Case) -> 
     assert "calls class 2 “hair”, no example shows it" in case.why_other_names()
     case.set_labels(labels_named("left ventricle"))
     assert not case.why_other_names()
+
+
+def test_what_was_undone_is_no_part_of_the_history(case: Case, viewer: ViewerModel) -> None:
+    labels = case.new_labels()
+    propose(case, viewer, 1)
+    case.accept()
+    propose(case, viewer, 2)
+    case.accept()
+    labels.undo()
+    assert [entry["planes"] for entry in accepted(labels)] == [[[1, None, None]]]
+    assert len(steps_of(labels)) == 1
+    made = export_of(labels, None).provenance
+    assert [entry["planes"] for entry in made["accepted"]] == [[[1, None, None]]]
+    labels.redo()
+    assert len(accepted(labels)) == 2
+    labels.undo()
+    labels.undo()
+    assert accepted(labels) == [] and not export_of(labels, None).provenance
+    propose(case, viewer, 1)
+    case.accept()
+    assert [entry["planes"] for entry in accepted(labels)] == [[[1, None, None]]]
+
+
+def test_what_was_painted_over_in_part_stays_in_the_history(
+    case: Case, viewer: ViewerModel
+) -> None:
+    labels = case.new_labels()
+    propose(case, viewer, 1)
+    case.accept()
+    labels.data[1, :, :4] = 0
+    assert len(accepted(labels)) == 1
+    labels.data = np.zeros((1, 2, 3), np.uint8)
+    assert len(accepted(labels)) == 1, "other labels say nothing"

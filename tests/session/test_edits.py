@@ -28,7 +28,7 @@ STACK = Stack(axes=(1, 2), axis=0, at=(0, 0, 0), n_planes=3)
 
 def write_planes(*what, **how) -> int:
     """Write at once; gives how many voxels changed."""
-    return finished(write_job(*what, **how))
+    return finished(write_job(*what, **how)).voxels
 
 
 def plane(value: int, rows: slice = slice(None)) -> np.ndarray:

@@ -64,6 +64,19 @@ def test_inputs_are_saved_and_the_copied_command_makes_the_same_labels(
     assert "medseg.pick_cluster" in QGuiApplication.clipboard().text()
 
 
+def test_a_step_that_is_undone_is_shown_no_more(clustered: ClusterImage, qtbot: QtBot) -> None:
+    labels = clustered.case.labels
+    dock = HowMade(clustered.viewer)
+    clustered.viewer.window.add_dock_widget(dock, name="How was this made?", area="right")
+    dock.choose(labels)
+    assert dock.steps.count() == 1
+    labels.undo()
+    qtbot.waitUntil(lambda: "was painted" in dock.words.text())
+    assert not dock.command.isEnabled()
+    labels.redo()
+    qtbot.waitUntil(lambda: "k-means" in dock.words.text())
+
+
 def test_painted_labels_have_no_method(viewer: Viewer, qtbot: QtBot) -> None:
     viewer.add_labels(np.zeros((9, 9), np.uint8))
     dock = HowMade(viewer)

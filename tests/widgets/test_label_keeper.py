@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dask.array
 import numpy as np
@@ -233,7 +234,7 @@ def test_a_large_write_lets_the_window_answer_but_nothing_change(
     stack = Stack((1, 2), 0, (0, 0, 0), 8)
     results: list[int] = []
     proposed = {position: volume()[1][position] for position in range(8)}
-    dock.writing.run(write_job(labels, stack, proposed), results.append, pytest.fail)
+    dock.writing.run(_writing(labels, stack, proposed), results.append, pytest.fail)
     assert dock.writing.is_running
     assert dock.progress.isVisibleTo(dock)
     dock.new_button.setFocus()
@@ -245,11 +246,16 @@ def test_a_large_write_lets_the_window_answer_but_nothing_change(
     assert np.array_equal(labels.data, volume()[1])
     labels.undo()
     assert not labels.data.any()
-    dock.writing.run(write_job(labels, stack, proposed), results.append, results.append)
+    dock.writing.run(_writing(labels, stack, proposed), results.append, results.append)
     click(qtbot, dock.progress.cancel_button)
     assert not dock.writing.is_running
     assert "as they were" in results[-1]
     assert not labels.data.any()
+
+
+def _writing(*what: Any) -> Generator[Progress, None, int]:
+    written = yield from write_job(*what)
+    return written.voxels
 
 
 def test_a_write_that_breaks_lets_the_window_go(dock: SegmentByExample) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from napari_medseg.io.atomic import split_suffix
 from napari_medseg.io.dicom.headers import DICOM_SUFFIXES
 from napari_medseg.io.labels import write_labels
-from napari_medseg.io.notes import NOTE_KEY
+from napari_medseg.io.notes import NOTE_KEY, making_of
 from napari_medseg.io.placement import geometry_of_labels
 from napari_medseg.io.steps import finish
 from napari_medseg.io.zarr_labels import ZARR_SUFFIXES, zarr_label_steps
@@ -26,8 +26,8 @@ def write_layer(path: str, data: Any, attributes: Mapping[str, Any]) -> list[str
         As `write_labels`, and where a DICOM-SEG is asked for, which needs to know its images.
     """
     notes = attributes.get("metadata", {}).get(NOTE_KEY, {})
-    made_by = {key: notes[key] for key in ("provenance", "accepted") if notes.get(key)}
     labels = np.asarray(data)
+    made_by = making_of(notes, labels)
     geometry = geometry_of_labels(attributes, labels.ndim)
     suffix = split_suffix(Path(path).name)[1].lower()
     if suffix in ZARR_SUFFIXES:

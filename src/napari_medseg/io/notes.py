@@ -9,11 +9,59 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
 
 from napari_medseg.io.geometry import Geometry
 
 NOTE_KEY = "medseg"
+
+
+@dataclass(frozen=True)
+class Witness:
+    """Some of the voxels that a step wrote into labels, by which one sees whether it was undone.
+
+    Parameters
+    ----------
+    where : tuple of ndarray of int
+        Their array indices, one array per axis.
+    labels : ndarray of int
+        What was written there.
+    """
+
+    where: tuple[NDArray[np.intp], ...]
+    labels: NDArray[np.integer]
+
+    def is_left_in(self, labels: Any) -> bool:
+        """Tell whether any of the voxels still is as it was written."""
+        try:
+            return bool(np.any(np.asarray(labels[self.where]) == self.labels))
+        except (IndexError, TypeError):  # another array has taken the place of the labels
+            return True
+
+
+def steps_left(notes: Mapping[str, Any], labels: Any) -> list[int]:
+    """Give which of the ``"accepted"`` steps of a layer's notes are left in its labels, in order.
+
+    A step that was undone is no part of their history, until it is redone.
+    """
+    count, witnesses = len(notes.get("accepted", ())), notes.get("witnesses", ())
+    known = [*witnesses, *[None] * (count - len(witnesses))][:count]
+    return [
+        index
+        for index, witness in enumerate(known)
+        if witness is None or witness.is_left_in(labels)
+    ]
+
+
+def making_of(notes: Mapping[str, Any], labels: Any) -> dict[str, Any]:
+    """Give what a layer's notes say of the making of its labels, as a file keeps it."""
+    steps = [notes["accepted"][index] for index in steps_left(notes, labels)]
+    made = {"provenance": notes.get("provenance"), "accepted": steps}
+    return {key: value for key, value in made.items() if value}
 
 
 @runtime_checkable

@@ -16,7 +16,7 @@ from napari_medseg.session.colours import class_colormap
 from napari_medseg.session.edits import Mode, why_not_writable, write_job
 from napari_medseg.session.examples import Examples
 from napari_medseg.session.geometry_of import geometry_of
-from napari_medseg.session.history import KEY, record
+from napari_medseg.session.history import KEY, accepted_steps, record
 from napari_medseg.session.inputs import Inputs
 from napari_medseg.session.locks import Locks
 from napari_medseg.session.proposal import PlaneProposal, Proposal, require_something
@@ -234,7 +234,8 @@ class Case:
             decisions["values"] = list(proposal.values)
         image = self._require_image()
         inputs = Inputs.of(image, proposal.stack, proposal.support)
-        changed = yield from write_job(
+        before = accepted_steps(labels)
+        written = yield from write_job(
             labels,
             proposal.stack,
             planes,
@@ -243,16 +244,18 @@ class Case:
             within=within,
             locks=Locks.of(labels),
         )
-        if changed:
+        if written.voxels:
             record(
                 labels,
                 proposal.provenance or Provenance("by-example"),
                 planes=[proposal.stack.key(position) for position in planes],
                 class_names=names,
                 parameters={**decisions, "mode": mode.name.lower()},
+                written=written.witness,
+                before=before,
                 inputs=inputs,
             )
-        return changed
+        return written.voxels
 
     # -- what is locked -------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from napari_medseg.engine.cluster.pick import pick_cluster
 from napari_medseg.engine.label_maps import count_labels
 from napari_medseg.engine.results import Progress, Provenance
 from napari_medseg.session.edits import Mode, write_job
-from napari_medseg.session.history import record
+from napari_medseg.session.history import accepted_steps, record
 from napari_medseg.session.inputs import Inputs
 from napari_medseg.session.query import Query
 from napari_medseg.session.region import Region
@@ -190,7 +190,8 @@ def write_pick_job(case: Case, pick: Pick, mode: Mode) -> Generator[Progress, No
         raise ValueError(f"“{name}” is locked: open its lock in the list to add to it.")
     labels = case.labels if case.labels is not None else case.new_labels()
     value = np.array(pick.value, np.min_scalar_type(pick.value))
-    changed = yield from write_job(
+    before = accepted_steps(labels)
+    written = yield from write_job(
         labels,
         stack,
         {stack.position: np.broadcast_to(value, pick.mask.shape)},
@@ -199,16 +200,18 @@ def write_pick_job(case: Case, pick: Pick, mode: Mode) -> Generator[Progress, No
         within={stack.position: pick.mask},
         locks=case.locks,
     )
-    if changed:
+    if written.voxels:
         record(
             labels,
             pick.map.provenance,
             planes=[key],
             class_names=case.examples.class_names,
             parameters={**pick.parameters, "mode": mode.name.lower()},
+            written=written.witness,
+            before=before,
             inputs=pick.map.inputs,
         )
-    return changed
+    return written.voxels
 
 
 def _where(provenance: Provenance, region: Region, stopped_after: int = 0) -> Provenance:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from napari_medseg.engine.results import Progress
 from napari_medseg.session.locks import Locks, locked_part
 from napari_medseg.session.stack import Stack
-from napari_medseg.session.undo_step import Change, one_undo_step
+from napari_medseg.session.undo_step import Change, Written, one_undo_step
 
 if TYPE_CHECKING:
     from napari.layers import Labels
@@ -105,7 +105,7 @@ def write_job(
     classes: Collection[int] | None = None,
     within: Mapping[int, NDArray[np.bool_]] | None = None,
     locks: Locks | None = None,
-) -> Generator[Progress, None, int]:
+) -> Generator[Progress, None, Written]:
     """Write proposed planes into a labels layer as one undo step, a few pixels at a time.
 
     It runs on the GUI thread, which may do other things between the steps except change this
@@ -134,7 +134,7 @@ def write_job(
 
     Returns
     -------
-    int
+    Written
         How many voxels changed; with 0 there is no new undo step.
 
     Raises

@@ -15,7 +15,7 @@ from napari_medseg.io import formats
 from napari_medseg.io.formats import LabelFormat
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.label_counts import counts_of
-from napari_medseg.io.notes import NOTE_KEY
+from napari_medseg.io.notes import NOTE_KEY, making_of
 from napari_medseg.io.placement import geometry_of_labels
 from napari_medseg.io.steps import Steps, in_background
 from napari_medseg.session.geometry_of import placement_of
@@ -139,7 +139,7 @@ def export_of(labels: Labels, image: Image | None = None) -> Export:
     data = full_resolution(labels)
     placed, under = placement_of(labels), None if image is None else placement_of(image)
     notes = labels.metadata.get(NOTE_KEY, {})
-    made = {key: notes[key] for key in ("provenance", "accepted") if notes.get(key)}
+    made = making_of(notes, data)
     return Export(
         np.array(data) if isinstance(data, np.ndarray) else data,
         geometry_of_labels(placed, len(shape), under),

@@ -6,13 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from napari_medseg.engine.results import Provenance
+from napari_medseg.io.notes import Witness, steps_left
 from napari_medseg.session.inputs import Inputs
-from napari_medseg.session.stack import PlaneKey
+from napari_medseg.session.stack import PlaneKey, full_resolution
 
 if TYPE_CHECKING:
-    from napari.layers import Labels
+    from napari.layers import Labels, Layer
 
 KEY = "medseg"
+
+AcceptedStep = tuple[dict[str, Any], Inputs | None, Witness | None]
+"""An entry of the history, what it was made from, and some of the voxels it wrote."""
 
 
 def record(
@@ -22,6 +26,8 @@ def record(
     planes: Sequence[PlaneKey],
     class_names: Sequence[str],
     parameters: Mapping[str, Any],
+    written: Witness | None = None,
+    before: Sequence[AcceptedStep] | None = None,
     inputs: Inputs | None = None,
 ) -> None:
     """Note that a method wrote into planes of a labels layer.
@@ -40,6 +46,11 @@ def record(
         Name of every label value, the background first.
     parameters : mapping
         What the user decided when accepting, such as the threshold.
+    written : Witness, optional
+        Some of the voxels, by which an undo is noticed; kept under ``"witnesses"``, in no file.
+    before : sequence of AcceptedStep, optional
+        What `accepted_steps` gave before the method wrote; by default all that is noted. What was
+        undone by then cannot be redone any more, and is forgotten.
     inputs : Inputs, optional
         What it was made from; kept beside the list under ``"inputs"`` and in no file.
     """
@@ -52,14 +63,31 @@ def record(
         "planes": [list(plane) for plane in planes],
         "accepted_with": dict(parameters),
     }
-    before = notes.get("accepted", [])
-    known = notes.get("inputs", [])
-    notes["accepted"] = [*before, entry]
-    notes["inputs"] = [*known, *[None] * (len(before) - len(known)), inputs]
+    steps = [*(_noted(notes) if before is None else before), (entry, inputs, written)]
+    for name, values in zip(
+        ("accepted", "inputs", "witnesses"), zip(*steps, strict=True), strict=True
+    ):
+        notes[name] = list(values)
     notes["class_names"] = list(class_names)
     layer.metadata[KEY] = notes
 
 
 def accepted(layer: Labels) -> list[dict[str, Any]]:
-    """Give what was accepted into a labels layer, oldest first."""
-    return list(layer.metadata.get(KEY, {}).get("accepted", []))
+    """Give what was accepted into a labels layer and not undone, oldest first."""
+    return [entry for entry, _, _ in accepted_steps(layer)]
+
+
+def accepted_steps(layer: Layer) -> list[AcceptedStep]:
+    """Give the same with what each was made from, and some of the voxels that it wrote."""
+    notes = layer.metadata.get(KEY, {})
+    steps = _noted(notes)
+    return [steps[index] for index in steps_left(notes, full_resolution(layer))] if steps else []
+
+
+def _noted(notes: Mapping[str, Any]) -> list[AcceptedStep]:
+    entries = notes.get("accepted", [])
+    inputs, witnesses = (
+        [*known, *[None] * (len(entries) - len(known))]
+        for known in (notes.get("inputs", []), notes.get("witnesses", []))
+    )
+    return list(zip(entries, inputs, witnesses, strict=False))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from napari_medseg.session.history import KEY
+from napari_medseg.session.history import KEY, accepted_steps
 from napari_medseg.session.inputs import Inputs
 
 if TYPE_CHECKING:
@@ -95,9 +95,7 @@ def steps_of(layer: Layer) -> list[Step]:
     elif isinstance(earlier.get("provenance"), Mapping):
         entries.insert(0, earlier["provenance"])
     steps = [Step.of(entry, notes.get("made_from")) for entry in entries]
-    accepted, inputs = notes.get("accepted", ()), notes.get("inputs", ())
-    known = [*inputs, *[None] * (len(accepted) - len(inputs))]
-    return steps + [Step.of(entry, given) for entry, given in zip(accepted, known, strict=False)]
+    return steps + [Step.of(entry, inputs) for entry, inputs, _ in accepted_steps(layer)]
 
 
 def title_of(step: Step) -> str:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+from napari_medseg.io.notes import Witness
 
 if TYPE_CHECKING:
     from napari.layers import Labels
@@ -16,11 +19,32 @@ Change = tuple[tuple[NDArray[np.intp], ...], NDArray[np.integer]]
 """Array indices of voxels, and their new labels, all of them other than the present ones."""
 
 
+_SAMPLE = 16
+"""Voxels of a change by which it is known again."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a step wrote into a layer.
+
+    Parameters
+    ----------
+    voxels : int
+        How many changed.
+    witness : Witness, optional
+        Some of them; None if there are none.
+    """
+
+    voxels: int
+    witness: Witness | None = None
+
+
 class UndoStep:
     """What is written into a layer; only the last change draws what all of them changed."""
 
     def __init__(self, layer: Labels) -> None:
-        self.written = 0
+        self._voxels = 0
+        self._seen: list[Change] = []
         self._layer = layer
         self._first: Change | None = None
         self._held: Change | None = None
@@ -31,7 +55,19 @@ class UndoStep:
             self._layer.data_setitem(*self._held, refresh=False)
             self._first = self._first or self._held
         self._held = change
-        self.written += change[1].size
+        self._voxels += change[1].size
+        some = np.linspace(0, change[1].size - 1, _SAMPLE).astype(np.intp)
+        self._seen.append((tuple(axis[some] for axis in change[0]), change[1][some]))
+
+    @property
+    def written(self) -> Written:
+        """What has been put so far."""
+        if not self._seen:
+            return Written(0)
+        axes = zip(*(where for where, _ in self._seen), strict=True)
+        where = tuple(np.concatenate(axis) for axis in axes)
+        labels = np.concatenate([labels for _, labels in self._seen])
+        return Written(self._voxels, Witness(where, labels))
 
     def finish(self) -> None:
         """Write the change that is held back."""

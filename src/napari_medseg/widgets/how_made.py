@@ -159,9 +159,16 @@ class HowMade(Dock):
     def _follow(self, layer: Labels | None) -> None:
         if self.layer is not None:
             self.layer.events.paint.disconnect(self.refresh)
+            self.layer.events.set_data.disconnect(self._on_drawn)
         self.layer = layer
         if layer is not None:
             layer.events.paint.connect(self.refresh)
+            layer.events.set_data.connect(self._on_drawn)
+
+    def _on_drawn(self, event: object = None) -> None:
+        """Look whether a step was undone or redone, of which there is no other sign."""
+        if self.layer is not None and len(steps_of(self.layer)) != self.steps.count():
+            self.refresh()
 
     # -- layout and wiring ----------------------------------------------------------------------
 
@@ -202,8 +209,7 @@ class HowMade(Dock):
 
     def let_go(self) -> None:
         """Leave nothing of the dock behind in the viewer; its own widgets may be gone already."""
-        if self.layer is not None:
-            self.layer.events.paint.disconnect(self.refresh)
+        self._follow(None)
         layers = self.viewer.layers
         layers.events.removed.disconnect(self._on_layers)
         layers.selection.events.active.disconnect(self._on_active)

@@ -153,7 +153,7 @@ def test_a_wrong_file_is_refused_with_the_reason(
     with qtbot.waitSignal(dock.zoo.inspect.ended, timeout=60_000):
         dock.zoo.import_button.menu().actions()[0].trigger()
     assert "photo.pth" in dock.message.text()
-    assert "not opened" in dock.message.text()
+    assert "is no checkpoint" in dock.message.text()
     dock.zoo.ask_model_folder = lambda: str(tmp_path)
     with qtbot.waitSignal(dock.zoo.take_folder.failed, timeout=60_000):
         dock.zoo.import_button.menu().actions()[1].trigger()

@@ -269,7 +269,7 @@ def log_failure(log: logging.Logger, title: str, error: BaseException) -> None:
     What is refused for a reason that the user is told is no such fault. Our refusals are sentences
     and end with a full stop, unlike most of what other libraries raise.
     """
-    refused = isinstance(error, (ValueError, OSError)) and str(error).rstrip().endswith(".")
+    refused = isinstance(error, (ValueError, OSError)) and str(error).endswith((".", "?"))
     log.log(logging.INFO if refused else logging.ERROR, "%s failed", title, exc_info=error)
 
 

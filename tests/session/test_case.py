@@ -261,3 +261,24 @@ def test_what_was_painted_over_in_part_stays_in_the_history(
     assert len(accepted(labels)) == 1
     labels.data = np.zeros((1, 2, 3), np.uint8)
     assert len(accepted(labels)) == 1, "other labels say nothing"
+
+
+def test_what_is_undone_is_proposed_again(case: Case, viewer: ViewerModel) -> None:
+    labels = case.new_labels()
+    propose(case, viewer, 1, 2)
+    before = case.proposal.labels(1)
+    case.accept_component(1, 2, 2)
+    assert not case.proposal.labels(1).any()
+    assert not case.propose_undone(), "nothing was undone"
+    labels.undo()
+    assert case.propose_undone()
+    np.testing.assert_array_equal(case.proposal.labels(1), before)
+    case.accept([1])
+    case.accept([2])
+    assert case.proposal is None
+    labels.undo()
+    assert case.propose_undone()
+    assert case.proposal.positions == [2]
+    labels.undo()
+    case.reject()
+    assert not case.propose_undone(), "she does not want it any more"

@@ -273,6 +273,26 @@ def test_probability_layers_are_those_of_the_call(dock: SegmentWithModel, qtbot:
     np.testing.assert_allclose(layer.data_to_world((0, 0, 0)), (12, 0, 0))
 
 
+def test_a_piece_that_is_undone_is_proposed_again(dock: SegmentWithModel, qtbot: QtBot) -> None:
+    dock.cards.choose("bright")
+    dock.viewer.dims.set_current_step(0, 3)
+    press_and_wait(qtbot, dock.jobs.plane)
+    before = dock.case.proposal.labels(3)
+    row, column = np.argwhere(before)[0]
+    assert dock.case.accept_component(3, row, column)
+    assert not dock.case.proposal.labels(3)[row, column]
+    dock.case.labels.undo()
+    qtbot.waitUntil(lambda: "proposed again" in dock.message.text())
+    np.testing.assert_array_equal(dock.case.proposal.labels(3), before)
+    np.testing.assert_array_equal(dock.answers.view.layer.data[3], before)
+    accept(dock, qtbot)
+    assert dock.case.proposal is None
+    dock.case.labels.undo()
+    qtbot.waitUntil(lambda: dock.case.proposal is not None)
+    accept(dock, qtbot)
+    np.testing.assert_array_equal(dock.case.labels.data[3], before)
+
+
 def test_objects_are_numbered_in_a_layer_of_their_own(dock: SegmentWithModel, qtbot: QtBot) -> None:
     dock.cards.choose("bright")
     dock.options.objects.setChecked(True)

@@ -20,7 +20,9 @@ from napari_medseg.session.history import KEY, accepted_steps, record
 from napari_medseg.session.inputs import Inputs
 from napari_medseg.session.locks import Locks
 from napari_medseg.session.proposal import PlaneProposal, Proposal, require_something
+from napari_medseg.session.reopening import Reopening
 from napari_medseg.session.stack import PlaneKey, Stack, full_resolution, shape_of
+from napari_medseg.session.undo_step import Written
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels
@@ -46,6 +48,7 @@ class Case:
         self.proposal: Proposal | None = None
         self.mode = Mode.KEEP
         self.known_ranges: dict[Any, ValueRange] = {}
+        self._reopening = Reopening()
         self.examples.classes_changed.connect(self._note_class_names)
 
     def forget_listeners(self) -> None:
@@ -78,6 +81,7 @@ class Case:
         if labels is self.labels:
             return
         self.labels = labels
+        self._reopening.forget()
         names = self._notes().get("class_names") or ()
         self.examples.adopt_class_names(names)
         if self.examples.is_named_by(names):
@@ -107,17 +111,10 @@ class Case:
 
     def why_other_names(self) -> str:
         """Say that the labels name a class unlike the examples; empty if they do not."""
-        theirs = self._notes().get("class_names") or ()
-        if self.labels is None or self.examples.is_named_by(theirs):
+        unlike = self.examples.unlike(self._notes().get("class_names") or ())
+        if self.labels is None or not unlike:
             return ""
-        ours = self.examples.class_names
-        padded = [*ours, *[""] * len(theirs)]
-        unlike = next(value for value, name in enumerate(theirs) if name != padded[value])
-        called = f"the examples “{ours[unlike]}”" if unlike < len(ours) else "no example shows it"
-        return (
-            f"“{self.labels.name}” calls class {unlike} “{theirs[unlike]}”, {called}: for another "
-            "task remove the examples first."
-        )
+        return f"“{self.labels.name}” calls {unlike}: for another task remove the examples first."
 
     def fits(self, labels: Labels) -> bool:
         """Tell whether a labels layer has the image's size."""
@@ -187,13 +184,15 @@ class Case:
             raise ValueError("Nothing is proposed on this plane.")
         if self.labels is None:
             yield from require_something(planes)
-        changed = yield from self._write(proposal, planes)
+        kept = {position: proposal.kept(position) for position in planes}
+        written = yield from self._write(proposal, planes)
         for position in planes:
             proposal.discard(position)
+        self._reopening.remember(proposal, kept, written)
         if not proposal.positions and proposal is self.proposal:
             self.proposal = None
         self.proposal_changed.emit()
-        return changed
+        return written.voxels
 
     def accept_component(self, position: int, row: int, column: int) -> int | None:
         """Write the one piece under a pixel; gives the voxels changed, None if nothing is there."""
@@ -202,13 +201,29 @@ class Case:
         if piece is None:
             return None
         job = self._write(proposal, proposal.cuts([position]), {position: piece})
-        changed = finished(job)
+        kept = {position: proposal.kept(position)}
+        written = finished(job)
         proposal.discard(position, piece)
+        self._reopening.remember(proposal, kept, written)
         self.proposal_changed.emit()
-        return changed
+        return written.voxels
+
+    def propose_undone(self) -> bool:
+        """Propose again what was accepted and then undone; gives whether there was anything.
+
+        To be called when labels are redrawn, of which an undo is no other sign.
+        """
+        if self.labels is None:
+            return False
+        found = self._reopening.undone(full_resolution(self.labels), self.proposal)
+        if found is not None:
+            self.proposal = found
+            self.proposal_changed.emit()
+        return found is not None
 
     def reject(self) -> None:
         """Drop the proposal; the labels are not touched."""
+        self._reopening.forget()
         if self.proposal is not None:
             self.proposal = None
             self.proposal_changed.emit()
@@ -226,7 +241,7 @@ class Case:
         proposal: Proposal,
         planes: Mapping[int, NDArray[np.unsignedinteger]],
         within: dict[int, NDArray[np.bool_]] | None = None,
-    ) -> Generator[Progress, None, int]:
+    ) -> Generator[Progress, None, Written]:
         labels = self.labels if self.labels is not None else self.new_labels()
         mode, names = self.mode, self.examples.class_names
         decisions = dict(proposal.decisions)
@@ -255,7 +270,7 @@ class Case:
                 before=before,
                 inputs=inputs,
             )
-        return written.voxels
+        return written
 
     # -- what is locked -------------------------------------------------------------------------
 

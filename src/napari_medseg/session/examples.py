@@ -197,8 +197,18 @@ class Examples:
 
     def is_named_by(self, names: Sequence[str]) -> bool:
         """Tell whether a labels layer's own names, if it has any, are those of the classes here."""
-        nameless = all(name == f"class {value}" for value, name in enumerate(names[1:], 1))
-        return nameless or self._class_names[: len(names)] == tuple(names)
+        return not self.unlike(names)
+
+    def unlike(self, names: Sequence[str]) -> str:
+        """Say which class a labels layer's own names call otherwise; empty if none, or no names."""
+        if all(name == f"class {value}" for value, name in enumerate(names[1:], 1)):
+            return ""
+        ours = [*self._class_names, *[""] * len(names)]
+        for value, name in enumerate(names):
+            if name != ours[value]:
+                known = f"the examples “{ours[value]}”" if ours[value] else "no example shows it"
+                return f"class {value} “{name}”, {known}"
+        return ""
 
     def rename_class(self, value: int, name: str) -> None:
         """Give a class another name; an empty one is refused by keeping the old."""

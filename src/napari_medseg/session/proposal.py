@@ -180,6 +180,14 @@ class Proposal:
         confidence = np.where(mask[plane.box], np.float32(0), plane.confidence)
         self._planes[position] = replace(plane, confidence=confidence)
 
+    def kept(self, position: int) -> Any:
+        """Give what `bring_back` needs to open a plane again as it is now."""
+        return self._planes[position]
+
+    def bring_back(self, position: int, kept: Any) -> None:
+        """Undo what `discard` did to a plane since it was `kept`."""
+        self._planes[position] = kept
+
 
 def box_around(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
     """Give the smallest box with all of a mask; an empty one where there is nothing."""

@@ -226,6 +226,17 @@ class ModelProposal(Proposal):
             before = self._taken.get(position)
             self._taken[position] = mask if before is None else before | mask
 
+    def kept(self, position: int) -> Any:
+        """Give what `bring_back` needs to open a plane again as it is now."""
+        return self._planes[position], self._taken.get(position)
+
+    def bring_back(self, position: int, kept: Any) -> None:
+        """Undo what `discard` did to a plane since it was `kept`."""
+        self._planes[position], taken = kept
+        self._taken.pop(position, None)
+        if taken is not None:
+            self._taken[position] = taken
+
     @property
     def finds_anything(self) -> bool:
         """Whether there is anything on any plane, before cleaning up."""

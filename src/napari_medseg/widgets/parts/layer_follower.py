@@ -46,6 +46,7 @@ class LayerFollower:
         brush: bool = True,
     ) -> None:
         self._viewer, self._case, self._brush = bench.viewer, bench.case, brush
+        self._message = bench.message
         self._images, self._labels, self._classes = images, labels, classes
         self._followed: Labels | None = None
         self.keeper = LabelKeeper.of(bench.viewer)
@@ -141,9 +142,15 @@ class LayerFollower:
     def _follow(self, labels: Labels | None) -> None:
         if self._followed is not None:
             self._followed.events.selected_label.disconnect(self._on_label_selected)
+            self._followed.events.set_data.disconnect(self._on_drawn)
         self._followed = labels
         if labels is not None:
             labels.events.selected_label.connect(self._on_label_selected)
+            labels.events.set_data.connect(self._on_drawn)
+
+    def _on_drawn(self, event: object = None) -> None:
+        if self._case.propose_undone():
+            self._message.hint("Taken back: it is proposed again.")
 
     def _on_label_selected(self, event: object = None) -> None:
         if self._followed is not None:

@@ -3,7 +3,7 @@
     python docs/take_model_screenshots.py
 
 Needs a display; `xvfb-run -a -s "-screen 0 1280x720x24"` will do. It works with the bundled
-models, on the synthetic sample of skin lesions.
+models, on the synthetic samples of skin lesions and stained cells.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ def checkpoint() -> Path:
     return path
 
 
-def photographs(theme: str = "dark") -> Viewer:
+def photographs(theme: str = "dark", sample: str = "skin_lesions") -> Viewer:
     """Open the photographs, without what is painted on one of them."""
     viewer = open_window(theme)
-    viewer.open_sample("napari-medseg", "skin_lesions")
+    viewer.open_sample("napari-medseg", sample)
     for layer in [layer for layer in viewer.layers if layer.name.endswith(": labels")]:
         viewer.layers.remove(layer)
     viewer.dims.set_current_step(0, 5)
@@ -65,6 +65,15 @@ def main() -> None:
     dock.show_zoo(choose="skin-lesion")
     press(dock.jobs.volume)
     picture(viewer, "with-model-5-light")
+    viewer.close()
+    viewer = photographs(sample="stained_cells")
+    _, dock = viewer.window.add_plugin_dock_widget("napari-medseg", "Segment with a model")
+    dock.show_zoo(choose="stained-nuclei")
+    dock.options.objects.setChecked(True)
+    press(dock.jobs.plane)
+    dock.answers.reject()
+    dock.options.expand(animate=False)
+    picture(viewer, "with-model-6-objects")
     viewer.close()
 
 

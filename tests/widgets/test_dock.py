@@ -33,7 +33,7 @@ def test_docks_come_as_tabs_with_short_names(make_napari_viewer_proxy, qtbot: Qt
     assert second.windowTitle() == "History", "a tab has little room"
     titles = [label.text() for label in second.titleBarWidget().findChildren(QLabel)]
     assert titles == ["How was this made?"]
-    assert second.height() > 300, "not stacked"
+    qtbot.waitUntil(lambda: second.height() > 300)  # not stacked
     under_the_title = second.titleBarWidget().geometry().bottom()
     first_part = dock.labels.mapTo(second, dock.labels.rect().topLeft())
     assert first_part.y() > under_the_title, "nothing is covered by the title bar"

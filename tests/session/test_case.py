@@ -224,6 +224,13 @@ def test_labels_keep_their_names_beside_examples_of_another_task(case: Case) -> 
     assert case.examples.class_names == ("background", "left ventricle")
     assert skin.metadata["medseg"]["class_names"] == ["background", "lesion", "scale"]
     assert "calls class 1 “lesion”, the examples “left ventricle”" in case.why_other_names()
+    case.examples.remove(0)
+    assert case.examples.class_names == ("background", "lesion", "scale")
+    assert not case.why_other_names()
+    case.set_labels(None)
+    case.examples.remove_class(2)
+    case.examples.rename_class(1, "left ventricle")
+    case.examples.add(make_example(pixels, mask))
     case.set_labels(labels_named("left ventricle", "hair"))
     assert "calls class 2 “hair”, no example shows it" in case.why_other_names()
     case.set_labels(labels_named("left ventricle"))

@@ -50,6 +50,7 @@ class Case:
         self.known_ranges: dict[Any, ValueRange] = {}
         self._reopening = Reopening()
         self.examples.classes_changed.connect(self._note_class_names)
+        self.examples.changed.connect(self._join_class_names)
 
     def forget_listeners(self) -> None:
         """Tell nobody any more what changes, since whoever listened is gone."""
@@ -82,10 +83,7 @@ class Case:
             return
         self.labels = labels
         self._reopening.forget()
-        names = self._notes().get("class_names") or ()
-        self.examples.adopt_class_names(names)
-        if self.examples.is_named_by(names):
-            self._note_class_names()
+        self._join_class_names()
         self.labels_changed.emit()
 
     def new_labels(self) -> Labels:
@@ -299,6 +297,13 @@ class Case:
         classes = {*self.locks.classes, value} if locked else {*self.locks.classes} - {value}
         replace(self.locks, classes=frozenset(classes)).put(self.labels)
         self.locked_changed.emit()
+
+    def _join_class_names(self) -> None:
+        """Let the labels have the names of the examples, or without examples keep their own."""
+        names = self._notes().get("class_names") or ()
+        self.examples.adopt_class_names(names)
+        if self.examples.is_named_by(names):
+            self._note_class_names()
 
     def _note_class_names(self) -> None:
         """Keep the names with the labels, so that they are saved with them."""

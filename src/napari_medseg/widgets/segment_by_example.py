@@ -144,12 +144,17 @@ class SegmentByExample(ProposalDock):
         tip = "Take the paint of this plane as an example"
         self.shortcuts.add_job(self.jobs.add, ADD_KEYS, tip)
         self.connect_jobs()
-        examples.changed.connect(self._show_examples)
+        examples.changed.connect(self._on_examples)
         examples.scores_changed.connect(self._show_examples)
         self.new_button.clicked.connect(self.new_labels)
         self.strip.removed.connect(examples.remove)
         self.strip.chosen.connect(self._go_to_example)
         self.panel.threshold_changed.connect(self._on_threshold)
+
+    def _on_examples(self) -> None:
+        self._show_examples()
+        if not len(self.case.examples):
+            self.tell_first_step()
 
     def _show_examples(self) -> None:
         self.strip.show_entries(self.case.examples.entries)

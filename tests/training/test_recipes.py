@@ -42,7 +42,7 @@ def test_values_are_changed_as_they_are_written_in_toml() -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ("trainer.epochs=0", "trainer.epochs: Input should be greater than 0"),
+        ("trainer.epochs=0", "trainer.epochs: it must be greater than 0"),
         ("trainer.epoch=1", "no value trainer.epoch"),
         ("net.name=", "name a net"),
         ("kind=other", "none of segmentation, in-context"),

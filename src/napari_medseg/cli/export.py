@@ -13,6 +13,7 @@ import typer
 from napari_medseg.cli.options import Json, Series
 from napari_medseg.cli.outputs import checked_folder
 from napari_medseg.cli.report import (
+    LABEL_MAP,
     check_label_maps,
     fail,
     print_json,
@@ -44,9 +45,7 @@ class Target(StrEnum):
     nnunet = "nnunet"
 
 
-Labels = Annotated[
-    Path, typer.Argument(help="A label map: PNG, TIFF, NIfTI, OME-Zarr of ours, or DICOM-SEG.")
-]
+Labels = Annotated[Path, typer.Argument(help=LABEL_MAP)]
 To = Annotated[Target, typer.Option(help="What to write.")]
 Out = Annotated[
     Path,
@@ -150,7 +149,7 @@ def _wanted(
     found = read_labels(labels, image)
     say_findings(labels, found.findings)
     if like is not None and image is not None:
-        say_findings(like, (f for f in image.findings if f not in found.findings))
+        say_findings(like, image.findings, but=found.findings)
     with refusing(ValueError):
         return _Wanted(_export(found, like, image, format_), _seg_options(found, *seg), found.name)
 

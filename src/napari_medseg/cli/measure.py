@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from napari_medseg.cli.report import (
+    LABEL_MAP,
     check_label_maps,
     fail,
     print_json,
@@ -29,13 +30,12 @@ if TYPE_CHECKING:
     from napari_medseg.io.images import ImageFile
     from napari_medseg.io.label_file import LabelFile
 
-_LABEL_MAP = "A label map: PNG, TIFF, NIfTI, OME-Zarr of ours, or DICOM-SEG."
 Csv = Annotated[Path | None, typer.Option(help="Save the table for a spreadsheet.", metavar="FILE")]
 Json = Annotated[bool, typer.Option("--json", help="Print the table as JSON.")]
 
 
 def measure(
-    labels: Annotated[Path, typer.Argument(help=_LABEL_MAP)],
+    labels: Annotated[Path, typer.Argument(help=LABEL_MAP)],
     image: Annotated[
         Path | None,
         typer.Option(help="The image it belongs to; adds intensities, and spacing if need be."),
@@ -56,7 +56,7 @@ def measure(
         found = read_labels(labels, scan)
         say_findings(labels, found.findings)
         if image is not None and scan is not None:
-            say_findings(image, (f for f in scan.findings if f not in found.findings))
+            say_findings(image, scan.findings, but=found.findings)
         values, geometry = _image_for(found, scan)
         if values is not None and values.shape[: found.labels.ndim] != found.labels.shape:
             refuse(f"{image} has another size than {labels}; give the image that was segmented.")
@@ -75,7 +75,7 @@ def measure(
 
 
 def compare(
-    prediction: Annotated[Path, typer.Argument(help=_LABEL_MAP)],
+    prediction: Annotated[Path, typer.Argument(help=LABEL_MAP)],
     reference: Annotated[Path, typer.Argument(help="The label map it is compared with.")],
     csv: Csv = None,
     json_: Json = False,

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from napari_medseg.cli.report import (
+    LABEL_MAP,
     check_label_maps,
     fail,
     print_json,
@@ -21,9 +22,7 @@ from napari_medseg.cli.report import (
 
 
 def objects(
-    labels: Annotated[
-        Path, typer.Argument(help="A label map: PNG, TIFF, NIfTI, OME-Zarr of ours, or DICOM-SEG.")
-    ],
+    labels: Annotated[Path, typer.Argument(help=LABEL_MAP)],
     output: Annotated[
         Path, typer.Option("--output", "-o", help="The file to write: .ome.tif, .nii.gz or .png.")
     ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from napari_medseg.io.findings import Finding
 
 FAILED, WRONG = 1, 2
+LABEL_MAP = "A label map: PNG, TIFF, NIfTI, OME-Zarr of ours, or DICOM-SEG."
 Result = TypeVar("Result")
 
 
@@ -78,11 +79,14 @@ def check_label_maps(*paths: Path) -> None:
     check_files(*(path for path in paths if path not in zarrs))
 
 
-def say_findings(path: Path, findings: Iterable[Finding]) -> None:
-    """Print what was found in a file and puts measurements or positions at stake."""
+def say_findings(path: Path, findings: Iterable[Finding], but: Collection[Finding] = ()) -> None:
+    """Print what was found in a file and puts measurements or positions at stake.
+
+    What another file was told of already (`but`) is not said again.
+    """
     from napari_medseg.io.findings import warnings_of
 
-    for sentence in warnings_of(findings):
+    for sentence in warnings_of(finding for finding in findings if finding not in but):
         say(about(path, sentence))
 
 

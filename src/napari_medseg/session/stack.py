@@ -61,6 +61,11 @@ class Stack:
         return tuple(sorted(axis for axis in {*self.axes, self.axis} if axis is not None))
 
     @property
+    def order(self) -> tuple[int, ...]:
+        """The array axes of (Z, H, W), or of (H, W) where there is but one plane."""
+        return self.axes if self.axis is None else (self.axis, *self.axes)
+
+    @property
     def volume_index(self) -> tuple[int | slice, ...]:
         """What selects all planes of the stack from the array."""
         return tuple(slice(None) if axis in self.free else i for axis, i in enumerate(self.at))

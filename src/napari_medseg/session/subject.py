@@ -112,13 +112,12 @@ class Subject:
     @classmethod
     def _of(cls, layer: Labels, stack: Stack, planes: Any, start: tuple[int, ...]) -> Subject:
         spacing, units = spacing_of(layer)
-        order = stack.axes if stack.axis is None else (stack.axis, *stack.axes)
         names = layer.metadata.get(KEY, {}).get("class_names")
         return cls(
             layer,
             np.array(planes),
             stack,
-            tuple(spacing[axis] for axis in order),
+            tuple(spacing[axis] for axis in stack.order),
             units,
             tuple(str(name) for name in names) if names else None,
             start,

@@ -28,6 +28,7 @@ from napari_medseg.session.query import Query
 from napari_medseg.session.stack import Stack, show_plane
 from napari_medseg.widgets.parts.by_example.details import Details
 from napari_medseg.widgets.parts.jobs.button import AnyJob, JobButton
+from napari_medseg.widgets.parts.messages import counted
 from napari_medseg.widgets.parts.proposals.plane_jobs import PlaneJobs
 from napari_medseg.widgets.parts.workbench import Workbench
 
@@ -115,7 +116,7 @@ class ByExampleJobs(PlaneJobs):
         return save_job(self._case.examples.support(), folder) if folder else None
 
     def _on_saved(self, folder: Path) -> None:
-        saved = _counted(len(self._case.examples))
+        saved = counted(len(self._case.examples), "example")
         self._message.done(f"{saved} saved in “{folder.name}”.")
 
     def _make_load(self) -> AnyJob | None:
@@ -236,12 +237,8 @@ class ByExampleJobs(PlaneJobs):
 def _told_loaded(added: int, known: int) -> str:
     """Say how many examples are new, and how many were here before."""
     if not known:
-        return f"{_counted(added)} loaded."
+        return f"{counted(added, 'example')} loaded."
     were = "was" if known == 1 else "were"
     if not added:
-        return f"No example is new: {_counted(known)} {were} there already."
-    return f"{_counted(added)} loaded; {known} {were} there already."
-
-
-def _counted(examples: int) -> str:
-    return f"{examples} example{'' if examples == 1 else 's'}"
+        return f"No example is new: {counted(known, 'example')} {were} there already."
+    return f"{counted(added, 'example')} loaded; {known} {were} there already."

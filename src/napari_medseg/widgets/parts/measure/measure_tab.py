@@ -25,6 +25,7 @@ from napari_medseg.widgets.parts.jobs.gate import JobGate
 from napari_medseg.widgets.parts.layer_picker import LayerPicker
 from napari_medseg.widgets.parts.measure.objects_box import ObjectsBox
 from napari_medseg.widgets.parts.measure.result_tab import ResultTab
+from napari_medseg.widgets.parts.messages import counted
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels
@@ -105,11 +106,11 @@ class MeasureTab(ResultTab):
         self._on_canvas()
         units = measured.subject.units
         told = "in pixels: the layer has no spacing" if units == "px" else f"lengths in {units}"
-        counted, self._counted = self._counted, ""
+        objects, self._counted = self._counted, ""
         if not len(measured.table):
             self.message.hint(f"“{layer.name}” is empty: there is nothing to measure.")
             return
-        rows = counted or _in_words(len(measured.table), "row")
+        rows = objects or counted(len(measured.table), "row")
         self.message.done(f"{rows}, {told}.")
 
     def _make_number(self) -> AnyJob:
@@ -132,7 +133,7 @@ class MeasureTab(ResultTab):
         )
         layer.visible = False
         self._choose(objects)
-        self._counted = _in_words(count, "object")
+        self._counted = counted(count, "object")
         self.run.start()
 
     # -- the table and the canvas ---------------------------------------------------------------
@@ -263,7 +264,3 @@ class MeasureTab(ResultTab):
         self.table.chosen.connect(self.go_to)
         self.link((self.run, self.objects.button), (self.labels, self.images))
         self._viewer.dims.events.current_step.connect(self._on_canvas)
-
-
-def _in_words(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"

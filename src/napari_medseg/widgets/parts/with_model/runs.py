@@ -16,6 +16,7 @@ from napari_medseg.session.with_model.layers import objects_layer, probability_l
 from napari_medseg.session.with_model.proposal import Cut, ModelPlane, ModelProposal
 from napari_medseg.session.with_model.run import ModelRun
 from napari_medseg.widgets.parts.jobs.button import AnyJob
+from napari_medseg.widgets.parts.messages import counted
 from napari_medseg.widgets.parts.proposals.plane_jobs import PlaneJobs
 from napari_medseg.widgets.parts.with_model.options import ModelOptions
 from napari_medseg.widgets.parts.workbench import Workbench
@@ -89,9 +90,8 @@ class ModelRuns(PlaneJobs):
         options = self._options.options(card, threshold)
         spacing = None
         if self._options.objects.isChecked():
-            order = stack.axes if stack.axis is None else (stack.axis, *stack.axes)
             steps = spacing_of(image)[0]
-            spacing = tuple(steps[axis] for axis in order)
+            spacing = tuple(steps[axis] for axis in stack.order)
         return segment_model_job(Query.of(image, stack, {}), positions, options, spacing)
 
     def _require_card(self) -> ModelCard:
@@ -115,8 +115,15 @@ class ModelRuns(PlaneJobs):
             isinstance(proposal, ModelProposal) and proposal.finds_anything,
             f"“{run.card.title}” found nothing. Is this image what its card says it is made for? "
             "A lower threshold finds more.",
-            before=_counted(answer),
+            before=self._numbered(answer),
         )
+
+    @staticmethod
+    def _numbered(answer: Answer) -> str:
+        """Say how many objects were numbered, if that was wanted."""
+        if answer.objects is None:
+            return ""
+        return f"{counted(int(answer.objects.max(initial=0)), 'object')} numbered. "
 
     def _layers_of(self, answer: Answer, image: Image, stack: Stack) -> list[Layer]:
         """Give the layers that were asked for; numbered objects lie on top."""
@@ -127,11 +134,3 @@ class ModelRuns(PlaneJobs):
             found = (answer.segmentation, answer.objects)
             layers.append(objects_layer(image, stack, *found, self._asked))
         return layers
-
-
-def _counted(answer: Answer) -> str:
-    """Say how many objects were numbered, if that was wanted."""
-    if answer.objects is None:
-        return ""
-    count = int(answer.objects.max(initial=0))
-    return f"{count:,} object{'' if count == 1 else 's'} numbered. "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,6 +29,18 @@ def no_preferences_of_the_user(
     """Keep docks from being linked with napari's Preferences, which outlive a test and a run."""
     if request.node.get_closest_marker("gui"):
         monkeypatch.setattr("napari_medseg.widgets.parts.preferences._linked", [None])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forget_other_tests(request: pytest.FixtureRequest) -> None:
+    """Let Python's collector pass over what thousands of earlier tests left.
+
+    napari has it look through all objects whenever a layer is removed. They are several times as
+    many here as in a user's session: half a second then, in whatever thread happens to run.
+    """
+    if request.node.get_closest_marker("gui"):
+        gc.collect()
+        gc.freeze()
 
 
 @pytest.fixture(scope="session")

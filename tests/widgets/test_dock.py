@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import sys
+import weakref
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,9 +17,11 @@ from qtpy.QtWidgets import QDockWidget, QLabel, QMainWindow, QOpenGLWidget
 from vispy.gloo import gl
 
 from napari_medseg.cli.window import fill_window
+from napari_medseg.widgets.parts.canvas_guard import remove_layer
 from napari_medseg.widgets.segment_by_example import SegmentByExample
 
 if TYPE_CHECKING:
+    from napari.viewer import Viewer
     from pytestqt.qtbot import QtBot
 
 pytestmark = pytest.mark.gui
@@ -108,6 +114,39 @@ def test_nothing_is_drawn_with_what_a_removed_layer_left_behind(
     viewer.layers.clear()
     canvas.makeCurrent()
     assert not _enabled_arrays()
+
+
+@pytest.fixture
+def nothing_frozen() -> Iterator[None]:
+    """Memory as in an application; collected only when told to."""
+    gc.unfreeze()
+    gc.disable()
+    yield
+    gc.enable()
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there napari's collection is needed")
+@pytest.mark.usefixtures("nothing_frozen")
+def test_removing_a_layer_of_ours_does_not_look_through_all_memory(viewer: Viewer) -> None:
+    class Garbage:
+        def __init__(self) -> None:
+            self.itself = self
+
+    garbage = weakref.ref(Garbage())
+    remove_layer(viewer, viewer.add_labels(np.zeros((8, 8), np.uint8)))
+    assert len(viewer.layers) == 0
+    assert garbage() is not None
+    gc.collect()
+    assert garbage() is None, "found at the next collection"
+
+
+def test_what_others_froze_stays_frozen(viewer: Viewer) -> None:
+    gc.freeze()
+    before = gc.get_freeze_count()
+    remove_layer(viewer, viewer.add_labels(np.zeros((8, 8), np.uint8)))
+    assert gc.get_freeze_count() == pytest.approx(before, rel=0.01)
 
 
 def _enabled_arrays() -> list[int]:

@@ -7,11 +7,10 @@ counts the same ticks and does nothing else: only where it is not late itself is
 
 from __future__ import annotations
 
-import gc
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,19 +51,6 @@ while not select.select([sys.stdin], [], [], 0.016)[0]:
     last, largest = now, max(largest, now - last)
 print(largest)
 """
-
-
-@pytest.fixture(autouse=True)
-def forget_other_tests() -> Iterator[None]:
-    """Let Python's collector pass over what thousands of earlier tests left.
-
-    It holds the lock while it looks through all objects, which are several times as many here as
-    in a user's session: half a second then, in whatever thread happens to make the next object.
-    """
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 class Ticks:

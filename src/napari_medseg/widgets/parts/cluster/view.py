@@ -12,6 +12,7 @@ from napari_medseg.session.history import KEY
 from napari_medseg.session.layer_kinds import not_of_user
 from napari_medseg.session.region import placed_on
 from napari_medseg.session.stack import stack_on_display
+from napari_medseg.widgets.parts.canvas_guard import remove_layer
 from napari_medseg.widgets.parts.clicks import on_click
 
 if TYPE_CHECKING:
@@ -65,8 +66,7 @@ class ClusterView:
     def clear(self) -> None:
         """Take the layer away."""
         layer, self.layer, self._map = self.layer, None, None
-        if layer is not None and layer in self._viewer.layers:
-            self._viewer.layers.remove(layer)
+        remove_layer(self._viewer, layer)
 
     def close(self) -> None:
         """Take the layer away and stop following."""
@@ -77,8 +77,7 @@ class ClusterView:
         from napari.layers import Labels
 
         layer, self.layer = self.layer, None
-        if layer is not None and layer in self._viewer.layers:
-            self._viewer.layers.remove(layer)
+        remove_layer(self._viewer, layer)
         layer = Labels(
             clusters.region.slab(clusters.shown),
             name=NAME,

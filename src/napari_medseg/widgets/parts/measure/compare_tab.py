@@ -18,6 +18,7 @@ from napari_medseg.session.measurement import Compared, compare_layers_job
 from napari_medseg.session.region import placed_on
 from napari_medseg.session.stack import stack_on_display
 from napari_medseg.session.subject import Subject
+from napari_medseg.widgets.parts.canvas_guard import remove_layer
 from napari_medseg.widgets.parts.jobs.button import AnyJob, JobButton
 from napari_medseg.widgets.parts.jobs.gate import JobGate
 from napari_medseg.widgets.parts.layer_picker import LayerPicker
@@ -150,8 +151,7 @@ class CompareTab(ResultTab):
 
     def _remove_picture(self) -> None:
         layer, self.picture = self.picture, None
-        if layer is not None and layer in self._viewer.layers:
-            self._viewer.layers.remove(layer)
+        remove_layer(self._viewer, layer)
 
     def _on_with_picture(self, on: bool) -> None:
         if self.picture is not None:

@@ -14,6 +14,7 @@ from napari_medseg.session.colours import class_colormap
 from napari_medseg.session.layer_kinds import not_of_user
 from napari_medseg.session.region import placed_on
 from napari_medseg.session.stack import shape_of, stack_on_display
+from napari_medseg.widgets.parts.canvas_guard import remove_layer
 from napari_medseg.widgets.parts.clicks import on_click
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ class ProposalView:
         self._cut_at.clear()
         self._drawn.clear()
         if layer is not None and layer in self._viewer.layers:
-            self._viewer.layers.remove(layer)
+            remove_layer(self._viewer, layer)
             labels = self._case.labels
             if labels is not None and labels in self._viewer.layers:
                 self._viewer.layers.selection.active = labels

@@ -346,6 +346,7 @@ def test_part_of_a_volume_is_segmented_and_cleaned_up(work):
         (("--planes", "²"), "no list of planes"),
         (("--planes", "1-0"), "lower plane first: 0-1"),
         (("--planes", "0-1,1"), "names a plane twice"),
+        (("--planes", "0-99999999999"), "beyond the last plane"),
         (("--value-range", "5"), "not two numbers"),
         (("--value-range", "5,1"), "lower value first"),
         (("--value-range", "5,5"), "lower value first"),

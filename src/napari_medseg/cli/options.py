@@ -23,6 +23,9 @@ _FINE = "Fine points"
 _CLEAN = "Cleaning up"
 _MANY = "Many images"
 
+_LAST_PLANE = 1_000_000
+"""A list of planes that goes further is a slip of the keys; it would fill the memory."""
+
 
 class Device(StrEnum):
     """Where a net runs."""
@@ -225,6 +228,8 @@ def parsed_planes(text: str | None) -> list[int] | None:
             raise ValueError(f"--planes {text} is no list of planes; write it like 3,5-9.")
         if dash and int(last) < int(first):
             raise ValueError(f"--planes {text} must give the lower plane first: {last}-{first}.")
+        if int(last or first) > _LAST_PLANE:
+            raise ValueError(f"--planes {text} is beyond the last plane of any image.")
         planes += range(int(first), int(last or first) + 1)
     if len(set(planes)) < len(planes):
         raise ValueError(f"--planes {text} names a plane twice; name each once.")

@@ -17,6 +17,7 @@ from napari_medseg.io.labels import read_labels
 from napari_medseg.io.layers import read_layers
 from napari_medseg.io.nnunet import cases_of
 from napari_medseg.session.geometry_of import geometry_of
+from napari_medseg.session.owners import note_owner
 from napari_medseg.widgets.export_labels import ExportLabels
 from napari_medseg.widgets.parts.export.term_dialog import TermDialog
 from napari_medseg.widgets.parts.export.term_table import OTHER_CODE
@@ -208,6 +209,22 @@ def test_layers_that_come_and_go_are_followed(dock, viewer):
     assert dock.labels.currentText() == "plane" and titles(dock)[0] == "PNG"
     viewer.window.remove_dock_widget(dock.parent())
     viewer.layers.clear()
+
+
+def test_labels_go_with_the_patient_they_were_made_on(dock, viewer, tmp_path):
+    image, labels = dock.images.choices[0], dock.labels.choices[0]
+    note_owner(labels, image)
+    other = write_series(tmp_path / "other", directions=rotated(), patient="Roe^Richard")
+    later = viewer.add_layer(Layer.create(*read_layers(str(other.folder))[0]))
+    viewer.layers.selection.active = labels
+    dock._choose_labels(labels)
+    assert dock._image is image, "not the topmost of its size"
+    dock._choose_image(later)
+    assert not dock._lies_elsewhere()
+    far = write_series(tmp_path / "far", directions=rotated(), corner=(0.0, 0.0, 500.0))
+    dock._choose_image(viewer.add_layer(Layer.create(*read_layers(str(far.folder))[0])))
+    assert not dock.button.isEnabled()
+    assert "lies elsewhere than the one the labels were made on" in dock.button.toolTip()
 
 
 def test_the_menu_opens_the_dock(viewer):

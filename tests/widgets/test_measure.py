@@ -98,7 +98,7 @@ def test_an_image_of_another_place_is_not_chosen_and_objects_stay_in_theirs(
     assert tab.image.name == "own"
     with qtbot.waitSignal(tab.run.ended, timeout=60_000):
         click(qtbot, tab.objects.button)
-    assert tab.chosen.metadata == notes(np.eye(4))
+    assert tab.chosen.metadata["medseg"] == notes(np.eye(4))["medseg"]
     tab._choose_image(dock.viewer.layers["other"])
     with qtbot.waitSignal(tab.run.failed):
         click(qtbot, tab.run)

@@ -189,10 +189,47 @@ def test_enter_accepts_and_escape_rejects_wherever_the_focus_is(
     assert dock.case.labels.data[3].any()
     predict(dock, qtbot, 2)
     keymap = dock.view.layer.keymap
-    assert {str(key) for key in keymap} == {"Enter", "Shift+Enter", "Escape"}
+    assert {str(key) for key in keymap} >= {"Enter", "Shift+Enter", "Escape"}
     layer = dock.view.layer
     next(action for key, action in keymap.items() if str(key) == "Enter")(layer)
     assert dock.case.labels.data[2].any()
+
+
+def press_on_canvas(dock: SegmentByExample, qtbot: QtBot, *key: object) -> None:
+    viewer = getattr(dock.viewer, "__wrapped__", dock.viewer)
+    qtbot.keyClick(viewer.window._qt_viewer.canvas.native, *key)
+
+
+def test_after_a_piece_undo_on_the_canvas_takes_it_back(
+    dock: SegmentByExample, qtbot: QtBot
+) -> None:
+    add_example(dock, qtbot)
+    predict(dock, qtbot, 3)
+    dock.view.clicked.emit(3, 14, 66)
+    assert dock.viewer.layers.selection.active is dock.view.layer
+    press_on_canvas(dock, qtbot, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert not dock.case.labels.data[3].any()
+
+
+def test_another_image_of_the_same_size_gets_labels_of_its_own(
+    dock: SegmentByExample, qtbot: QtBot
+) -> None:
+    add_example(dock, qtbot)
+    first, image = dock.case.labels, dock.case.image
+    before = first.data.copy()
+    other = dock.viewer.add_image(np.asarray(image.data), name="next patient")
+    dock.case.set_image(other)
+    assert dock.case.labels is None
+    predict(dock, qtbot, 3)
+    click(qtbot, dock.panel.accept_button)
+    assert dock.case.labels is not first
+    assert dock.case.labels.data[3].any()
+    np.testing.assert_array_equal(first.data, before)
+    dock.case.set_image(image)
+    assert dock.case.labels is first
+    dock.labels.picked.emit(first)
+    dock.case.set_image(other)
+    assert dock.case.labels.name == "next patient labels"
 
 
 def test_a_click_accepts_one_component(dock: SegmentByExample, qtbot: QtBot) -> None:

@@ -303,6 +303,7 @@ def test_objects_are_numbered_in_a_layer_of_their_own(dock: SegmentWithModel, qt
     np.testing.assert_array_equal(objects.data, expected)
     assert dock.message.text().startswith(f"{expected.max()} object")
     assert not any("probability" in layer.name for layer in dock.viewer.layers)
+    assert dock.case.labels is not objects, "accepted labels are not written into a result"
     dock.viewer.dims.set_current_step(0, 3)
     press_and_wait(qtbot, dock.jobs.plane)
     plane = dock.viewer.layers["objects: bright [1]"]

@@ -19,6 +19,7 @@ from napari_medseg.session.geometry_of import geometry_of
 from napari_medseg.session.history import KEY, accepted_steps, record
 from napari_medseg.session.inputs import Inputs
 from napari_medseg.session.locks import Locks
+from napari_medseg.session.owners import note_owner
 from napari_medseg.session.proposal import PlaneProposal, Proposal, require_something
 from napari_medseg.session.reopening import Reopening
 from napari_medseg.session.stack import PlaneKey, Stack, full_resolution, shape_of
@@ -104,6 +105,7 @@ class Case:
             metadata=self._geometry_note(image),
             **geometry_of(image),
         )
+        note_owner(labels, image)
         self.set_labels(labels)
         return labels
 
@@ -246,6 +248,7 @@ class Case:
         if proposal.values != tuple(range(1, len(proposal.values) + 1)):
             decisions["values"] = list(proposal.values)
         image = self._require_image()
+        note_owner(labels, image)
         inputs = Inputs.of(image, proposal.stack, proposal.support)
         before = accepted_steps(labels)
         written = yield from write_job(

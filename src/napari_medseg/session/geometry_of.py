@@ -7,8 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_medseg.io.placement import geometry_of_labels
+
 if TYPE_CHECKING:
     from napari.layers import Layer
+
+
+_ALIKE = 1e-3
+"""By so much, in units of the world, may two layers in the same place differ."""
 
 
 def geometry_of(layer: Layer, ndim: int | None = None) -> dict[str, Any]:
@@ -51,6 +57,13 @@ def placement_of(layer: Layer) -> dict[str, Any]:
     names = ("scale", "translate", "rotate", "shear", "units", "metadata")
     attributes = {name: getattr(layer, name) for name in names}
     return attributes | {"affine": layer.affine.affine_matrix}
+
+
+def lie_alike(first: Layer, second: Layer) -> bool:
+    """Tell whether two layers of as many axes lie in the same place, as their files say."""
+    ndim = first.ndim
+    one, other = (geometry_of_labels(placement_of(layer), ndim) for layer in (first, second))
+    return bool(np.allclose(one.affine, other.affine, rtol=0.0, atol=_ALIKE))
 
 
 def _placed(layer: Layer, kept: list[int]) -> dict[str, Any]:

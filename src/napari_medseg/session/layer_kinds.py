@@ -8,6 +8,7 @@ from typing import Any, TypeGuard
 from napari.layers import Image, Labels, Layer
 
 _NOT_OF_USER = "medseg_proposal"
+_DERIVED = "medseg_result"
 _REFERENCE = re.compile(r"right answer|truth|reference|expert|(?<![a-z])gt(?![a-z])", re.IGNORECASE)
 
 
@@ -24,6 +25,19 @@ def is_labels_of_user(layer: Layer) -> TypeGuard[Labels]:
 def is_named_as_reference(layer: Layer) -> bool:
     """Tell whether the name of a layer says that others are to be compared with it."""
     return _REFERENCE.search(layer.name) is not None
+
+
+def is_derived(layer: Layer) -> bool:
+    """Tell whether a layer is a result, such as probabilities or numbered objects.
+
+    A person may choose it for anything; by itself no dock segments it or writes into it.
+    """
+    return _DERIVED in layer.metadata
+
+
+def derived() -> dict[str, Any]:
+    """Give the metadata of a layer that is a result."""
+    return {_DERIVED: True}
 
 
 def not_of_user() -> dict[str, Any]:

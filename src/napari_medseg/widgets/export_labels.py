@@ -15,7 +15,9 @@ from napari_medseg.io import formats
 from napari_medseg.io.formats import LabelFormat, why_not
 from napari_medseg.session.colours import hex_colour
 from napari_medseg.session.export import Export, Source, Written, export_job, export_of, source_of
+from napari_medseg.session.geometry_of import lie_alike
 from napari_medseg.session.layer_kinds import is_image, is_labels_of_user
+from napari_medseg.session.owners import image_for, owner_of
 from napari_medseg.session.stack import shape_of
 from napari_medseg.widgets.parts.arrange import form
 from napari_medseg.widgets.parts.dock import Dock
@@ -126,7 +128,7 @@ class ExportLabels(Dock):
         self.nnunet.follow(self.target.path)
         self.plan.setText(plan_of(self._labels, self._image))
         self.button.set_missing(self._missing(format_))
-        if self._labels is None or self._written is None:
+        if self._labels is None or self._written is None or self.message.text() == _NO_LABELS:
             self.message.hint(_NO_LABELS if self._labels is None else "")
 
     def _missing(self, format_: LabelFormat) -> str:
@@ -137,11 +139,18 @@ class ExportLabels(Dock):
             return "Files hold a plane or a volume; make a labels layer for one point of time."
         if self._image is not None and shape_of(self._image) != shape:
             return f"“{self._image.name}” has another size than the labels; choose their image."
+        if self._lies_elsewhere():
+            return "The image lies elsewhere than the one the labels were made on; choose that."
         has_dicom = self._source().kind == "dicom"
         reason = why_not(format_, len(shape), has_dicom, self._image is not None)
         if not reason and format_ is formats.NNUNET:
             reason = self.nnunet.problem()
         return reason or self.target.problem()
+
+    def _lies_elsewhere(self) -> bool:
+        """Tell whether the labels were made on an image that lies elsewhere than the chosen one."""
+        owner = owner_of(self._labels) if self._labels is not None else None
+        return owner is not None and self._image is not None and not lie_alike(owner, self._image)
 
     def _list_formats(self) -> None:
         ndim = min(len(shape_of(self._labels)), 3) if self._labels is not None else 3
@@ -157,7 +166,7 @@ class ExportLabels(Dock):
         self._labels = labels if labels is not None else first
         self.labels.show_layer(self._labels)
         fitting = [image for image in self.images.choices if self._fits(image)]
-        self._choose_image(self._image if self._image in fitting else next(iter(fitting), None))
+        self._choose_image(self._image_of_labels(fitting))
 
     def _choose_image(self, image: Image | None) -> None:
         self._image = image
@@ -168,6 +177,13 @@ class ExportLabels(Dock):
         self.dicom.show_classes(names, {value: self._colour(value) for value in names})
         self._suggest()
         self.refresh()
+
+    def _image_of_labels(self, fitting: list[Image]) -> Image | None:
+        """Give the image the labels were made on; where that is not known the one chosen stays."""
+        if self._labels is None:
+            return None
+        stays = self._image in fitting and owner_of(self._labels) is None
+        return self._image if stays else image_for(self._labels, fitting)
 
     def _fits(self, image: Image) -> bool:
         return self._labels is not None and shape_of(image) == shape_of(self._labels)

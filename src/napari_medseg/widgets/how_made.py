@@ -124,9 +124,9 @@ class HowMade(Dock):
             where = "the array “labels”" if python else f"the folder “{RESULTS}”"
             self.message.done(f"Copied. It makes the same labels again, as {where}.")
         elif step.inputs is not None and step.inputs.image() is not None:
+            are = "exist" if missing.endswith("s") else "exists"
             self.message.hint(
-                f"Copied, but {missing} exist{'' if ' and ' in missing else 's'} only in memory: "
-                "press Save inputs, then copy again."
+                f"Copied, but {missing} {are} only in memory: press Save inputs, then copy again."
             )
         else:
             self.message.hint(f"Copied; put in yourself where {missing} can be found.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_medseg.session.owners import image_for
 from napari_medseg.session.stack import full_resolution, shape_of
 
 if TYPE_CHECKING:
@@ -63,14 +64,13 @@ def find_place(wanted: str, folders: Iterable[str | Path]) -> Path | None:
 
 
 def image_of(labels: Labels, layers: Iterable[Layer]) -> Image | None:
-    """Give the topmost image that labels fit, those seen before those hidden."""
+    """Give the image that labels were made on, or the topmost one in sight that they fit."""
     from napari.layers import Image
 
     images = [layer for layer in layers if isinstance(layer, Image)]
     fitting = [image for image in images if shape_of(image) == shape_of(labels)]
     fitting = fitting or [image for image in images if image.ndim > labels.ndim]
-    seen = [image for image in fitting if image.visible]
-    return (seen or fitting or [None])[-1]
+    return image_for(labels, reversed(fitting))
 
 
 def _sampled(data: Any) -> Iterable[np.ndarray]:

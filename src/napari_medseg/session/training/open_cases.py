@@ -21,7 +21,8 @@ from napari_medseg.engine.results import Progress, told
 from napari_medseg.io.atomic import atomic_write
 from napari_medseg.io.nnunet import Case, nnunet_steps
 from napari_medseg.session.export import Export, export_of
-from napari_medseg.session.layer_kinds import is_labels_of_user
+from napari_medseg.session.layer_kinds import is_derived, is_labels_of_user
+from napari_medseg.session.owners import may_belong
 from napari_medseg.session.stack import shape_of
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def painted_pairs(layers: Iterable[Layer]) -> list[tuple[Image, Labels]]:
     layers = list(layers)
     pairs = []
     for image in layers:
-        if not isinstance(image, Image):
+        if not isinstance(image, Image) or is_derived(image):
             continue
         for labels in reversed(layers):
             if is_labels_of_user(labels) and _belong_together(image, labels):
@@ -55,7 +56,8 @@ def painted_pairs(layers: Iterable[Layer]) -> list[tuple[Image, Labels]]:
 
 
 def _belong_together(image: Image, labels: Labels) -> bool:
-    return shape_of(image) == shape_of(labels) and bool(np.any(labels.data))
+    fits = shape_of(image) == shape_of(labels) and may_belong(labels, image)
+    return fits and not is_derived(labels) and bool(np.any(labels.data))
 
 
 def painted(image: Image, labels: Labels, stack: Stack) -> Painted:

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medseg.session.history import KEY
+from napari_medseg.session.layer_kinds import derived
+from napari_medseg.session.owners import note_owner
 from napari_medseg.session.region import placed_on
 from napari_medseg.session.stack import on_all_axes
 
@@ -52,7 +54,7 @@ def probability_layers(
             contrast_limits=(0, 1),
             opacity=0.5,
             visible=index == 0,
-            metadata={KEY: {"provenance": segmentation.provenance.as_dict()}},
+            metadata={**derived(), KEY: {"provenance": segmentation.provenance.as_dict()}},
             **placed_on(image, start),
         )
         for index, (name, one_map) in enumerate(
@@ -84,12 +86,14 @@ def objects_layer(
     from napari.layers import Labels
 
     start, planes = _part(stack, positions)
-    return Labels(
+    layer = Labels(
         on_all_axes(stack.planes_back(objects[planes]), stack.free, len(stack.at)),
         name=f"objects: {', '.join(segmentation.class_names[1:])}",
-        metadata={KEY: {"provenance": segmentation.provenance.as_dict()}},
+        metadata={**derived(), KEY: {"provenance": segmentation.provenance.as_dict()}},
         **placed_on(image, start),
     )
+    note_owner(layer, image)
+    return layer
 
 
 def _part(stack: Stack, positions: list[int]) -> tuple[tuple[int, ...], slice]:

@@ -8,7 +8,8 @@ from napari.utils.colormaps import CyclicLabelColormap
 
 from napari_medseg.session.colours import class_colormap
 from napari_medseg.session.edits import why_not_writable
-from napari_medseg.session.layer_kinds import is_image, is_labels_of_user
+from napari_medseg.session.layer_kinds import is_derived, is_image, is_labels_of_user
+from napari_medseg.session.owners import likeliest, may_belong, owner_of
 from napari_medseg.session.stack import shape_of
 from napari_medseg.widgets.parts.class_table import ClassTable
 from napari_medseg.widgets.parts.keeper.label_keeper import LabelKeeper
@@ -65,7 +66,7 @@ class LayerFollower:
         """Turn to the selected image and labels, or to the topmost ones that are seen and fit."""
         choices = self._images.choices
         active = self._viewer.layers.selection.active
-        self._case.set_image(active if active in choices else next(iter(choices), None))
+        self._case.set_image(active if active in choices else likeliest(choices))
         self._images.show_layer(self._case.image)
 
     def close(self) -> None:
@@ -81,29 +82,41 @@ class LayerFollower:
 
     def _on_inserted(self, event: Any) -> None:
         layer = event.value
+        if is_derived(layer):
+            return
         if self._case.image is None and is_image(layer):
             self._case.set_image(layer)
         elif self._case.labels is None and is_labels_of_user(layer) and layer.visible:
-            self._case.set_labels(layer if self._case.fits(layer) else None)
+            self._case.set_labels(layer if self._is_of_image(layer) else None)
 
     def _on_removed(self, event: Any) -> None:
         if event.value is self._case.labels:
             self._case.set_labels(None)
         if event.value is self._case.image:
-            self._case.set_image(next(iter(self._images.choices), None))
+            self._case.set_image(likeliest(self._images.choices))
 
     def _on_image_changed(self) -> None:
         self._images.show_layer(self._case.image)
         labels = self._case.labels
-        if labels is None or not self._case.fits(labels):
-            self._case.set_labels(self._labels_that_fit())
+        if labels is None or not self._is_of_image(labels):
+            self._case.set_labels(self._labels_of_image())
 
-    def _labels_that_fit(self) -> Labels | None:
-        """Give labels that have the image's size: the selected ones, or the topmost in sight."""
-        fitting = [layer for layer in self._labels.choices if self._case.fits(layer)]
+    def _is_of_image(self, labels: Labels) -> bool:
+        """Tell whether labels have the image's size and were not made on another one."""
+        image = self._case.image
+        return image is not None and self._case.fits(labels) and may_belong(labels, image)
+
+    def _labels_of_image(self) -> Labels | None:
+        """Give the selected labels if they are of the image, or the topmost in sight that are.
+
+        Those that were made on it come before those of which that is not known.
+        """
+        choices = (layer for layer in self._labels.choices if not is_derived(layer))
+        fitting = [layer for layer in choices if self._is_of_image(layer)]
         active = self._viewer.layers.selection.active
-        seen = (layer for layer in fitting if layer.visible)
-        return active if active in fitting else next(seen, None)
+        seen = [layer for layer in fitting if layer.visible]
+        seen.sort(key=lambda layer: owner_of(layer) is None)
+        return active if active in fitting else next(iter(seen), None)
 
     def _on_labels_changed(self) -> None:
         labels = self._case.labels

@@ -22,6 +22,7 @@ from napari_medseg.session.journal.restore import (
 )
 from napari_medseg.session.journal.store import JournalStore, Unsaved, journal_folder
 from napari_medseg.session.layer_kinds import is_image, is_labels_of_user
+from napari_medseg.session.owners import note_owner
 from napari_medseg.session.settings import settings
 from napari_medseg.widgets.parts.keeper.restore_offer import RestoreOffer
 
@@ -130,6 +131,8 @@ class Restore:
     def _bring_labels(self, viewer: Viewer, offer: Offer, labels: RestoredLabels) -> None:
         name = "labels" if offer.image is None else f"{offer.image.name} labels"
         layer = layer_of(labels, f"{name} (restored)")
+        if offer.image is not None:
+            note_owner(layer, offer.image)
         viewer.add_layer(layer)
         viewer.layers.selection.active = layer
         self._keeper.restored.emit(layer)

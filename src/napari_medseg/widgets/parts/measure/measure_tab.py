@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QSizePolicy, QVBox
 from napari_medseg.session.colours import hex_colour
 from napari_medseg.session.geometry_of import geometry_of
 from napari_medseg.session.history import KEY
-from napari_medseg.session.layer_kinds import is_image, is_labels_of_user
+from napari_medseg.session.layer_kinds import derived, is_image, is_labels_of_user
 from napari_medseg.session.measurement import (
     Measured,
     Numbered,
@@ -18,6 +18,7 @@ from napari_medseg.session.measurement import (
     measure_layer_job,
     objects_job,
 )
+from napari_medseg.session.owners import image_for, may_belong, note_owner, owner_of
 from napari_medseg.session.stack import Stack, show_plane, stack_on_display
 from napari_medseg.session.subject import Subject, why_not_together
 from napari_medseg.widgets.parts.jobs.button import AnyJob, JobButton
@@ -128,9 +129,11 @@ class MeasureTab(ResultTab):
         objects = self._viewer.add_labels(
             numbered.objects,
             name=f"{layer.name}, objects",
-            metadata={KEY: {"geometry": known}} if known else {},
+            metadata={**derived(), **({KEY: {"geometry": known}} if known else {})},
             **place,
         )
+        if (owner := owner_of(layer)) is not None:
+            note_owner(objects, owner)
         layer.visible = False
         self._choose(objects)
         self._counted = counted(count, "object")
@@ -204,8 +207,8 @@ class MeasureTab(ResultTab):
         self.labels.show_layer(layer)
         if layer is not None:
             fitting = [i for i in self.images.choices if not why_not_together(layer, i)]
-            if self.image not in fitting:
-                self._choose_image(next(iter(fitting), None))
+            if self.image not in fitting or not may_belong(layer, self.image):
+                self._choose_image(image_for(layer, fitting))
         self._refresh()
         self._tell_what_the_table_is_of()
 

@@ -38,6 +38,7 @@ class ProposalAnswers(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.panel)
         self.view.clicked.connect(self.accept_piece)
+        self.view.deleted.connect(self.reject)
         self.panel.mode_changed.connect(self._on_mode)
         self.panel.accepted.connect(self.accept)
         self.panel.plane_accepted.connect(self.accept_plane)

@@ -47,6 +47,9 @@ class ProposalView:
     clicked = Signal(int, int, int)
     """A click on the plane at (position, row, column)."""
 
+    deleted = Signal()
+    """The user took its layer away."""
+
     def __init__(self, viewer: Viewer, case: Case, keys: dict[str, Callable[[], Any]]) -> None:
         self.layer: Labels | None = None
         self._viewer = viewer
@@ -135,6 +138,8 @@ class ProposalView:
         layer.editable = False
         layer.help = "Click a piece to accept it alone; Enter accepts all, Esc rejects."
         layer.mouse_drag_callbacks.append(on_click(self._on_click))
+        for keys, change in {"Control-Z": Labels.undo, "Control-Shift-Z": Labels.redo}.items():
+            layer.bind_key(keys, lambda _, change=change: self._change(change), overwrite=True)
         self.layer = layer
         self._bind_keys()
         self._viewer.add_layer(layer)
@@ -176,6 +181,11 @@ class ProposalView:
             bound = (lambda layer, action=action: action()) if self._keys_on else None
             self.layer.bind_key(keys, bound, overwrite=True)
 
+    def _change(self, change: Callable[[Labels], None]) -> None:
+        """Undo or redo in the user's labels, which is what the keys mean while this is active."""
+        if self._case.labels is not None:
+            change(self._case.labels)
+
     def _on_moved(self, event: object = None) -> None:
         self.recut()
 
@@ -184,7 +194,7 @@ class ProposalView:
             self.layer = None
             self._cut_at.clear()
             self._drawn.clear()
-            self._case.reject()
+            self.deleted.emit()
 
     def _on_click(self, event: Any) -> None:
         proposal, image, layer = self._case.proposal, self._case.image, self.layer

@@ -1,0 +1,53 @@
+"""Labels go with the image they were made on, whatever else has the same size."""
+
+from __future__ import annotations
+
+import numpy as np
+from napari.layers import Image, Labels
+
+from napari_medseg.session.geometry_of import lie_alike
+from napari_medseg.session.journal.recognise import image_of
+from napari_medseg.session.layer_kinds import derived
+from napari_medseg.session.owners import image_for, likeliest, may_belong, note_owner, owner_of
+from napari_medseg.session.training.open_cases import painted_pairs
+
+
+def _image(name: str, **more: object) -> Image:
+    return Image(np.zeros((6, 7), np.float32), name=name, **more)
+
+
+def _labels() -> Labels:
+    return Labels(np.ones((6, 7), np.uint8))
+
+
+def test_what_was_noted_first_stays_while_that_image_is_there() -> None:
+    first, second, labels = _image("first"), _image("second"), _labels()
+    assert may_belong(labels, first) and may_belong(labels, second)
+    note_owner(labels, first)
+    note_owner(labels, second)
+    assert owner_of(labels) is first
+    assert not may_belong(labels, second)
+    assert image_for(labels, [second, first]) is first
+
+
+def test_of_others_the_first_in_sight_that_is_no_result_is_likeliest() -> None:
+    result = _image("probability", metadata=derived())
+    hidden, seen = _image("hidden", visible=False), _image("seen")
+    assert likeliest([result, hidden, seen]) is seen
+    assert likeliest([result, hidden]) is hidden
+    assert likeliest([result]) is None
+    assert image_for(_labels(), [hidden, seen]) is seen
+
+
+def test_unsaved_labels_and_training_pairs_go_with_their_image() -> None:
+    first, second, labels = _image("first"), _image("second"), _labels()
+    note_owner(labels, first)
+    layers = [first, second, labels]
+    assert image_of(labels, layers) is first
+    assert [(image.name, found) for image, found in painted_pairs(layers)] == [("first", labels)]
+
+
+def test_layers_lie_alike_where_their_files_say_so() -> None:
+    first = _image("first", scale=(2, 1))
+    assert lie_alike(first, _image("second", scale=(2, 1)))
+    assert not lie_alike(first, _image("second", scale=(2, 1.5)))

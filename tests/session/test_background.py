@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Generator
 
@@ -71,3 +73,24 @@ def test_closing_it_ends_the_job_where_it_runs_without_waiting_for_the_step() ->
     run.close()
     assert stop.is_set()
     assert closed.wait(30)
+
+
+def test_a_program_that_ends_waits_for_the_step_that_is_on_its_way() -> None:
+    program = """
+import time
+from napari_medseg.engine.results import Progress
+from napari_medseg.session.background import in_background
+
+def job():
+    yield Progress(0, 1, "a step")
+    time.sleep(1.0)
+    print("the step ended", flush=True)
+    yield Progress(1, 1, "never wanted")
+
+words = in_background(job())
+next(words)
+words.close()
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert "the step ended" in ended.stdout

@@ -7,6 +7,7 @@ again meanwhile, so that whoever drives this generator can end it between any tw
 
 from __future__ import annotations
 
+import atexit
 import threading
 from collections.abc import Generator
 from dataclasses import dataclass, replace
@@ -22,6 +23,9 @@ HEARTBEAT = 0.1
 
 _FAREWELL = 0.3
 """Seconds that are waited at most for the thread to notice that it is no longer wanted."""
+
+_LAST_STEP = 10.0
+"""Seconds that a program that ends waits for it: ended in the middle of a step it would abort."""
 
 Result = TypeVar("Result")
 
@@ -80,6 +84,8 @@ def in_background(
     finally:
         stop.set()
         thread.join(_FAREWELL)
+        if thread.is_alive():
+            atexit.register(thread.join, _LAST_STEP)
 
 
 def _drive(job: Generator[Progress, None, Any], words: SimpleQueue[Any], stop: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -125,6 +125,9 @@ def find_job(inputs: Inputs | None) -> Generator[Progress, None, Files]:
 def save_job(inputs: Inputs, known: Files, folder: Path) -> Generator[Progress, None, Files]:
     """Write what exists only in memory into a folder, and say where everything is then.
 
+    An image that lies in a file stays there: a copy would not know all that the file does of where
+    it lies in the patient.
+
     Raises
     ------
     ValueError
@@ -134,6 +137,9 @@ def save_job(inputs: Inputs, known: Files, folder: Path) -> Generator[Progress, 
     """
     from napari_medseg.io.image_files import write_image
 
+    if known.image is None:
+        found = yield from find_job(inputs)
+        known = replace(known, image=found.image, series=found.series)
     yield Progress(0, 2, "Saving the image")
     folder.mkdir(parents=True, exist_ok=True)
     path, series = known.image, known.series

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from medseg_training import checkpoints
 from medseg_training.build import build_trainer
 from medseg_training.dry_run import dry_run
 from medseg_training.export import ExportError, export_run
+from medseg_training.recipe_files import RecipeError, read_config
 from medseg_training.schema import RunConfig
 from medseg_training.trainer import Trainer, TrainingError
 from napari_medseg.engine.with_model.job import segment
@@ -137,6 +139,22 @@ def test_resume_is_exact(recipe: str, start: Start) -> None:
     second.fit()
     assert_equal(state_of(whole), state_of(second))
     assert whole.best == second.best
+
+
+def test_a_run_that_goes_on_keeps_its_division_whatever_came_to_the_data(
+    start: Start, small_config: ConfigFactory, tmp_path: Path, image_folder: Path
+) -> None:
+    start(trainer__epochs=1).fit()
+    division = (tmp_path / "run" / "splits_final.json").read_text()
+    for part in ("images", "masks"):
+        for file in sorted((image_folder / part).glob("*.png"))[:3]:
+            shutil.copy(file, file.with_name(f"new_{file.name}"))
+    config = small_config("unet", trainer__epochs=1)
+    build_trainer(config, tmp_path / "run", resumes=True).method.close()
+    assert (tmp_path / "run" / "splits_final.json").read_text() == division
+    with pytest.raises(RecipeError, match=r"goes on with the data\.fold it began with"):
+        read_config(tmp_path / "run", ["data.fold=1"])
+    assert read_config(tmp_path / "run", ["trainer.epochs=7"]).trainer.epochs == 7
 
 
 def test_accumulated_batches_are_one_large_batch(start: Start) -> None:

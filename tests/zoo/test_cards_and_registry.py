@@ -9,6 +9,7 @@ import torch
 
 from napari_medseg.zoo.architectures import NETS, build_net
 from napari_medseg.zoo.cards import CardError, ModelCard
+from napari_medseg.zoo.checkpoints import check_classes
 from napari_medseg.zoo.registry import bundled_folder, get_card, list_models, user_folder
 
 from .conftest import write
@@ -39,6 +40,14 @@ def test_a_card_that_cannot_be_true_is_refused(
     content = json.loads(write(models, state).to_json())
     with pytest.raises(CardError, match=words):
         ModelCard.from_json(json.dumps({**content, **change}))
+
+
+def test_a_model_cannot_name_two_classes_alike(
+    models: Path, state: dict[str, torch.Tensor]
+) -> None:
+    card = replace(write(models, state), classes=("a", "a"))
+    with pytest.raises(CardError, match="names two classes 'a'"):
+        check_classes(card)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"name": 3}', "null"])

@@ -27,6 +27,7 @@ from medseg_training.optimisers import make_optimiser
 from medseg_training.run_folder import RunFolder
 from medseg_training.schedules import Schedule
 from medseg_training.schema import (
+    DataOptions,
     OptimiserOptions,
     RunConfig,
     ScheduleOptions,
@@ -109,6 +110,14 @@ def _in_context_trainer(recipe: Recipe, run: Path, echo: Echo | None, resumes: b
     return Trainer(method, plan, optimiser, schedule, folder, dtype=dtype)
 
 
+def _divided_as_before(options: DataOptions, run: Path, resumes: bool) -> DataOptions:
+    """Let a run that goes on keep its division, whatever has come to the data meanwhile."""
+    kept = run / SPLITS_FILE
+    if not (resumes and kept.exists()):
+        return options
+    return options.model_copy(update={"splits": str(kept), "fold": 0})
+
+
 def _segmentation_trainer(
     config: RunConfig, run: Path, echo: Echo | None, processes: Processes, resumes: bool
 ) -> Trainer:
@@ -117,7 +126,7 @@ def _segmentation_trainer(
     device = choose_device(config.device)
     _choose_algorithms(config.trainer.deterministic)
     facts = nets.facts_of(config.net)
-    data = read_data(config.data, facts.multiple)
+    data = read_data(_divided_as_before(config.data, run, resumes), facts.multiple)
     options = nets.resolved_options(config.net, data.spec, len(data.class_names))
     net = nets.build(config.net.name, options)
     fresh = [] if resumes else apply_start(net, config.start)

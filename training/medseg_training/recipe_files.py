@@ -15,6 +15,8 @@ from medseg_training.schema import RunConfig
 
 FOLDER = Path(__file__).parent / "recipes"
 CONFIG_FILE = "config.json"
+_KEPT = ("data.fold", "data.splits", "data.classes", "data.merge", "net", "optimiser.kind")
+"""Values without which the weights and the figures of a run mean something else."""
 
 KINDS: dict[str, type[BaseModel]] = {"segmentation": RunConfig, "in-context": Recipe}
 """The schema of each kind of recipe."""
@@ -107,15 +109,29 @@ def read_config(run: Path, overrides: Sequence[str] = ()) -> RunConfig | Recipe:
     Raises
     ------
     RecipeError
-        When there are none, or a change is not usable.
+        When there are none, or a change is not usable, or of what a run began with.
     """
     try:
         content = json.loads((run / CONFIG_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RecipeError(f"{run / CONFIG_FILE} cannot be read; is this a run folder?") from error
+    if not overrides:
+        return build_recipe(content)
+    before = build_recipe(content)
     for override in overrides:
         _apply(content, override)
-    return build_recipe(content)
+    after = build_recipe(content)
+    for key in _KEPT:
+        if _value_of(before, key) != _value_of(after, key):
+            raise RecipeError(f"A run goes on with the {key} it began with; begin another run.")
+    return after
+
+
+def _value_of(config: RunConfig | Recipe, key: str) -> Any:
+    value: Any = config
+    for part in key.split("."):
+        value = getattr(value, part, None)
+    return value
 
 
 def _apply(content: dict[str, Any], override: str) -> None:

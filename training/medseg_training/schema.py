@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from medseg_training.data.augment_options import AugmentOptions
 
-Positive = Annotated[float, Field(gt=0)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Part(BaseModel):
@@ -215,7 +215,7 @@ class RunConfig(Part):
     """What the model will be called for people."""
     citation: str = ""
     """The paper that the recipe follows."""
-    seed: int = 0
+    seed: int = Field(default=0, ge=0, lt=2**63)
     device: str = "auto"
     """auto, cpu, cuda, cuda:1 or mps."""
     data: DataOptions

@@ -175,8 +175,12 @@ def check_classes(card: ModelCard) -> None:
     Raises
     ------
     CardError
-        If input or output are not stated, or the number of classes is not the net's.
+        If input or output are not stated, the number of classes is not the net's, or two classes
+        have one name.
     """
+    doubled = sorted({name for name in card.classes if card.classes.count(name) > 1})
+    if doubled:
+        raise CardError(f"Model {card.name!r} names two classes {doubled[0]!r}; name each once.")
     InputSpec.of(card)
     output = OutputSpec.of(card)
     channels = card.net_options.get("n_classes", 1)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from medseg_training.data.dataset import Case, Dataset, Fold, read_dataset
+from medseg_training.data.dataset import Case, Dataset, DatasetError, Fold, read_dataset
 from medseg_training.data.splits import (
     SplitError,
     check_folds,
@@ -121,3 +121,37 @@ def test_patients_can_be_listed_in_a_table(tmp_path: Path) -> None:
     dataset = read_dataset(tmp_path)
     assert [case.patient for case in dataset.cases] == ["P0", "P0", "P1", "P1", "P2", "P2"]
     assert len(make_folds(dataset)) == 3
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_tables_of_spreadsheets_in_other_languages_are_read(tmp_path: Path, separator: str) -> None:
+    small.folders(tmp_path)
+    lines = [f"{name}{separator}P{i // 2}" for i, name in enumerate(sorted(small.arrays()))]
+    (tmp_path / "patients.csv").write_text("\n".join(lines))
+    assert len({case.patient for case in read_dataset(tmp_path).cases}) == 3
+
+
+def test_patients_that_are_not_understood_are_told(tmp_path: Path) -> None:
+    small.folders(tmp_path)
+    (tmp_path / "patients.csv").write_text("nobody,P1\n")
+    assert any(
+        "patients names 1 case" in found.sentence for found in read_dataset(tmp_path).findings
+    )
+    (tmp_path / "patients.csv").write_text("nobody P1\n")
+    with pytest.raises(DatasetError, match="line without a patient"):
+        read_dataset(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ({"train": ["a"], "val": []}, "names no cases for 'val'"),
+        ({"training": ["a"], "validation": ["b"]}, "has an entry 'training'"),
+        ({"patients": ["a"]}, "'patients' of .* must be an object"),
+    ],
+)
+def test_half_a_split_is_refused(tmp_path: Path, content: object, told: str) -> None:
+    small.folders(tmp_path)
+    (tmp_path / "split.json").write_text(json.dumps(content))
+    with pytest.raises(DatasetError, match=told):
+        read_dataset(tmp_path)

@@ -52,7 +52,7 @@ def read_description(root: Path) -> Description:
     try:
         return Description(
             str(content.get("name", "")),
-            classes_by_value(content.get("labels", {})),
+            classes_by_value(mapping(content.get("labels", {}), root / FILE, "labels")),
             tuple(str(name) for name in dict(content.get("channel_names", {})).values()),
             tuple(float(step) for step in content.get("spacing", ())),
         )
@@ -72,6 +72,19 @@ def read_json(file: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise DatasetError(f"{file} must hold one JSON object, in braces.")
     return content
+
+
+def mapping(entry: Any, file: Path, name: str) -> Mapping[str, Any]:
+    """Give an entry of a file that must be an object.
+
+    Raises
+    ------
+    DatasetError
+        With one sentence, where it is none.
+    """
+    if not isinstance(entry, dict):
+        raise DatasetError(f"The entry {name!r} of {file} must be an object, in braces.")
+    return entry
 
 
 def read_any_json(file: Path) -> Any:

@@ -15,7 +15,7 @@ from medseg_training.data.dataset import (
     class_names_of,
     patient_of,
 )
-from medseg_training.data.description import FILE, classes_by_value, read_json
+from medseg_training.data.description import FILE, classes_by_value, mapping, read_json
 
 
 def recognises(root: Path) -> bool:
@@ -38,12 +38,13 @@ def read(root: Path) -> Dataset:
     missing = [key for key in ("channel_names", "labels", "file_ending") if key not in content]
     if missing:
         raise DatasetError(f"{root / FILE} has no entry {missing[0]!r}, which nnU-Net v2 needs.")
-    classes = classes_by_value(content["labels"])
+    classes = classes_by_value(mapping(content["labels"], root / FILE, "labels"))
     values = tuple(sorted(classes))
     ending = str(content["file_ending"])
-    channels = tuple(str(name) for name in content["channel_names"].values())
+    named = mapping(content["channel_names"], root / FILE, "channel_names")
+    channels = tuple(str(name) for name in named.values())
     if "dataset" in content:
-        training = _listed(root, content["dataset"])
+        training = _listed(root, mapping(content["dataset"], root / FILE, "dataset"))
         findings: list[Problem] = []
     else:
         training = _found(root / "imagesTr", root / "labelsTr", ending)

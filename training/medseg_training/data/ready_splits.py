@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from medseg_training.data.dataset import DatasetError, Fold, Problem
-from medseg_training.data.description import read_any_json, read_json
+from medseg_training.data.description import mapping, read_any_json, read_json
 from napari_medseg.io.atomic import split_suffix
 from napari_medseg.io.images import IMAGE_SUFFIXES
 
@@ -50,9 +50,12 @@ def read(root: Path, parts: Mapping[str, str]) -> ReadySplits:
     """
     patients = _patients(root)
     folds: tuple[Fold, ...] = ()
+    written = True
     if (root / SPLIT).exists():
         content = read_json(root / SPLIT)
-        patients |= {str(name): str(who) for name, who in content.get("patients", {}).items()}
+        _refuse_unknown(content, root / SPLIT)
+        named = mapping(content.get("patients", {}), root / SPLIT, "patients")
+        patients |= {str(name): str(who) for name, who in named.items()}
         lists = {part: _strings(content.get(part, ()), root / SPLIT) for part in PARTS}
     elif (root / FOLDS).exists():
         folds = read_folds(root / FOLDS)
@@ -60,9 +63,13 @@ def read(root: Path, parts: Mapping[str, str]) -> ReadySplits:
     elif any((root / f"{part}.txt").exists() for part in PARTS):
         lists = {part: lines(root / f"{part}.txt") for part in PARTS}
     else:
+        written = False
         lists = {part: tuple(n for n, found in parts.items() if found == part) for part in PARTS}
     if lists.get("train") and lists.get("val"):
         folds = (Fold(lists["train"], lists["val"]),)
+    elif written and (lists.get("train") or lists.get("val")):
+        lacking = "val" if lists.get("train") else "train"
+        raise DatasetError(f"The split in {root} names no cases for {lacking!r}; name them, too.")
     return _known(ReadySplits(folds, lists["test"], patients), set(parts))
 
 
@@ -85,19 +92,29 @@ def read_folds(file: Path) -> tuple[Fold, ...]:
         ) from error
 
 
+def _refuse_unknown(content: Mapping[str, Any], file: Path) -> None:
+    unknown = sorted(set(content) - {*PARTS, "patients"})
+    if unknown:
+        known = ", ".join((*PARTS, "patients"))
+        raise DatasetError(f"{file} has an entry {unknown[0]!r}; known are {known}.")
+
+
 def _known(splits: ReadySplits, names: set[str]) -> ReadySplits:
     """Leave out names of which there is no case, and say so."""
     findings = []
     lists = [*(names_ for fold in splits.folds for names_ in (fold.train, fold.val)), splits.test]
-    missing = sorted({name for listed in lists for name in listed} - names)
-    if missing:
-        findings.append(
-            Problem(
-                "",
-                f"The split names {len(missing)} case{'s' * (len(missing) > 1)} without an image: "
-                f"{', '.join(missing[:5])}{' ...' if len(missing) > 5 else ''}.",
+    for what, named in (
+        ("The split names", {name for listed in lists for name in listed}),
+        ("The list of patients names", set(splits.patients)),
+    ):
+        if missing := sorted(named - names):
+            findings.append(
+                Problem(
+                    "",
+                    f"{what} {len(missing)} case{'s' * (len(missing) > 1)} without an image: "
+                    f"{', '.join(missing[:5])}{' ...' if len(missing) > 5 else ''}.",
+                )
             )
-        )
     folds = tuple(Fold(_only(fold.train, names), _only(fold.val, names)) for fold in splits.folds)
     return ReadySplits(folds, _only(splits.test, names), splits.patients, tuple(findings))
 
@@ -135,9 +152,13 @@ def _patients(root: Path) -> dict[str, str]:
         return {}
     try:
         with file.open(encoding="utf-8-sig", newline="") as stream:
-            rows = [row for row in csv.reader(stream) if len(row) >= 2]
+            text = stream.read()
+        separator = next((sign for sign in ",;\t" if sign in text), ",")
+        rows = [row for row in csv.reader(text.splitlines(), delimiter=separator) if any(row)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DatasetError(f"{file} cannot be read: {error}.") from error
+    if any(len(row) < 2 for row in rows):
+        raise DatasetError(f"{file} has a line without a patient; write lines like case,patient.")
     if rows and rows[0][0].strip().lower() in ("case", "name", "image"):
         rows = rows[1:]
     return {_stem(case.strip()): patient.strip() for case, patient, *_ in rows}

@@ -165,9 +165,13 @@ def command(task_root: Path, recipe_path: Path) -> list[str]:
     ]
 
 
-def wait_for(run: Path, event: str, process: subprocess.Popen[bytes]) -> None:
+def wait_for(run: Path, event: str, process: subprocess.Popen[bytes], after: str = "") -> None:
+    """Wait until an event was told, after another one where that is named."""
     for _ in range(1200):
-        if (run / "events.jsonl").exists() and any(e["event"] == event for e in whole_lines(run)):
+        told = [e["event"] for e in whole_lines(run)] if (run / "events.jsonl").exists() else []
+        if after:
+            told = told[told.index(after) :] if after in told else []
+        if event in told:
             return
         assert process.poll() is None, "the run ended by itself"
         time.sleep(0.05)
@@ -190,8 +194,7 @@ def test_a_killed_run_goes_on_and_sigterm_ends_it_well(command: list[str], tmp_p
     before = int(checkpoints.load(run / "checkpoints")["step"])
     assert before > 0
     resumed = subprocess.Popen([*command, "--resume", str(run)], env=environment, stdout=-3)
-    wait_for(run, "resumed", resumed)
-    wait_for(run, "train", resumed)
+    wait_for(run, "train", resumed, after="resumed")
     resumed.send_signal(signal.SIGTERM)
     assert resumed.wait(60) == 0
     assert whole_lines(run)[-1]["event"] == "stopped"

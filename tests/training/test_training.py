@@ -144,12 +144,13 @@ def test_resume_is_exact(recipe: str, start: Start) -> None:
 def test_a_run_that_goes_on_keeps_its_division_whatever_came_to_the_data(
     start: Start, small_config: ConfigFactory, tmp_path: Path, image_folder: Path
 ) -> None:
-    start(trainer__epochs=1).fit()
+    data = shutil.copytree(image_folder, tmp_path / "data")
+    config = small_config("unet", trainer__epochs=1, data__root=str(data))
+    start(trainer__epochs=1, data__root=str(data)).fit()
     division = (tmp_path / "run" / "splits_final.json").read_text()
     for part in ("images", "masks"):
-        for file in sorted((image_folder / part).glob("*.png"))[:3]:
+        for file in sorted((data / part).glob("*.png"))[:3]:
             shutil.copy(file, file.with_name(f"new_{file.name}"))
-    config = small_config("unet", trainer__epochs=1)
     build_trainer(config, tmp_path / "run", resumes=True).method.close()
     assert (tmp_path / "run" / "splits_final.json").read_text() == division
     with pytest.raises(RecipeError, match=r"goes on with the data\.fold it began with"):

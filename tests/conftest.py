@@ -31,12 +31,13 @@ def no_preferences_of_the_user(
         monkeypatch.setattr("napari_medseg.widgets.parts.preferences._linked", [None])
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(autouse=True)
 def forget_other_tests(request: pytest.FixtureRequest) -> None:
     """Let Python's collector pass over what thousands of earlier tests left.
 
-    napari has it look through all objects whenever a layer is removed. They are several times as
-    many here as in a user's session: half a second then, in whatever thread happens to run.
+    napari has it look through all objects whenever a layer is removed, and it holds the lock
+    meanwhile. They are several times as many here as in a user's session: half a second then, in
+    whatever thread happens to run.
     """
     if request.node.get_closest_marker("gui"):
         gc.collect()

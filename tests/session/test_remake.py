@@ -111,7 +111,7 @@ def saved(labels: Labels, folder: Path) -> Made:
     (step,) = steps_of(labels)
     assert why_not(step) == ""
     assert step.inputs is not None
-    return Made(step, np.array(labels.data), finished(save_job(step.inputs, Files(), folder)))
+    return Made(step, np.array(labels.data), finished(save_job(step.inputs, folder)))
 
 
 def by_example(image: Image, stack: Stack, folder: Path, planes: list[int]) -> Made:

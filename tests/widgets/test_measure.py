@@ -16,6 +16,7 @@ from napari_medseg.engine.measure.compare import compare
 from napari_medseg.engine.measure.regions import measure
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.tables import heading, shown
+from napari_medseg.session.layer_kinds import derived
 from napari_medseg.widgets.measure import MeasureAndCompare
 from napari_medseg.widgets.parts.jobs.gate import JobGate
 from napari_medseg.widgets.parts.measure.measure_tab import MeasureTab
@@ -98,7 +99,7 @@ def test_an_image_of_another_place_is_not_chosen_and_objects_stay_in_theirs(
     assert tab.image.name == "own"
     with qtbot.waitSignal(tab.run.ended, timeout=60_000):
         click(qtbot, tab.objects.button)
-    assert tab.chosen.metadata["medseg"] == notes(np.eye(4))["medseg"]
+    assert tab.chosen.metadata == {**derived(), **notes(np.eye(4))}
     tab._choose_image(dock.viewer.layers["other"])
     with qtbot.waitSignal(tab.run.failed):
         click(qtbot, tab.run)

@@ -189,7 +189,8 @@ def test_enter_accepts_and_escape_rejects_wherever_the_focus_is(
     assert dock.case.labels.data[3].any()
     predict(dock, qtbot, 2)
     keymap = dock.view.layer.keymap
-    assert {str(key) for key in keymap} >= {"Enter", "Shift+Enter", "Escape"}
+    undo = {"Ctrl+Z", "Ctrl+Shift+Z"}
+    assert {str(key) for key in keymap} == {"Enter", "Shift+Enter", "Escape"} | undo
     layer = dock.view.layer
     next(action for key, action in keymap.items() if str(key) == "Enter")(layer)
     assert dock.case.labels.data[2].any()

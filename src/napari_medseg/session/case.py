@@ -109,6 +109,18 @@ class Case:
         self.set_labels(labels)
         return labels
 
+    def labels_to_write(self) -> Labels:
+        """Give the labels that are written into, made if need be; they are the image's from now on.
+
+        Raises
+        ------
+        ValueError
+            If there is no image.
+        """
+        labels = self.labels if self.labels is not None else self.new_labels()
+        note_owner(labels, self._require_image())
+        return labels
+
     def why_other_names(self) -> str:
         """Say that the labels name a class unlike the examples; empty if they do not."""
         unlike = self.examples.unlike(self._notes().get("class_names") or ())
@@ -242,13 +254,12 @@ class Case:
         planes: Mapping[int, NDArray[np.unsignedinteger]],
         within: dict[int, NDArray[np.bool_]] | None = None,
     ) -> Generator[Progress, None, Written]:
-        labels = self.labels if self.labels is not None else self.new_labels()
+        labels = self.labels_to_write()
         mode, names = self.mode, self.examples.class_names
         decisions = dict(proposal.decisions)
         if proposal.values != tuple(range(1, len(proposal.values) + 1)):
             decisions["values"] = list(proposal.values)
         image = self._require_image()
-        note_owner(labels, image)
         inputs = Inputs.of(image, proposal.stack, proposal.support)
         before = accepted_steps(labels)
         written = yield from write_job(

@@ -188,7 +188,7 @@ def write_pick_job(case: Case, pick: Pick, mode: Mode) -> Generator[Progress, No
     if pick.value in case.locks.classes:
         name = case.examples.class_names[pick.value]
         raise ValueError(f"“{name}” is locked: open its lock in the list to add to it.")
-    labels = case.labels if case.labels is not None else case.new_labels()
+    labels = case.labels_to_write()
     value = np.array(pick.value, np.min_scalar_type(pick.value))
     before = accepted_steps(labels)
     written = yield from write_job(

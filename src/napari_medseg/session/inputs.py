@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Generator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -122,7 +122,7 @@ def find_job(inputs: Inputs | None) -> Generator[Progress, None, Files]:
     return Files(path, series) if same else Files()
 
 
-def save_job(inputs: Inputs, known: Files, folder: Path) -> Generator[Progress, None, Files]:
+def save_job(inputs: Inputs, folder: Path) -> Generator[Progress, None, Files]:
     """Write what exists only in memory into a folder, and say where everything is then.
 
     An image that lies in a file stays there: a copy would not know all that the file does of where
@@ -137,12 +137,10 @@ def save_job(inputs: Inputs, known: Files, folder: Path) -> Generator[Progress, 
     """
     from napari_medseg.io.image_files import write_image
 
-    if known.image is None:
-        found = yield from find_job(inputs)
-        known = replace(known, image=found.image, series=found.series)
+    found = yield from find_job(inputs)
+    path, support = found.image, found.support
     yield Progress(0, 2, "Saving the image")
     folder.mkdir(parents=True, exist_ok=True)
-    path, series = known.image, known.series
     if path is None:
         image = inputs.image()
         if image is None:
@@ -150,12 +148,11 @@ def save_job(inputs: Inputs, known: Files, folder: Path) -> Generator[Progress, 
         volume = np.asarray(inputs.volume)
         path = write_image(folder / IMAGE_FILE, volume, _geometry(image, inputs), bool(image.rgb))
     yield Progress(1, 2, "Saving the examples")
-    support = known.support
     if inputs.support is not None:
         support = folder / EXAMPLES_FOLDER
         inputs.support.save(support)
     yield Progress(2, 2, "Saved")
-    return Files(path, series, support)
+    return Files(path, found.series, support)
 
 
 def _file_of(image: Image) -> tuple[Path | None, str]:

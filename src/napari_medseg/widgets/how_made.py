@@ -105,7 +105,7 @@ class HowMade(Dock):
         folder = self.ask_where_to_save()
         if not folder or step is None or step.inputs is None:
             return None
-        return save_job(step.inputs, Files(), Path(folder))
+        return save_job(step.inputs, Path(folder))
 
     def _files(self, step: Step, found: Files) -> Files:
         """Give where the inputs lie: as saved here, else as found."""

@@ -14,6 +14,7 @@ from napari_medseg.session.region import placed_on
 from napari_medseg.session.stack import stack_on_display
 from napari_medseg.widgets.parts.canvas_guard import remove_layer
 from napari_medseg.widgets.parts.clicks import on_click
+from napari_medseg.widgets.parts.undo_keys import hand_on_undo
 
 if TYPE_CHECKING:
     from napari.layers import Labels
@@ -88,20 +89,11 @@ class ClusterView:
         layer.editable = False
         layer.help = "Click a cluster: it becomes the class chosen in the dock."
         layer.mouse_drag_callbacks.append(on_click(self._on_click))
-        layer.bind_key("Control-Z", lambda _: self._undo(), overwrite=True)
-        layer.bind_key("Control-Shift-Z", lambda _: self._redo(), overwrite=True)
+        hand_on_undo(layer, self._case)
         self.layer = layer
         layers, labels = self._viewer.layers, self._case.labels
         layers.insert(layers.index(labels) if labels in layers else len(layers), layer)
         self.activate()
-
-    def _undo(self) -> None:
-        if self._case.labels is not None:
-            self._case.labels.undo()
-
-    def _redo(self) -> None:
-        if self._case.labels is not None:
-            self._case.labels.redo()
 
     def _on_removed(self, event: Any) -> None:
         if self.layer is not None and event.value is self.layer:

@@ -16,6 +16,7 @@ from napari_medseg.session.region import placed_on
 from napari_medseg.session.stack import shape_of, stack_on_display
 from napari_medseg.widgets.parts.canvas_guard import remove_layer
 from napari_medseg.widgets.parts.clicks import on_click
+from napari_medseg.widgets.parts.undo_keys import hand_on_undo
 
 if TYPE_CHECKING:
     from napari.layers import Labels
@@ -138,8 +139,7 @@ class ProposalView:
         layer.editable = False
         layer.help = "Click a piece to accept it alone; Enter accepts all, Esc rejects."
         layer.mouse_drag_callbacks.append(on_click(self._on_click))
-        for keys, change in {"Control-Z": Labels.undo, "Control-Shift-Z": Labels.redo}.items():
-            layer.bind_key(keys, lambda _, change=change: self._change(change), overwrite=True)
+        hand_on_undo(layer, self._case)
         self.layer = layer
         self._bind_keys()
         self._viewer.add_layer(layer)
@@ -180,11 +180,6 @@ class ProposalView:
         for keys, action in self._keys.items():
             bound = (lambda layer, action=action: action()) if self._keys_on else None
             self.layer.bind_key(keys, bound, overwrite=True)
-
-    def _change(self, change: Callable[[Labels], None]) -> None:
-        """Undo or redo in the user's labels, which is what the keys mean while this is active."""
-        if self._case.labels is not None:
-            change(self._case.labels)
 
     def _on_moved(self, event: object = None) -> None:
         self.recut()

@@ -182,6 +182,9 @@ def test_models_are_listed_with_their_state_handed_on_and_removed(work: Path, mo
         (("--classes", "one"), 2, "2 classes must be named"),
         (("--input", "{"), 2, "no JSON"),
         (("--input", "[]"), 2, "JSON object"),
+        (("--input", '{"sise": [64, 64]}'), 2, "knows no 'sise' among size, fit"),
+        (("--input", '{"scaling": {"kind": "divide", "low": 1}}'), 2, "'by'"),
+        (("--input", '{"channels": 3}'), 2, "takes 1 channel, its card says 3"),
         (("--name", "a/b"), 2, "no name for a model"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import torch
 
 from medseg_training.__main__ import main
 from medseg_training.build import build_trainer
+from medseg_training.evaluation.matching import find_model
 from medseg_training.export import ExportError, export_run
 from medseg_training.export.segmentation import readme
 from medseg_training.in_context.recipe import Recipe
@@ -45,6 +47,32 @@ def test_the_card_names_data_and_licences(trainer: Trainer, tmp_path: Path) -> N
     text = (tmp_path / "model" / "README.md").read_text()
     assert "Discs" in text
     assert str(tmp_path) not in text + card.to_json()
+
+
+def test_the_card_says_what_recipe_and_command_line_say_and_nothing_of_bundled_weights(
+    trainer: Trainer, tmp_path: Path
+) -> None:
+    run = trainer.run.path
+    card = export_run(run, tmp_path / "model")
+    assert (card.name, card.title) == ("run", "UniverSeg, trained here: run")
+    assert card.licence == "as the data that it was trained on allows"
+    assert (card.description, card.modalities) == ("", ())
+    stated = {"modalities": ("CT",), "description": "For discs.", "licence": "CC0"}
+    card = export_run(run, tmp_path / "model", name="discs", **stated)
+    assert {key: getattr(card, key) for key in stated} == stated
+    assert find_model(str(run), "in-context").name == "run"
+
+
+def test_another_model_in_the_folder_stays(trainer: Trainer, tmp_path: Path) -> None:
+    export_run(trainer.run.path, tmp_path / "model")
+    shutil.copytree(trainer.run.path, tmp_path / "other run")
+    events = tmp_path / "other run" / "events.jsonl"
+    events.write_text('{"event": "started"}\n' + events.read_text())
+    kept = (tmp_path / "model" / "model.safetensors").read_bytes()
+    with pytest.raises(ExportError, match="holds another model, 'run'"):
+        export_run(tmp_path / "other run", tmp_path / "model")
+    assert (tmp_path / "model" / "model.safetensors").read_bytes() == kept
+    assert export_run(trainer.run.path, tmp_path / "model", name="renamed").name == "renamed"
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
@@ -89,11 +117,16 @@ def test_wrong_requests_give_one_sentence(
     assert main([str(recipe_path), "optimiser.rate=-1"]) == 2
     assert main([str(recipe_path), "no change"]) == 2
     assert main([str(recipe_path), f"data.root={tmp_path}"]) == 2
+    assert main([str(recipe_path), "seed=-1"]) == 2
     said = capsys.readouterr().err
     assert "cannot be read" in said
     assert "optimiser.rate" in said
+    assert "seed: it must be greater than or equal to 0" in said
     assert "section.key=value" in said
     assert "no folders" in said
+    with pytest.raises(SystemExit, match="2"):
+        main(["evaluate-in-context", "universeg-open", str(tmp_path), "--support", "0"])
+    assert "must be at least 1" in capsys.readouterr().err
 
 
 def test_the_pages_of_bundled_models_are_those_that_export_writes() -> None:

@@ -48,6 +48,13 @@ def test_values_are_changed_as_they_are_written_in_toml() -> None:
         ("kind=other", "none of segmentation, in-context"),
         ("seed.a=1", "seed is no table"),
         ("epochs", "section.key=value"),
+        ("data.size=[0, 0]", r"data\.size\.0: it must be greater than or equal to 8"),
+        ("data.mean=[0.5]", "data: .*for every channel"),
+        ("data={root='x', mean=[0.5, 0.5], std=[1, 1]}", "data: .*for every channel"),
+        ("data={root='x', channels=3, mean=[0.5], std=[1]}", "for 1 channels, not for 3"),
+        ("data.std=[0]", r"data\.std\.0: it must be greater than 0"),
+        ("trainer.batch_size=1000000", r"trainer\.batch_size: it must be less than or equal"),
+        ("loss={dice=0, cross_entropy=0}", "loss: .*needs a weight above 0"),
     ],
 )
 def test_wrong_values_are_refused_with_the_reason(change: str, sentence: str) -> None:

@@ -384,6 +384,66 @@ def test_what_cannot_be_trained_is_said_in_a_sentence(
         start(**changes)
 
 
+@pytest.fixture
+def own_data(image_folder: Path, tmp_path: Path) -> Path:
+    """A copy of the images with a division: ten to train on, five to validate on."""
+    data = shutil.copytree(image_folder, tmp_path / "data")
+    names = sorted(path.stem for path in (data / "images").iterdir())
+    (data / "split.json").write_text(json.dumps({"train": names[:10], "val": names[10:]}))
+    return data
+
+
+def paint_over(data: Path, cases: range, values: tuple[int, ...]) -> None:
+    """Make these classes of some cases background."""
+    for index in cases:
+        file = data / "masks" / f"{index:03}.png"
+        labels = np.array(Image.open(file))
+        Image.fromarray(np.where(np.isin(labels, values), 0, labels)).save(file)
+
+
+def test_one_picture_on_both_sides_is_not_trained_on(start: Start, own_data: Path) -> None:
+    shutil.copy(own_data / "images" / "003.png", own_data / "images" / "012.png")
+    with pytest.raises(ValueError, match=r"003 and 012 are one picture, on both sides"):
+        start(data__root=str(own_data))
+
+
+def test_masks_without_any_class_are_not_trained_on(start: Start, own_data: Path) -> None:
+    paint_over(own_data, range(10), (1, 2))
+    with pytest.raises(ValueError, match="No mask of the cases to train on shows any class"):
+        start(data__root=str(own_data))
+
+
+def test_a_class_that_cannot_be_learned_is_told_in_the_log(
+    start: Start, own_data: Path, tmp_path: Path
+) -> None:
+    paint_over(own_data, range(10), (2,))
+    start(data__root=str(own_data), trainer__epochs=1).fit()
+    said = [e["message"] for e in events(tmp_path / "run") if e["event"] == "warning"]
+    assert said[0].startswith("Only cases to validate on show the class 'class 2'")
+
+
+def test_a_run_that_goes_on_needs_the_classes_it_began_with(
+    start: Start, small_config: ConfigFactory, own_data: Path, tmp_path: Path
+) -> None:
+    changes = {"data__root": str(own_data), "trainer__epochs": 1}
+    start(**changes).fit()
+    paint_over(own_data, range(15), (2,))
+    with pytest.raises(ValueError, match="run was begun with class 1, class 2"):
+        build_trainer(small_config(**changes), tmp_path / "run", resumes=True)
+
+
+def test_a_run_that_goes_on_takes_what_was_changed_of_the_optimiser(
+    start: Start, small_config: ConfigFactory, tmp_path: Path
+) -> None:
+    start(trainer__epochs=1).fit()
+    config = small_config(trainer__epochs=1, optimiser__weight_decay=0.125)
+    trainer = build_trainer(config, tmp_path / "run", resumes=True)
+    trainer.resume()
+    assert {group["weight_decay"] for group in trainer.optimiser.param_groups} == {0.125}
+    assert all("momentum_buffer" in s or "exp_avg" in s for s in trainer.optimiser.state.values())
+    trainer.method.close()
+
+
 def test_condseg_says_what_to_do_with_several_classes(start: Start) -> None:
     with pytest.raises(ValueError, match=r"data\.merge"):
         start("run", "condseg_stage1", net__options={"backbone": "resnet18"})

@@ -9,7 +9,7 @@ import torch
 
 from napari_medseg.zoo.architectures import NETS, build_net
 from napari_medseg.zoo.cards import CardError, ModelCard
-from napari_medseg.zoo.checkpoints import check_classes
+from napari_medseg.zoo.checkpoints import check_card
 from napari_medseg.zoo.registry import bundled_folder, get_card, list_models, user_folder
 
 from .conftest import write
@@ -47,7 +47,7 @@ def test_a_model_cannot_name_two_classes_alike(
 ) -> None:
     card = replace(write(models, state), classes=("a", "a"))
     with pytest.raises(CardError, match="names two classes 'a'"):
-        check_classes(card)
+        check_card(card)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"name": 3}', "null"])

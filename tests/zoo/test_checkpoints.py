@@ -46,12 +46,19 @@ def test_the_official_key_names_and_shapes_are_taken(
     assert sum(value.numel() for value in load_net(card).state_dict().values()) == 1_182_785
 
 
-def test_importing_again_replaces_the_model(models: Path, tmp_path: Path, state: State) -> None:
+def test_importing_again_replaces_another_model_only_if_told(
+    models: Path, tmp_path: Path, state: State
+) -> None:
     save_file(state, tmp_path / "a.safetensors")
     import_checkpoint(tmp_path / "a.safetensors", net_options=OPTIONS)
+    again = import_checkpoint(tmp_path / "a.safetensors", net_options=OPTIONS, licence="other")
+    assert get_card(again.name).licence == "other"
     state["out_conv.conv.bias"] = torch.ones(1)
     save_file(state, tmp_path / "a.safetensors")
-    card = import_checkpoint(tmp_path / "a.safetensors", net_options=OPTIONS)
+    with pytest.raises(CardError, match="another model named 'universeg-v1'"):
+        import_checkpoint(tmp_path / "a.safetensors", net_options=OPTIONS)
+    assert get_card(again.name) == again
+    card = import_checkpoint(tmp_path / "a.safetensors", net_options=OPTIONS, replaces=True)
     assert load_net(card).state_dict()["out_conv.conv.bias"].item() == 1
     assert [path.name for path in models.iterdir()] == ["universeg-v1"]
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,19 @@ def test_a_removed_model_is_gone_and_others_stay(models: Path, mine: str) -> Non
     assert not any(models.iterdir())
     with pytest.raises(CardError, match="no model named"):
         remove_model(mine)
+
+
+def test_a_model_that_cannot_be_removed_stays_whole(
+    models: Path, mine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "rename", refuses)
+    with pytest.raises(SaveError, match="was not removed: Permission denied"):
+        remove_model(mine)
+    monkeypatch.undo()
+    assert (models / mine / "model.safetensors").is_file()
 
 
 @pytest.mark.parametrize(

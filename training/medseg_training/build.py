@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from medseg_training.methods.method import Plan
 from medseg_training.methods.segmentation import SegmentationMethod, SegmentationTask
 from medseg_training.methods.supervised import Supervised
 from medseg_training.optimisers import make_optimiser
-from medseg_training.run_folder import RunFolder
+from medseg_training.run_folder import FACTS_FILE, RunFolder
 from medseg_training.schedules import Schedule
 from medseg_training.schema import (
     DataOptions,
@@ -32,7 +33,12 @@ from medseg_training.schema import (
     RunConfig,
     ScheduleOptions,
 )
-from medseg_training.segmentation_data import SegmentationData, held_out_batches, read_data
+from medseg_training.segmentation_data import (
+    DataError,
+    SegmentationData,
+    held_out_batches,
+    read_data,
+)
 from medseg_training.starting import adopt_model, apply_start
 from medseg_training.trainer import Trainer
 from napari_medseg.engine.devices import choose_device
@@ -118,6 +124,19 @@ def _divided_as_before(options: DataOptions, run: Path, resumes: bool) -> DataOp
     return options.model_copy(update={"splits": str(kept), "fold": 0})
 
 
+def _refuse_other_classes(data: SegmentationData, run: Path) -> None:
+    """Make sure that the data still shows what the weights of a run were begun for."""
+    try:
+        begun = json.loads((run / FACTS_FILE).read_text("utf-8"))["classes"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return  # the checkpoint is missing or damaged, too, and says so itself
+    if begun != list(data.class_names):
+        raise DataError(
+            f"The data has the classes {', '.join(data.class_names)} now, the run was begun with "
+            f"{', '.join(begun)}: begin another run."
+        )
+
+
 def _segmentation_trainer(
     config: RunConfig, run: Path, echo: Echo | None, processes: Processes, resumes: bool
 ) -> Trainer:
@@ -127,12 +146,15 @@ def _segmentation_trainer(
     _choose_algorithms(config.trainer.deterministic)
     facts = nets.facts_of(config.net)
     data = read_data(_divided_as_before(config.data, run, resumes), facts.multiple)
+    if resumes:
+        _refuse_other_classes(data, run)
     options = nets.resolved_options(config.net, data.spec, len(data.class_names))
     net = nets.build(config.net.name, options)
     fresh = [] if resumes else apply_start(net, config.start)
     if processes.world > 1 and device.type == "cuda":
         net = nn.SyncBatchNorm.convert_sync_batchnorm(net)  # statistics of the whole batch
     method = make_method(config, net.to(device), task_of(config, data, facts.sigmoid, processes))
+    method.cautions = data.cautions
     divide_rates(method, config, facts.encoder)
     optimiser = make_optimiser(config.optimiser, method.parameter_groups())
     plan = plan_of(config, -(-method.task.train.steps_per_epoch // config.trainer.accumulate))

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from medseg_training.data.augment_options import AugmentOptions
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Side = Annotated[int, Field(ge=8, le=8192)]
 
 
 class Part(BaseModel):
@@ -47,7 +48,7 @@ class DataOptions(Part):
     """Classes to learn; all where none is named."""
     merge: str = ""
     """Name of the one class that all of them become."""
-    size: tuple[int, int] = (224, 224)
+    size: tuple[Side, Side] = (224, 224)
     """Height and width that the net sees."""
     fit: Literal["resize", "tile"] = "resize"
     """Whole planes made that large, or pieces at their own resolution."""
@@ -58,8 +59,18 @@ class DataOptions(Part):
     scaling: ScalingOptions = ScalingOptions()
     mean: tuple[float, ...] = ()
     """Subtracted per channel after the scaling."""
-    std: tuple[float, ...] = ()
+    std: tuple[Positive, ...] = ()
     """Divided by per channel after the scaling."""
+
+    @model_validator(mode="after")
+    def _for_every_channel(self) -> DataOptions:
+        if len(self.mean) != len(self.std) or len(self.mean) not in (0, 1, 3):
+            raise ValueError("mean and std are given for every channel (1 or 3), or both left out")
+        if self.mean and self.channels not in (0, len(self.mean)):
+            raise ValueError(
+                f"mean and std are given for {len(self.mean)} channels, not for {self.channels}"
+            )
+        return self
 
 
 class NetOptions(Part):
@@ -118,6 +129,12 @@ class LossOptions(Part):
     as_published: bool = False
     """With the second sigmoid of ConDSeg's published code."""
 
+    @model_validator(mode="after")
+    def _some_weight(self) -> LossOptions:
+        if not self.dice + self.cross_entropy + self.boundary:
+            raise ValueError("one of dice, cross_entropy and boundary needs a weight above 0")
+        return self
+
 
 class OptimiserOptions(Part):
     """How the weights are changed."""
@@ -174,7 +191,7 @@ class TrainerOptions(Part):
     """How long, how fast, and what is kept."""
 
     epochs: int = Field(default=100, gt=0)
-    batch_size: int = Field(default=8, gt=0)
+    batch_size: int = Field(default=8, gt=0, le=4096)
     accumulate: int = Field(default=1, gt=0)
     """Batches whose gradients are added for one step."""
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"

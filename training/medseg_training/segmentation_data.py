@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +16,7 @@ from medseg_training.data.batches import Batch
 from medseg_training.data.dataset import Dataset, Fold, read_dataset
 from medseg_training.data.planes import Plane, load_planes
 from medseg_training.data.ready_splits import read_folds
+from medseg_training.data.sides import not_learned, on_both_sides, only_held_out
 from medseg_training.data.splits import SplitError, check_folds, folds_of
 from medseg_training.schema import DataOptions
 from napari_medseg.zoo.specs import InputSpec, Scaling
@@ -41,6 +44,8 @@ class SegmentationData:
         Without the background.
     spec
         What the net sees.
+    cautions
+        What a person should know before the training begins, in sentences.
     """
 
     dataset: Dataset
@@ -49,6 +54,7 @@ class SegmentationData:
     held_out: Sequence[Plane]
     class_names: tuple[str, ...]
     spec: InputSpec
+    cautions: tuple[str, ...] = ()
 
 
 def read_data(options: DataOptions, multiple: int) -> SegmentationData:
@@ -76,7 +82,38 @@ def read_data(options: DataOptions, multiple: int) -> SegmentationData:
         [replace(plane, labels=table[plane.labels]) for plane in load_planes(dataset, side, spec)]
         for side in (fold.train, fold.val)
     )
-    return SegmentationData(dataset, fold, train, held_out, names, spec)
+    shown = _classes_shown((*train, *held_out))
+    if not any(shown.get(name) for name in fold.train):
+        raise DataError("No mask of the cases to train on shows any class; nothing can be learned.")
+    _refuse_shared_pictures(fold, (*train, *held_out))
+    cautions = tuple(not_learned(names[index - 1]) for index in only_held_out(shown, fold))
+    return SegmentationData(dataset, fold, train, held_out, names, spec, cautions)
+
+
+def _classes_shown(planes: Sequence[Plane]) -> dict[str, set[int]]:
+    """Give the classes in the masks of each case."""
+    shown: dict[str, set[int]] = defaultdict(set)
+    for plane in planes:
+        shown[plane.case] |= set(np.unique(plane.labels).tolist()) - {0, IGNORED}
+    return shown
+
+
+def _refuse_shared_pictures(fold: Fold, planes: Sequence[Plane]) -> None:
+    """Make sure that no picture is learned from that is validated on, whatever it is called."""
+    contents: dict[str, Any] = defaultdict(hashlib.sha256)
+    for plane in planes:
+        contents[plane.case].update(repr(plane.image.shape).encode())
+        contents[plane.case].update(np.ascontiguousarray(plane.image))
+    cases: dict[bytes, list[str]] = defaultdict(list)
+    for name, content in contents.items():
+        cases[content.digest()].append(name)
+    apart = on_both_sides(cases.values(), fold)
+    if apart:
+        more = f", and {len(apart) - 1} more like this" if len(apart) > 1 else ""
+        raise DataError(
+            f"The cases {' and '.join(apart[0][:5])} are one picture, on both sides of the split"
+            f"{more}; keep one of them."
+        )
 
 
 def input_spec(options: DataOptions, dataset: Dataset, multiple: int) -> InputSpec:

@@ -172,12 +172,22 @@ class Trainer:
         self.net.load_state_dict(state["net"])
         if self.average is not None:
             self.average.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        self._load_optimiser(state["optimiser"])
         self._gradients.scaler.load_state_dict(state["scaler"])
         self.schedule.load_state_dict(state["schedule"])
         self.step = int(state["step"])
         self.best, self.since_best = float(state["best"]), int(state["since_best"])
         self.run.log("resumed", step=self.step)
+
+    def _load_optimiser(self, state: dict[str, Any]) -> None:
+        """Take over what the optimiser has gathered; how it goes on is said by the recipe."""
+        laws = [
+            {key: value for key, value in group.items() if key != "params"}
+            for group in self.optimiser.param_groups
+        ]
+        self.optimiser.load_state_dict(state)
+        for group, law in zip(self.optimiser.param_groups, laws, strict=True):
+            group.update(law)
 
     def advance(self) -> None:
         """Change the weights once, as the present step says; its number stays.
@@ -276,8 +286,8 @@ class Trainer:
         details: dict[str, Any] = self.method.describe(self.run.path)
         self.run.log("started", step=self.step, steps=self.plan.steps, **details)
         concern = few_steps(self.plan.steps_per_epoch, self.plan.batch_size)
-        if concern:
-            self.run.log("warning", message=concern)
+        for caution in (*self.method.cautions, *([concern] if concern else [])):
+            self.run.log("warning", message=caution)
 
     def _lack_of_memory(self) -> str:
         smaller = max(1, self.plan.batch_size // 2)

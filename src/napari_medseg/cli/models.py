@@ -121,6 +121,9 @@ def import_(
     input_: Annotated[
         str | None, typer.Option("--input", help="Entries of the card's input, as JSON.")
     ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Another model of that name may go.")
+    ] = False,
     json_: Json = False,
 ) -> None:
     """Bring in a checkpoint or an exported model; it is checked first, and no code in it runs."""
@@ -138,9 +141,9 @@ def import_(
     try:
         with refusing(CardError):
             if path.is_dir():
-                card = import_model(path, name=name)
+                card = import_model(path, name=name, replaces=replace)
             else:
-                card = import_checkpoint(path, net, name=name, **fields)
+                card = import_checkpoint(path, net, name=name, replaces=replace, **fields)
     except (ValueError, OSError) as error:
         fail(str(error))
     _report(card, "Imported", json_)

@@ -210,6 +210,24 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
     return folder
 
 
+def remove_folder(path: str | os.PathLike[str]) -> None:
+    """Remove a folder with all that is in it, whole or not at all.
+
+    Raises
+    ------
+    SaveError
+        With one sentence, where it must stay; nothing in it is gone then.
+    """
+    folder = Path(path)
+    doomed = folder.with_name(hidden_name(folder.name, "old"))
+    try:
+        folder.rename(doomed)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise SaveError(f"{folder} was not removed: {reason}.") from error
+    shutil.rmtree(doomed, ignore_errors=True)
+
+
 def _swap_folders(new: Path, target: Path) -> None:
     """Put `new` where `target` is; put `target` back if that fails."""
     if not target.exists():

@@ -100,6 +100,11 @@ class UNet(nn.Module):
     width : int
         Channels of the first level, even; each further level has twice as many.
 
+    Raises
+    ------
+    ValueError
+        If the width is odd or not positive.
+
     Notes
     -----
     Any image size from 16×16 on is taken; a side that is no multiple of 16 is padded at the skip
@@ -115,6 +120,8 @@ class UNet(nn.Module):
 
     def __init__(self, in_channels: int, n_classes: int, bilinear: bool = True, width: int = 64):
         super().__init__()
+        if width < 2 or width % 2:
+            raise ValueError(f"The width of UNet is an even number of channels, not {width}.")
         self.in_channels = in_channels
         self.n_classes = n_classes
         self.bilinear = bilinear

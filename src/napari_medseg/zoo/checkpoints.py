@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +37,7 @@ def import_checkpoint(
     *,
     name: str | None = None,
     net_options: Mapping[str, Any] | None = None,
+    replaces: bool = False,
     **fields: Any,
 ) -> ModelCard:
     """Import a checkpoint of a known net into the user's models folder.
@@ -56,6 +57,8 @@ def import_checkpoint(
         What the model shall be called; by default the published name, or the file's.
     net_options : mapping, optional
         Arguments of the net's constructor; by default those that the tensors tell.
+    replaces : bool
+        Whether another model of that name may go.
     **fields
         Further fields of the `ModelCard`, such as ``classes``, ``input``, ``licence``; ``input``
         is laid over the default one entry by entry.
@@ -70,7 +73,7 @@ def import_checkpoint(
     WeightsError
         If the file is missing, damaged, holds code, or belongs to another net.
     CardError
-        If the net, the name or a field cannot be used.
+        If the net, the name or a field cannot be used, or another model has the name.
     SaveError
         If the model cannot be saved.
     """
@@ -80,7 +83,7 @@ def import_checkpoint(
     model = build_net(net, options)
     state = completed(model, state)
     check_state(model, state, source.name)
-    return _install(source, state, _card_fields(source, net, options, name, fields))
+    return _install(source, state, _card_fields(source, net, options, name, fields), replaces)
 
 
 def which_net(
@@ -150,7 +153,9 @@ def plain_name(source: Path) -> str:
     return kept.strip("._-") or "model"
 
 
-def _install(source: Path, state: dict[str, torch.Tensor], fields: dict[str, Any]) -> ModelCard:
+def _install(
+    source: Path, state: dict[str, torch.Tensor], fields: dict[str, Any], replaces: bool
+) -> ModelCard:
     """Write card and weights as a folder of the user's models, and load them again."""
     from safetensors.torch import save
 
@@ -163,25 +168,25 @@ def _install(source: Path, state: dict[str, torch.Tensor], fields: dict[str, Any
         size_bytes=len(content),
     )
     if card.kind == "pretrained":
-        check_classes(card)
-    return install(card, content)
+        check_card(card)
+    return install(card, content, replaces=replaces)
 
 
-def check_classes(card: ModelCard) -> None:
+def check_card(card: ModelCard) -> None:
     """Make sure that a pretrained model's card fits its net.
 
-    How many maps a net of another package gives is only known when it runs, and checked there.
+    What a net of another package takes and gives is only known when it runs, and checked there.
 
     Raises
     ------
     CardError
-        If input or output are not stated, the number of classes is not the net's, or two classes
-        have one name.
+        If input or output are not stated, channels, size or number of classes are not the net's,
+        or two classes have one name.
     """
     doubled = sorted({name for name in card.classes if card.classes.count(name) > 1})
     if doubled:
         raise CardError(f"Model {card.name!r} names two classes {doubled[0]!r}; name each once.")
-    InputSpec.of(card)
+    _check_input(card)
     output = OutputSpec.of(card)
     channels = card.net_options.get("n_classes", 1)
     if card.net in NETS and output.channels != channels:
@@ -191,13 +196,42 @@ def check_classes(card: ModelCard) -> None:
         )
 
 
-def install(card: ModelCard, content: bytes, readme: str = "") -> ModelCard:
-    """Put a model into the user's folder, loaded once to prove it; an older one is replaced.
+def _check_input(card: ModelCard) -> None:
+    spec, options = InputSpec.of(card), card.net_options
+    taken = {"UNet": options.get("in_channels"), "ConDSeg": 3, "ConDSegStage1": 3}.get(card.net)
+    if taken not in (None, spec.channels):
+        raise CardError(
+            f"The net of model {card.name!r} takes {taken} channel{'s' * (taken != 1)}, its card "
+            f"says {spec.channels}: correct 'channels' in its entry 'input'."
+        )
+    side = options.get("image_size", 224)
+    if card.net == "SwinUNet" and spec.size != (side, side):
+        raise CardError(
+            f"The net of model {card.name!r} takes {side} × {side} pixels and no others: correct "
+            "'size' in its entry 'input'."
+        )
+
+
+def install(
+    card: ModelCard, content: bytes, readme: str = "", *, replaces: bool = False
+) -> ModelCard:
+    """Put a model into the user's folder, loaded once to prove it.
+
+    Parameters
+    ----------
+    card : ModelCard
+        Of the model.
+    content : bytes
+        Of its file of weights.
+    readme : str
+        The page to read beside them; empty for none.
+    replaces : bool
+        Whether a model of other weights that has the name may go.
 
     Raises
     ------
     CardError
-        If the name is that of a bundled model.
+        If the name is that of a bundled model, or of another one and this may not go.
     WeightsError
         If the weights are not those of the card.
     SaveError
@@ -206,6 +240,12 @@ def install(card: ModelCard, content: bytes, readme: str = "") -> ModelCard:
     if card.name in bundled_names():
         raise CardError(
             f"A model named {card.name!r} comes with the package: choose another name for yours."
+        )
+
+    if not replaces and _holds_another(user_folder() / card.name, card):
+        raise CardError(
+            f"You have another model named {card.name!r}: choose another name, or say that it may "
+            "be replaced."
         )
 
     def write(folder: Path) -> None:
@@ -218,10 +258,18 @@ def install(card: ModelCard, content: bytes, readme: str = "") -> ModelCard:
     folder = atomic_folder(
         user_folder() / card.name,
         write,
-        lambda target: load_net(replace(card, folder=target)),
+        lambda target: load_net(dataclasses.replace(card, folder=target)),
         may_replace=lambda target: (target / CARD_FILE).exists(),
     )
-    return replace(card, folder=folder)
+    return dataclasses.replace(card, folder=folder)
+
+
+def _holds_another(folder: Path, card: ModelCard) -> bool:
+    """Say whether a folder holds a model of other weights; a card that is broken is none."""
+    try:
+        return ModelCard.from_folder(folder).sha256 != card.sha256
+    except CardError:
+        return False
 
 
 def read_state(source: Path) -> dict[str, torch.Tensor]:

@@ -79,7 +79,9 @@ def download_job(model: ModelCard | str) -> Download:
         yield from _fetch(str(url), path, card)
         found = _checked_hash(path, card)
         try:
-            installed = import_checkpoint(path, card.net, name=card.name, source=dict(card.source))
+            installed = import_checkpoint(
+                path, card.net, name=card.name, replaces=True, source=dict(card.source)
+            )
         except WeightsError as error:
             raise WeightsError(f"What was downloaded from {url} cannot be used. {error}") from error
     # Only now: a page of a hotel's network must not become the hash to expect.

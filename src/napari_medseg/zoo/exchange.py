@@ -7,7 +7,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from napari_medseg.io.atomic import atomic_folder, make_folder
+from napari_medseg.io.atomic import atomic_folder, make_folder, remove_folder
 from napari_medseg.zoo.cards import CARD_FILE, CardError, ModelCard
 from napari_medseg.zoo.checkpoints import WEIGHTS_FILE, install
 from napari_medseg.zoo.onnx_cache import cached_folder
@@ -57,7 +57,9 @@ def export_model(name: str, folder: str | os.PathLike[str]) -> Path:
     )
 
 
-def import_model(folder: str | os.PathLike[str], *, name: str | None = None) -> ModelCard:
+def import_model(
+    folder: str | os.PathLike[str], *, name: str | None = None, replaces: bool = False
+) -> ModelCard:
     """Take in a model folder: one that was exported, or made by a training.
 
     A folder that models were exported to will do where it holds a single one.
@@ -65,7 +67,8 @@ def import_model(folder: str | os.PathLike[str], *, name: str | None = None) -> 
     Raises
     ------
     CardError
-        If the folder holds no usable card.
+        If the folder holds no usable card, or another model has the name and `replaces` is not
+        said.
     WeightsError
         If its weights are not those of the card.
     SaveError
@@ -73,7 +76,8 @@ def import_model(folder: str | os.PathLike[str], *, name: str | None = None) -> 
     """
     card = ModelCard.from_folder(_folder_of_card(Path(folder)))
     content = read_verified(card)
-    return install(replace(card, name=name or card.name, file=WEIGHTS_FILE), content, _page(card))
+    named = replace(card, name=name or card.name, file=WEIGHTS_FILE)
+    return install(named, content, _page(card), replaces=replaces)
 
 
 def remove_model(name: str) -> Path:
@@ -85,7 +89,7 @@ def remove_model(name: str) -> Path:
     ------
     CardError
         If there is no such model on this computer, or it comes with the package.
-    OSError
+    SaveError
         If the folder cannot be removed.
     """
     card = get_card(name)
@@ -93,7 +97,7 @@ def remove_model(name: str) -> Path:
         raise CardError(f"The model {name!r} comes with the package and cannot be removed.")
     if card.folder is None:
         raise CardError(f"The model {name!r} is not on this computer, so there is nothing to do.")
-    shutil.rmtree(card.folder)
+    remove_folder(card.folder)
     shutil.rmtree(cached_folder(card), ignore_errors=True)
     return card.folder
 

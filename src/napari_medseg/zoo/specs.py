@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from napari_medseg.zoo.cards import CardError, ModelCard
@@ -84,13 +84,14 @@ class InputSpec:
             If the card does not say enough, or what cannot be.
         """
         try:
+            unknown = _unknown(card.input)
             spec = cls._read(card.input)
-        except (KeyError, TypeError, ValueError, IndexError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:
             raise CardError(
                 f"The card of model {card.name!r} does not say what input it takes: "
                 f"{error!r} in its entry 'input'."
             ) from error
-        problem = spec._problem()
+        problem = f"its entry 'input' knows no {unknown}" if unknown else spec._problem()
         if problem:
             raise CardError(f"The card of model {card.name!r} cannot be used: {problem}.")
         return spec
@@ -207,6 +208,21 @@ class OutputSpec:
         if not card.classes:
             raise CardError(f"The card of model {card.name!r} names no class that it segments.")
         return cls(activation, len(card.classes))
+
+
+_KEYS = tuple(field.name for field in fields(InputSpec))
+_OF_SCALING = {"divide": ("by",), "window": ("low", "high"), "percentile": ("low", "high")}
+
+
+def _unknown(stated: Mapping[str, Any]) -> str:
+    """Name an entry that means nothing, beside those that do; empty if all mean something."""
+    scaling = stated.get("scaling", {})
+    known = _OF_SCALING.get(scaling.get("kind", "percentile"), tuple(scaling))
+    for entries, means in ((stated, _KEYS), (scaling, ("kind", *known))):
+        wrong = sorted(set(entries) - set(means))
+        if wrong:
+            return f"{wrong[0]!r} among {', '.join(means)}"
+    return ""
 
 
 def _scaling(stated: Mapping[str, Any]) -> Scaling:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -111,6 +112,16 @@ def test_at_least_two_patients_are_needed(
 ) -> None:
     with pytest.raises(SplitError, match="at least two are needed"):
         make_folds(change(patients))
+
+
+def test_the_same_picture_under_two_names_is_never_on_both_sides(tmp_path: Path) -> None:
+    small.folders(tmp_path)
+    first, *_, last = sorted(small.arrays())
+    for part in ("images", "masks"):
+        shutil.copy(tmp_path / part / f"{first}.png", tmp_path / part / f"{last}.png")
+    folds = make_folds(read_dataset(tmp_path))
+    assert len(folds) == 5
+    assert all((first in fold.val) == (last in fold.val) for fold in folds)
 
 
 def test_patients_can_be_listed_in_a_table(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from medseg_training.__main__ import main
-from medseg_training.data.dataset import read_dataset
+from medseg_training.data.dataset import DatasetError, read_dataset
+from medseg_training.data.files import load_case
 from medseg_training.data.verify import Problem, verify_dataset
 from napari_medseg.engine.results import finished
 
@@ -100,6 +101,48 @@ def test_one_picture_on_both_sides_is_an_error(tmp_path: Path) -> None:
     (found,) = problems(tmp_path)
     assert found.severity == "error"
     assert "are one picture, on both sides of a split" in found.sentence
+
+
+def test_images_of_several_kinds_are_not_colours(tmp_path: Path) -> None:
+    small.nnunet(tmp_path)
+    for name, (image, _) in small.arrays().items():
+        for channel in (1, 2):
+            small.save_nifti(tmp_path / "imagesTr" / f"{name}_{channel:04}.nii.gz", 255 - image)
+    content = json.loads((tmp_path / "dataset.json").read_text())
+    content["channel_names"] = {"0": "T1", "1": "T2", "2": "FLAIR"}
+    (tmp_path / "dataset.json").write_text(json.dumps(content))
+    dataset = read_dataset(tmp_path)
+    (found,) = problems(tmp_path)
+    assert found.severity == "error"
+    assert "6 cases are several images each (T1, T2, FLAIR)" in found.sentence
+    assert "Models take one image" in found.sentence
+    with pytest.raises(DatasetError, match=r"is 3 images\. Models take one image"):
+        load_case(dataset, dataset.cases[0])
+    content["channel_names"] = {"0": "R", "1": "G", "2": "B"}
+    (tmp_path / "dataset.json").write_text(json.dumps(content))
+    assert problems(tmp_path) == []
+
+
+def test_classes_without_names_are_called_by_their_values(tmp_path: Path) -> None:
+    small.folders(tmp_path, factor=2)
+    assert read_dataset(tmp_path).class_names == ("background", "class 2", "class 4")
+    (found,) = problems(tmp_path)
+    assert found.severity == "warning"
+    assert "hold the values 0, 2, 4" in found.sentence
+    (tmp_path / "dataset.json").write_text(json.dumps({"labels": {"disc": 2, "square": 4}}))
+    assert problems(tmp_path) == []
+
+
+def test_a_class_that_only_validation_shows_is_told(tmp_path: Path) -> None:
+    small.folders(tmp_path)
+    names = sorted(small.arrays())
+    for name in names[:4]:
+        _, labels = small.arrays()[name]
+        small.save_picture(tmp_path / "masks" / f"{name}.png", labels * (labels < 2))
+    (tmp_path / "split.json").write_text(json.dumps({"train": names[:4], "val": names[4:]}))
+    (found,) = problems(tmp_path)
+    assert found.severity == "warning"
+    assert "Only cases to validate on show the class 'class 2'" in found.sentence
 
 
 def test_all_patients_on_both_sides_are_told(tmp_path: Path) -> None:

@@ -147,6 +147,31 @@ def test_a_case_that_cannot_be_read_is_told_and_the_rest_is_measured(
     assert "is empty (0 bytes)" in reason
     assert evaluation.table["case"].nunique() == 5
     assert "case3 could not be measured" in report(evaluation)
+    assert "1 of the 6 cases could not be measured" in str(results_for_card(evaluation)["protocol"])
+
+
+def test_the_exit_says_that_cases_are_missing(
+    model: ModelCard, data: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (data.root / "images" / "case3.png").write_bytes(b"")
+    folder, root, results = str(model.folder), str(data.root), tmp_path / "results.json"
+    for given in (
+        ["evaluate", folder, root, "--results", str(results)],
+        ["compare-models", folder, folder, root],
+    ):
+        assert main(given) == 2
+        assert "1 of the 6 cases could not be measured" in capsys.readouterr().err
+    assert json.loads(results.read_text(encoding="utf-8"))["dice"]["bright"] > 0
+
+
+def test_the_card_says_that_cases_may_have_been_trained_on(
+    model: ModelCard, data: Dataset, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chosen = choose_cases(data, "all")
+    protocol = str(results_for_card(evaluate(model, data, chosen))["protocol"])
+    assert "These include cases that the model may have been trained on." in protocol
+    assert main(["evaluate", str(model.folder), str(data.root), "--split", "all"]) == 0
+    assert f"⚠ {chosen.caution}" in capsys.readouterr().out
 
 
 def test_progress_is_told_and_closing_cancels(model: ModelCard, data: Dataset) -> None:

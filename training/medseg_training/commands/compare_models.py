@@ -21,13 +21,14 @@ def run(options: argparse.Namespace) -> None:
     Raises
     ------
     ValueError
-        When the models and the data do not fit together.
+        When the models and the data do not fit together, or cases could not be measured, after the
+        differences of the others are written.
     SaveError
         When the results could not be written.
     """
     from medseg_training.data.dataset import read_dataset
     from medseg_training.evaluation.comparison import compare_job, write_comparison
-    from medseg_training.evaluation.matching import choose_cases, find_model
+    from medseg_training.evaluation.matching import EvaluationError, choose_cases, find_model
     from medseg_training.evaluation.page import signed
 
     first, second = (find_model(name, "pretrained") for name in (options.first, options.second))
@@ -45,3 +46,7 @@ def run(options: argparse.Namespace) -> None:
     if options.out:
         for path in write_comparison(options.out, comparison):
             print(f"wrote {path}", file=sys.stderr)
+    for name, reason in comparison.first.failures:
+        print(f"not measured: {name}: {reason}", file=sys.stderr)
+    if comparison.first.incomplete:
+        raise EvaluationError(comparison.first.incomplete)

@@ -57,11 +57,13 @@ def run(options: argparse.Namespace) -> None:
     ------
     ValueError
         When the model and the data do not fit together.
+    EvaluationError
+        When cases could not be measured, after the figures of the others are written.
     SaveError
         When the results could not be written.
     """
     from medseg_training.data.dataset import read_dataset
-    from medseg_training.evaluation.matching import choose_cases, find_model
+    from medseg_training.evaluation.matching import EvaluationError, choose_cases, find_model
     from medseg_training.evaluation.report import results_for_card, write_evaluation
     from medseg_training.evaluation.scoring import evaluate_job
 
@@ -78,6 +80,8 @@ def run(options: argparse.Namespace) -> None:
     if options.out:
         for path in write_evaluation(options.out, evaluation):
             print(f"wrote {path}", file=sys.stderr)
+    if evaluation.incomplete:
+        raise EvaluationError(evaluation.incomplete)
 
 
 def as_json_values(summary: Summary) -> dict[str, float | None]:
@@ -95,9 +99,12 @@ def _print(evaluation: Evaluation, *, as_json: bool) -> None:
             measure: {name: as_json_values(summary) for name, summary in by_class.items()}
             for measure, by_class in found.items()
         }
-        print(json.dumps({"model": card.name, "cases": chosen.title, **content}, indent=2))
+        about = {"model": card.name, "cases": chosen.title, "caution": chosen.caution}
+        print(json.dumps({**about, **content}, indent=2))
     else:
         print(f"{card.title} on {chosen.title} of {evaluation.dataset}")
+        if chosen.caution:
+            print(f"  ⚠ {chosen.caution}")
         for name in found["dice"]:
             dice, hd95 = found["dice"][name], found["hd95"][name]
             spread = "" if dice.n < 2 else f" ± {dice.sd:.4f}"

@@ -13,11 +13,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what can be said on the command line."""
     parser.add_argument("model", help="an in-context model of the zoo, or a model or run folder")
     parser.add_argument("data", type=Path, help="a folder of task folders")
-    parser.add_argument("--support", type=int, nargs="+", default=[1, 4, 16])
-    parser.add_argument("--queries", type=int, default=8, help="largest number per class")
-    parser.add_argument("--draws", type=int, default=1, help="draws of examples per class")
-    parser.add_argument("--classes", type=int, default=0, help="only so many of each task; 0: all")
-    parser.add_argument("--size", type=int, default=128, help="of the bare net's input")
+    parser.add_argument("--support", type=above_0, nargs="+", default=[1, 4, 16])
+    parser.add_argument("--queries", type=above_0, default=8, help="largest number per class")
+    parser.add_argument("--draws", type=above_0, default=1, help="draws of examples per class")
+    parser.add_argument(
+        "--classes", type=from_0, default=0, help="only so many of each task; 0: all"
+    )
+    parser.add_argument("--size", type=above_0, default=128, help="of the bare net's input")
     parser.add_argument("--tasks", nargs="+", help="only these task folders")
     parser.add_argument(
         "--methods",
@@ -29,12 +31,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--unet-seconds", type=float, default=60.0, help="CPU time of each fit")
     parser.add_argument(
-        "--adapt-effort", type=int, default=1, help="adapt: fit at most so many times as long"
+        "--adapt-effort", type=above_0, default=1, help="adapt: fit at most so many times as long"
     )
     parser.add_argument("--markdown", type=Path, help="write the tables here")
     parser.add_argument(
         "--results", type=Path, help="write the figures here (JSON); kept and added to"
     )
+
+
+def above_0(text: str) -> int:
+    """Read a number of at least 1; argparse says what was wrong."""
+    number = from_0(text)
+    if not number:
+        raise argparse.ArgumentTypeError("it must be at least 1")
+    return number
+
+
+def from_0(text: str) -> int:
+    """Read a number of at least 0; argparse says what was wrong."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"it must be a whole number of at least 0, not {text!r}")
+    return int(text)
 
 
 def run(options: argparse.Namespace) -> None:

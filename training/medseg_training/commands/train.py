@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import sys
 import time
 import traceback
 from contextlib import nullcontext, suppress
@@ -113,6 +114,8 @@ def _try_out(config: RunConfig | Recipe) -> None:
     print(f"Trying a step, a validation, and {STEPS} steps with one batch …", flush=True)
     with TemporaryDirectory(prefix="medseg-dry-run-") as folder:
         trainer = build_trainer(config, Path(folder))
+        for caution in trainer.method.cautions:
+            print(f"⚠ {caution}", file=sys.stderr)
         try:
             first, last = dry_run(trainer)
         finally:
@@ -133,9 +136,10 @@ def _explained(error: Exception, folder: Path) -> Exception:
 def _tell(folder: Path, error: Exception) -> None:
     """Leave word in the run folder, where the dock looks; without hiding what went wrong."""
     from medseg_training.events import EventLog
+    from medseg_training.run_folder import EVENTS_FILE
 
     with suppress(OSError):
-        EventLog(folder / "events.jsonl").write("error", message=str(error))
+        EventLog(folder / EVENTS_FILE).write("error", message=str(error))
         (folder / "traceback.txt").write_text(traceback.format_exc(), encoding="utf-8")
 
 

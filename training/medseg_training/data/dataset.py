@@ -21,6 +21,7 @@ READERS: Mapping[str, str] = {
 """The module that reads each kind of data set, in the order in which they are tried."""
 
 BACKGROUND = "background"
+COLOURS = ("red", "green", "blue")
 _OF_A_PATIENT = re.compile(r"(?P<patient>.*\d.*?)_(?:slice|frame|volume)[A-Za-z]*_?\d*(?:_.*)?")
 
 
@@ -97,7 +98,7 @@ class Dataset:
     class_names : tuple of str
         Index 0 is ``"background"``.
     channel_names : tuple of str
-        Of the image; ``("red", "green", "blue")`` for pictures in colour.
+        Of the image; `COLOURS` for pictures in colour.
     label_values : tuple of int
         The value in the mask files of each index; empty where they hold the indices themselves.
     folds : tuple of Fold
@@ -195,6 +196,12 @@ def patient_of(name: str) -> str:
     """
     found = _OF_A_PATIENT.fullmatch(name)
     return found["patient"] if found else name
+
+
+def channels_named(names: Sequence[str]) -> tuple[str, ...]:
+    """Give names of channels, those of the three colours as everywhere."""
+    told = tuple(name.upper() for name in names)
+    return COLOURS if told in (("R", "G", "B"), ("RED", "GREEN", "BLUE")) else tuple(names)
 
 
 def class_names_of(values: Sequence[int], named: Mapping[int, str]) -> tuple[str, ...]:

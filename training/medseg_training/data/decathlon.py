@@ -12,6 +12,7 @@ from medseg_training.data.dataset import (
     Dataset,
     DatasetError,
     Fold,
+    channels_named,
     class_names_of,
     patient_of,
 )
@@ -52,7 +53,7 @@ def read(root: Path) -> Dataset:
         kind="decathlon",
         cases=cases,
         class_names=names,
-        channel_names=tuple(str(n) for n in dict(content.get("modality", {"0": "image"})).values()),
+        channel_names=_channels(content),
         label_values=values,
         folds=folds,
         test=tuple(sorted({*splits.test, *(case.name for case in test)})),
@@ -77,6 +78,11 @@ def _case(root: Path, item: Any) -> Case:
         root / label if isinstance(label, str) else None,
         str(given.get("patient", patient_of(name))),
     )
+
+
+def _channels(content: Mapping[str, Any]) -> tuple[str, ...]:
+    stated = content.get("modality") or content.get("channel_names") or {"0": "image"}
+    return channels_named([str(name) for name in dict(stated).values()])
 
 
 def _classes(root: Path, labels: Any) -> tuple[tuple[int, ...], tuple[str, ...]]:

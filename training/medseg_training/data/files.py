@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medseg_training.data.dataset import Case, Dataset, DatasetError
+from medseg_training.data.dataset import COLOURS, Case, Dataset, DatasetError
 from napari_medseg.io.atomic import split_suffix
 from napari_medseg.io.errors import ReadError
 from napari_medseg.io.geometry import Geometry
@@ -22,6 +22,10 @@ from napari_medseg.io.labels import read_labels
 JPEG_SUFFIXES = (".jpg", ".jpeg")
 ARRAY_SUFFIXES = (".npz", ".h5", ".hdf5")
 SUFFIXES = IMAGE_SUFFIXES
+ONE_IMAGE = (
+    "Models take one image, grey or in colour: make a data set of the channel that shows the "
+    "target best."
+)
 _HALF = 128
 
 
@@ -100,12 +104,28 @@ def load_case(dataset: Dataset, case: Case) -> LoadedCase:
         return LoadedCase(case.name, image, None, geometry)
     found = read_mask(case.label)
     labels = as_indices(found.labels, dataset, case.name)
-    if labels.shape != image.shape[1:]:
-        raise DatasetError(
-            f"{case.name}: the image has the size {sizes(image.shape[1:])}, its mask "
-            f"{sizes(labels.shape)}; use the mask that was painted on this image."
-        )
+    problem = mismatch(image, geometry, found)
+    if problem:
+        raise DatasetError(f"{case.name}: {problem}")
     return LoadedCase(case.name, image, labels, geometry, found.geometry)
+
+
+def mismatch(image: NDArray[Any], geometry: Geometry, mask: LabelFile) -> str:
+    """Say why a mask (Z, H, W) cannot be of an image (C, Z, H, W), in one sentence, or nothing."""
+    shape = image.shape[1:]
+    if shape != mask.labels.shape:
+        return (
+            f"The image has the size {sizes(shape)}, its mask {sizes(mask.labels.shape)}; use the "
+            "mask that was painted on this image."
+        )
+    if "pixel" in (geometry.units, mask.geometry.units):
+        return ""
+    if not np.allclose(geometry.spacing, mask.geometry.spacing, rtol=1e-3):
+        return (
+            f"The image has the spacing {_spacing(geometry)}, its mask {_spacing(mask.geometry)}; "
+            "one of them is wrong."
+        )
+    return ""
 
 
 def load_image(dataset: Dataset, case: Case) -> tuple[NDArray[Any], Geometry]:
@@ -116,6 +136,8 @@ def load_image(dataset: Dataset, case: Case) -> tuple[NDArray[Any], Geometry]:
     ReadError, DatasetError
         As `load_case`.
     """
+    if is_several(dataset, case):
+        raise DatasetError(f"{case.name} is {len(case.images)} images. {ONE_IMAGE}")
     parts = [read_channels(file) for file in case.images]
     shapes = {array.shape[1:] for array, _ in parts}
     if len(shapes) > 1:
@@ -126,6 +148,11 @@ def load_image(dataset: Dataset, case: Case) -> tuple[NDArray[Any], Geometry]:
     if geometry.units == "pixel" and len(dataset.spacing) == geometry.ndim:
         geometry = replace(geometry, spacing=dataset.spacing, units="mm")
     return image, geometry
+
+
+def is_several(dataset: Dataset, case: Case) -> bool:
+    """Say whether a case is several images, such as T1 and T2, and not the colours of one."""
+    return len(case.images) > 1 and dataset.channel_names != COLOURS
 
 
 def read_channels(file: Path) -> tuple[NDArray[Any], Geometry]:
@@ -226,6 +253,10 @@ def _listed(dataset: Dataset) -> str:
     values = dataset.label_values or range(len(dataset.class_names))
     pairs = zip(values, dataset.class_names, strict=True)
     return ", ".join(f"{value} {name}" for value, name in pairs)
+
+
+def _spacing(geometry: Geometry) -> str:
+    return f"{' × '.join(f'{step:g}' for step in geometry.spacing)} {geometry.units}"
 
 
 def _beside(file: Path, geometry: Geometry) -> Geometry:

@@ -9,16 +9,18 @@ Understood are ``images/`` and ``masks/`` (Kvasir, ISIC, ConDSeg), ``img/`` and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from medseg_training.data import ready_splits
 from medseg_training.data.dataset import (
+    COLOURS,
     Case,
     Dataset,
     DatasetError,
     Problem,
+    channels_named,
     class_names_of,
     patient_of,
 )
@@ -88,18 +90,21 @@ def read(root: Path) -> Dataset:
         for name, (_, image, mask) in named.items()
     )
     values, names = _classes(cases, described)
+    findings = [*listing.findings, *splits.findings]
+    if values and not described.classes:
+        findings.append(_unnamed(values))
     return Dataset(
         name=described.name or root.resolve().name,
         root=root,
         kind="folders",
         cases=cases,
         class_names=names,
-        channel_names=described.channel_names or _channel_names(cases),
+        channel_names=channels_named(described.channel_names) or _channel_names(cases),
         label_values=values,
         folds=splits.folds,
         test=splits.test,
         spacing=described.spacing,
-        findings=(*listing.findings, *splits.findings),
+        findings=tuple(findings),
     )
 
 
@@ -173,15 +178,21 @@ def _classes(
     values = tuple(sorted(found | {0}))
     if len(values) == 1:
         values = (0, 1)
-    return _if_needed(values), class_names_of(values, _numbered(values))
+    return _if_needed(values), class_names_of(values, {})
+
+
+def _unnamed(values: tuple[int, ...]) -> Problem:
+    listed = ", ".join(map(str, values))
+    return Problem(
+        "",
+        f"The masks hold the values {listed}, and classes are called by them: class {values[1]} "
+        "...; give them names under 'labels' in a dataset.json.",
+        "warning",
+    )
 
 
 def _if_needed(values: tuple[int, ...]) -> tuple[int, ...]:
     return () if values == tuple(range(len(values))) else values
-
-
-def _numbered(values: tuple[int, ...]) -> Mapping[int, str]:
-    return {value: f"class {index}" for index, value in enumerate(values)}
 
 
 def _values_in_masks(cases: tuple[Case, ...]) -> set[int]:
@@ -221,4 +232,4 @@ def _channel_names(cases: tuple[Case, ...]) -> tuple[str, ...]:
             coloured.append(len(read_channels(case.images[0])[0]) == 3)
         except ReadError:
             continue
-    return ("red", "green", "blue") if 2 * sum(coloured) > len(coloured) else ("image",)
+    return COLOURS if 2 * sum(coloured) > len(coloured) else ("image",)

@@ -12,6 +12,7 @@ from medseg_training.data.dataset import (
     Dataset,
     DatasetError,
     Problem,
+    channels_named,
     class_names_of,
     patient_of,
 )
@@ -42,7 +43,6 @@ def read(root: Path) -> Dataset:
     values = tuple(sorted(classes))
     ending = str(content["file_ending"])
     named = mapping(content["channel_names"], root / FILE, "channel_names")
-    channels = tuple(str(name) for name in named.values())
     if "dataset" in content:
         training = _listed(root, mapping(content["dataset"], root / FILE, "dataset"))
         findings: list[Problem] = []
@@ -62,7 +62,7 @@ def read(root: Path) -> Dataset:
         kind="nnunet",
         cases=cases,
         class_names=class_names_of(values, classes),
-        channel_names=_colours(channels),
+        channel_names=channels_named([str(name) for name in named.values()]),
         label_values=() if consecutive else values,
         folds=patients.folds,
         test=tuple(sorted({*patients.test, *(case.name for case in test)})),
@@ -104,10 +104,3 @@ def _strays(labels: Path, cases: list[Case], ending: str) -> list[Problem]:
     known = {case.name for case in cases}
     strays = [f for f in sorted(labels.glob(f"*{ending}")) if f.name[: -len(ending)] not in known]
     return [Problem("", f"The mask {f.name} belongs to no image.", "warning") for f in strays]
-
-
-def _colours(channels: tuple[str, ...]) -> tuple[str, ...]:
-    """Give the names of three colour channels as everywhere."""
-    if tuple(name.upper() for name in channels) in (("R", "G", "B"), ("RED", "GREEN", "BLUE")):
-        return "red", "green", "blue"
-    return channels

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+from scipy.cluster.hierarchy import DisjointSet
 
 from medseg_training.data.dataset import Case, Dataset, DatasetError, Fold
 from medseg_training.data.files import readable_masks
@@ -43,6 +45,7 @@ def make_folds(dataset: Dataset, n: int = FOLDS, seed: int = SEED) -> tuple[Fold
 
     Patients are put in order of the part of their pixels that is foreground, and each run of `n`
     neighbours is dealt one to a fold, in an order drawn from `seed`. Held-out cases take no part.
+    Patients with one and the same picture are taken as one.
 
     Parameters
     ----------
@@ -58,9 +61,7 @@ def make_folds(dataset: Dataset, n: int = FOLDS, seed: int = SEED) -> tuple[Fold
     SplitError
         If there are fewer than two patients.
     """
-    by_patient: dict[str, list[Case]] = defaultdict(list)
-    for case in dataset.trainable:
-        by_patient[case.patient].append(case)
+    by_patient = _by_patient(dataset.trainable)
     if len(by_patient) < 2:
         raise SplitError(
             f"{dataset.name} shows {len(by_patient)} patient{'s' * (not by_patient)} with masks; "
@@ -147,6 +148,41 @@ def more_of(sentences: Sequence[str]) -> str:
 
 def _patients(dataset: Dataset, names: Iterable[str]) -> set[str]:
     return {dataset.case(name).patient for name in names if name in dataset}
+
+
+def _by_patient(cases: Sequence[Case]) -> dict[str, list[Case]]:
+    """Group cases by patient; files that are equal byte for byte show one patient."""
+    same: dict[object, list[int]] = defaultdict(list)
+    for index, case in enumerate(cases):
+        same[case.patient].append(index)
+    for twins in _equal_files([case.images for case in cases]):
+        same[tuple(twins)] = twins
+    groups = DisjointSet(range(len(cases)))
+    for first, *others in same.values():
+        for other in others:
+            groups.merge(first, other)
+    return {
+        cases[min(group)].patient: [cases[index] for index in sorted(group)]
+        for group in groups.subsets()
+    }
+
+
+def _equal_files(cases: Sequence[tuple[Path, ...]]) -> list[list[int]]:
+    """Give the places of cases whose files hold the same bytes; only equal sizes are read."""
+    by_size: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    for index, files in enumerate(cases):
+        if all(file.is_file() for file in files):
+            by_size[tuple(file.stat().st_size for file in files)].append(index)
+    by_content: dict[tuple[bytes, ...], list[int]] = defaultdict(list)
+    for alike in by_size.values():
+        for index in alike if len(alike) > 1 else ():
+            by_content[tuple(_digest(file) for file in cases[index])].append(index)
+    return [twins for twins in by_content.values() if len(twins) > 1]
+
+
+def _digest(file: Path) -> bytes:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").digest()
 
 
 def _foreground(cases: Sequence[Case]) -> float:

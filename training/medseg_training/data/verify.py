@@ -7,7 +7,7 @@ make figures too good: one picture, or one patient, on both sides of a split.
 from __future__ import annotations
 
 import hashlib
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Generator, Sequence
 
 import numpy as np
@@ -16,12 +16,15 @@ from numpy.typing import NDArray
 from medseg_training.data.dataset import Case, Dataset, DatasetError, Fold, Problem
 from medseg_training.data.files import (
     JPEG_SUFFIXES,
+    ONE_IMAGE,
     as_indices,
+    is_several,
     load_image,
+    mismatch,
     read_mask,
-    sizes,
     unknown_values,
 )
+from medseg_training.data.sides import not_learned, on_both_sides, only_held_out
 from medseg_training.data.splits import SplitError, check_folds, leaks, make_folds
 from napari_medseg.engine.results import Progress
 from napari_medseg.io.errors import ReadError
@@ -66,8 +69,9 @@ class _Check:
         self.problems: list[Problem] = []
         self.kinds: dict[tuple[int, int], list[str]] = defaultdict(list)
         self.pictures: dict[bytes, list[str]] = defaultdict(list)
-        self.classes: Counter[int] = Counter()
+        self.shown: dict[str, set[int]] = {}
         self.bare: list[str] = []
+        self.several: list[str] = []
         self.jpeg = 0
 
     def error(self, case: str, sentence: str) -> None:
@@ -79,12 +83,15 @@ class _Check:
     def look_at(self, case: Case) -> None:
         """Read a case; its image and its mask are judged even where the other cannot be read."""
         found, mask = None, None
-        try:
-            found = load_image(self.dataset, case)
-        except (ReadError, DatasetError) as error:
-            self.error(case.name, str(error).removeprefix(f"{case.name}: "))
+        if is_several(self.dataset, case):
+            self.several.append(case.name)
         else:
-            self._image(case.name, found[0])
+            try:
+                found = load_image(self.dataset, case)
+            except (ReadError, DatasetError) as error:
+                self.error(case.name, str(error).removeprefix(f"{case.name}: "))
+            else:
+                self._image(case.name, found[0])
         if case.label is None:
             if case.name not in self.dataset.test:
                 self.bare.append(case.name)
@@ -131,30 +138,20 @@ class _Check:
                 f"{' ...' if len(unknown) > _SHOWN else ''}; correct the mask or name the class.",
             )
             return
-        present = [int(n) for n in np.unique(as_indices(labels, self.dataset, name)) if n]
-        self.classes.update(present)
-        if not present:
+        present = np.unique(as_indices(labels, self.dataset, name))
+        self.shown[name] = {int(index) for index in present if index}
+        if not self.shown[name]:
             self.warn(name, "Its mask is empty; it is learned as an image of background alone.")
 
     def _pair(
         self, name: str, image: NDArray[np.generic], geometry: Geometry, mask: LabelFile
     ) -> None:
-        shape = image.shape[1:]
-        if shape != mask.labels.shape:
-            self.error(
-                name,
-                f"The image has the size {sizes(shape)}, its mask {sizes(mask.labels.shape)}; use "
-                "the mask that was painted on this image.",
-            )
+        problem = mismatch(image, geometry, mask)
+        if problem:
+            self.error(name, problem)
         elif "pixel" in (geometry.units, mask.geometry.units):
             return
-        elif not np.allclose(geometry.spacing, mask.geometry.spacing, rtol=1e-3):
-            self.error(
-                name,
-                f"The image has the spacing {_spacing(geometry)}, its mask "
-                f"{_spacing(mask.geometry)}; one of them is wrong.",
-            )
-        elif not same_place(shape, geometry, mask.geometry):
+        elif not same_place(image.shape[1:], geometry, mask.geometry):
             self.warn(
                 name,
                 "Image and mask say that they lie in different places (origin or direction); they "
@@ -164,6 +161,12 @@ class _Check:
     def look_at_all(self) -> None:
         """Tell what only shows when all cases are known."""
         self._unequal()
+        if self.several:
+            named = ", ".join(self.dataset.channel_names)
+            told = _many(
+                self.several, f"is several images ({named})", f"are several images each ({named})"
+            )
+            self.error("", f"{told} {ONE_IMAGE}")
         if self.bare:
             self.warn(
                 "", _many(self.bare, "has no mask and is left out", "have no mask and are left out")
@@ -175,10 +178,11 @@ class _Check:
                 "taken as inside. Better save masks as PNG.",
             )
         names = self.dataset.class_names
+        shown = set[int]().union(*self.shown.values())
         for index in range(1, len(names)):
-            if not self.classes[index] and self.classes:
+            if shown and index not in shown:
                 self.warn("", f"No mask shows the class {names[index]!r}; it cannot be learned.")
-        if not self.classes:
+        if not shown:
             self.error("", "No mask shows any class; there is nothing to learn.")
         self._folds()
 
@@ -215,21 +219,20 @@ class _Check:
             one = "is in no list of the split and is left out"
             several = "are in no list of the split and are left out"
             self.warn("", _many(idle, one, several))
-        self._duplicates()
+        for number, fold in enumerate(folds):
+            for index in only_held_out(self.shown, fold):
+                where = f" in fold {number}" if len(folds) > 1 else ""
+                self.warn("", not_learned(dataset.class_names[index], where))
+        self._duplicates(folds)
 
-    def _duplicates(self) -> None:
-        for names in self.pictures.values():
-            if len(names) < 2:
-                continue
-            if any(_both_sides(names, fold, self.dataset.test) for fold in self.dataset.folds):
+    def _duplicates(self, folds: Sequence[Fold]) -> None:
+        several = [names for names in self.pictures.values() if len(names) > 1]
+        apart = [n for fold in folds for n in on_both_sides(several, fold, self.dataset.test)]
+        for names in several:
+            if names in apart:
                 self.error("", _many(names, "", "are one picture, on both sides of a split"))
             else:
                 self.warn("", _many(names, "", "are one picture; keep one of them"))
-
-
-def _both_sides(names: Sequence[str], fold: Fold, test: Sequence[str]) -> bool:
-    sides = [set(side) for side in (fold.train, fold.val, test)]
-    return sum(any(name in side for name in names) for side in sides) > 1
 
 
 def _many(names: Sequence[str], one: str, several: str = "") -> str:
@@ -238,7 +241,3 @@ def _many(names: Sequence[str], one: str, several: str = "") -> str:
         return f"{names[0]} {one}."
     listed = ", ".join(names[:_SHOWN]) + (" ..." if len(names) > _SHOWN else "")
     return f"{len(names)} cases {several or one}: {listed}."
-
-
-def _spacing(geometry: Geometry) -> str:
-    return f"{' × '.join(f'{step:g}' for step in geometry.spacing)} {geometry.units}"

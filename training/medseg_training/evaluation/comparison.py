@@ -166,6 +166,8 @@ def _body(comparison: Comparison, title: str) -> Iterator[str]:
     yield f'<p style="font-size:18px;margin:18px 0">{escape(comparison.verdict())}</p>'
     if first.chosen.caution:
         yield page.note(first.chosen.caution)
+    for name, reason in first.failures:
+        yield page.note(f"{name} could not be measured: {reason}")
     dice = comparison.differences["dice"]
     rows = [(name, dice[name].mean, dice[name].low, dice[name].high) for name in names]
     reach = 1.15 * max([0.02, *(abs(v) for row in rows for v in row[1:] if not np.isnan(v))])

@@ -52,8 +52,17 @@ def results_for_card(evaluation: Evaluation) -> dict[str, object]:
     """Give what a model card says about how good the model is (`ModelCard.results`)."""
     found = summaries(evaluation)
     return {
-        "protocol": f"Mean over {evaluation.chosen.title} of {evaluation.dataset}, segmented as in "
-        f"the app. {empty_rule(evaluation.options.official)}",
+        "protocol": " ".join(
+            part
+            for part in (
+                f"Mean over {evaluation.chosen.title} of {evaluation.dataset}, segmented as in "
+                "the app.",
+                evaluation.chosen.caution,
+                evaluation.incomplete,
+                empty_rule(evaluation.options.official),
+            )
+            if part
+        ),
         **{
             measure: {name: round(s.mean, 4) for name, s in by_class.items() if s.n}
             for measure, by_class in found.items()

@@ -104,6 +104,14 @@ class Evaluation:
     best: tuple[CasePicture, ...] = ()
     failures: tuple[tuple[str, str], ...] = field(default=())
 
+    @property
+    def incomplete(self) -> str:
+        """How many cases the figures are not of, in a sentence; empty where none is missing."""
+        if not self.failures:
+            return ""
+        missing, total = len(self.failures), len(self.chosen.names)
+        return f"{missing} of the {total} cases could not be measured; the figures leave them out."
+
 
 def evaluate(
     card: ModelCard,

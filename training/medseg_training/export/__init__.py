@@ -32,7 +32,7 @@ def export_run(
     run
         A run folder; the training need not have finished.
     folder
-        The model folder; another model in it is replaced.
+        The model folder; an earlier export of the same run in it is replaced.
     name, title
         Of the model; by default from the run.
     results
@@ -47,29 +47,17 @@ def export_run(
     Raises
     ------
     ExportError, CheckpointError
-        When the run folder is incomplete or its weights are not finite.
+        When the run folder is incomplete, its weights are not finite, or another model is in
+        `folder`.
     """
-    from medseg_training.export.in_context import NAME, export_in_context
+    from medseg_training.export.in_context import export_in_context
     from medseg_training.export.segmentation import export_segmentation
 
     try:
         config = read_config(run)
     except RecipeError as error:
         raise ExportError(str(error)) from error
+    named = {"name": name, "title": title, "results": results, "note": note, **fields}
     if isinstance(config, Recipe):
-        titled = {"title": title} if title else {}
-        titled |= {"licence": fields["licence"]} if fields.get("licence") else {}
-        return export_in_context(
-            run, config, folder, name=name or NAME, results=results, note=note, **titled
-        )
-    return export_segmentation(
-        run,
-        config,
-        folder,
-        name=name,
-        title=title,
-        results=results,
-        note=note,
-        half=half,
-        **fields,
-    )
+        return export_in_context(run, config, folder, **named)
+    return export_segmentation(run, config, folder, half=half, **named)

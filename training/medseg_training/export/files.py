@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from napari_medseg.io.atomic import atomic_write
-from napari_medseg.zoo.cards import ModelCard
+from medseg_training.run_folder import EVENTS_FILE
+from medseg_training.schema import CardOptions
+from napari_medseg.io.atomic import atomic_folder, make_folder
+from napari_medseg.zoo.cards import CARD_FILE, CardError, ModelCard
+from napari_medseg.zoo.published import RESEARCH_ONLY
+from napari_medseg.zoo.weights import load_net
+
+WEIGHTS_FILE = "model.safetensors"
 
 
 class ExportError(RuntimeError):
@@ -28,9 +36,78 @@ def read_json(path: Path) -> Any:
         raise ExportError(f"{path} cannot be read; is this a run folder? ({error})") from error
 
 
-def write(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    atomic_write(path, lambda temporary: temporary.write_bytes(content))
+def stated(card: CardOptions, citation: str) -> dict[str, Any]:
+    """Give the fields of a card that a recipe says."""
+    return {
+        "citation": citation,
+        "modalities": card.modalities,
+        "description": card.description,
+        "not_for": f"{RESEARCH_ONLY} {card.not_for}".strip(),
+        "licence": card.licence,
+    }
+
+
+def run_mark(run: Path) -> str:
+    """Give a mark that tells one run from all others, the same whenever it is exported."""
+    try:
+        with open(run / EVENTS_FILE, "rb") as stream:
+            return hashlib.sha256(stream.readline()).hexdigest()[:12]
+    except OSError:
+        return ""
+
+
+def write_model(card: ModelCard, weights: bytes, page: str, folder: Path) -> ModelCard:
+    """Write a model folder whole or not at all, loaded once to prove it.
+
+    Parameters
+    ----------
+    card : ModelCard
+        Its ``training["run"]`` is the `run_mark` of the run that it comes from.
+    weights : bytes
+        Of its file.
+    page : str
+        What a person reads beside them.
+    folder : Path
+        Where to; an earlier export of the same run is replaced, nothing else.
+
+    Raises
+    ------
+    ExportError
+        If another model is there.
+    SaveError
+        If it cannot be written.
+    """
+    there = _model_in(folder)
+    if there is not None and not _of_run(there, card.training["run"]):
+        raise ExportError(
+            f"{folder} holds another model, {there.name!r}: choose another folder, or remove it."
+        )
+
+    def write(target: Path) -> None:
+        (target / WEIGHTS_FILE).write_bytes(weights)
+        (target / "README.md").write_text(page, encoding="utf-8")
+        (target / CARD_FILE).write_text(card.to_json(), encoding="utf-8")
+
+    make_folder(folder.parent)
+    path = atomic_folder(
+        folder,
+        write,
+        lambda target: load_net(replace(card, folder=target)),
+        may_replace=lambda target: (target / CARD_FILE).exists(),
+    )
+    return replace(card, folder=path)
+
+
+def _of_run(card: ModelCard, mark: str) -> bool:
+    """Say whether a model is an export of a run; those of earlier versions do not tell of which."""
+    return "steps" in card.training and card.training.get("run", mark) == mark
+
+
+def _model_in(folder: Path) -> ModelCard | None:
+    try:
+        return ModelCard.from_folder(folder)
+    except CardError:
+        return None
 
 
 def page_head(card: ModelCard, segments: str, weights: str) -> list[str]:

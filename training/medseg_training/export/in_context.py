@@ -11,30 +11,27 @@ import torch
 from safetensors.torch import save as to_safetensors
 
 from medseg_training import checkpoints
-from medseg_training.export.files import ExportError, page_head, read_json, write
+from medseg_training.export.files import (
+    WEIGHTS_FILE,
+    ExportError,
+    page_head,
+    plain_name,
+    read_json,
+    run_mark,
+    stated,
+    write_model,
+)
 from medseg_training.in_context.recipe import Recipe
+from medseg_training.in_context.sources import NOT_STATED
 from medseg_training.words import counted
-from napari_medseg.zoo.cards import CARD_FILE, ModelCard
-
-WEIGHTS_FILE = "model.safetensors"
+from napari_medseg.zoo.cards import ModelCard
 
 CITATION = (
     "Butoi, V. I., Gonzalez Ortiz, J. J., Ma, T., Sabuncu, M. R., Guttag, J., Dalca, A. V.: "
     "UniverSeg: Universal Medical Image Segmentation. ICCV 2023."
 )
-DESCRIPTION = (
-    "Segments a structure in a medical image after the examples that you paint, without being "
-    "trained for it: microscopy, dermoscopy, endoscopy, X-ray, ultrasound, CT, MRI."
-)
-NOT_FOR = (
-    "No medical device: never use it for a diagnosis or a treatment decision without a qualified "
-    "person checking every contour. Weak on targets that cover under one percent of the image."
-)
-LICENCE = "CC BY-SA 4.0"
-"""Two of the bundled model's training sets are under it; its weights are shared alike."""
-
-
-NAME = "universeg-open"
+LICENCE = "as the data that it was trained on allows"
+"""Of a model whose recipe states no terms; the licence of each data set is in the card."""
 
 
 def export_in_context(
@@ -42,17 +39,15 @@ def export_in_context(
     recipe: Recipe,
     folder: Path,
     *,
-    name: str = NAME,
-    title: str = "UniverSeg, trained on open data",
-    licence: str = LICENCE,
+    name: str = "",
+    title: str = "",
     results: Mapping[str, Any] | None = None,
     note: str = "",
+    **fields: Any,
 ) -> ModelCard:
-    """Write the moving average of a run as a model folder; the card comes last.
+    """Write the weights of a run as a model folder; see `medseg_training.export.export_run`.
 
-    Weights are float16 on disk under the official keys. Results that an existing card of the folder
-    holds are dropped unless they are given again: they belong to other weights. `note` says what
-    the recipe does not, such as changes on the way.
+    They are its moving average where it has one, float16 on disk under the official keys.
 
     Raises
     ------
@@ -60,34 +55,35 @@ def export_in_context(
         When the run folder is incomplete or its weights are not finite.
     """
     state = checkpoints.load(run / "checkpoints")
-    weights = {key: value.half().contiguous() for key, value in state["average"].items()}
+    trained = state.get("average", state["net"])
+    weights = {key: value.half().contiguous() for key, value in trained.items()}
     if not all(bool(torch.isfinite(value).all()) for value in weights.values()):
         raise ExportError(f"The weights of {run} are not finite in half precision.")
     content = to_safetensors(weights)
     sources = read_json(run / "sources.json")
+    kinds = tuple(sorted({source["modality"] for source in sources} - {NOT_STATED}))
+    own = stated(recipe.card, CITATION)
+    own |= {"modalities": own["modalities"] or kinds, "licence": own["licence"] or LICENCE}
+    name = name or plain_name(run.resolve().name)
     card = ModelCard(
         name=name,
-        title=title,
+        title=title or recipe.title or f"UniverSeg, trained here: {name}",
         kind="in-context",
         net="UniverSeg",
         net_options={"encoder_blocks": list(recipe.encoder_blocks)},
         file=WEIGHTS_FILE,
         sha256=hashlib.sha256(content).hexdigest(),
         size_bytes=len(content),
-        modalities=tuple(sorted({source["modality"] for source in sources})),
         input={"size": [128, 128], "channels": 1, "range": [0.0, 1.0]},
-        description=DESCRIPTION,
-        not_for=NOT_FOR,
-        licence=licence,
-        citation=CITATION,
-        training=_training(recipe, int(state["step"]), sources) | ({"note": note} if note else {}),
+        training={
+            "run": run_mark(run),
+            **_training(recipe, int(state["step"]), sources),
+            **({"note": note} if note else {}),
+        },
         results=dict(results or {}),
+        **(own | fields),
     )
-    folder.mkdir(parents=True, exist_ok=True)
-    write(folder / WEIGHTS_FILE, content)
-    write(folder / "README.md", readme(card).encode())
-    write(folder / CARD_FILE, card.to_json().encode())
-    return card
+    return write_model(card, content, readme(card), folder)
 
 
 def readme(card: ModelCard) -> str:

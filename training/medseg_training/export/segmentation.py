@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import hashlib
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +12,22 @@ import torch
 from safetensors.torch import save as to_safetensors
 
 from medseg_training import checkpoints, nets
-from medseg_training.export.files import ExportError, page_head, plain_name, read_json
+from medseg_training.export.files import (
+    WEIGHTS_FILE,
+    ExportError,
+    page_head,
+    plain_name,
+    read_json,
+    run_mark,
+    stated,
+    write_model,
+)
 from medseg_training.run_folder import FACTS_FILE, METRICS_FILE
 from medseg_training.schema import DataOptions, RunConfig
-from napari_medseg.io.atomic import atomic_folder, make_folder
 from napari_medseg.zoo.architectures import known_nets
-from napari_medseg.zoo.cards import CARD_FILE, ModelCard
-from napari_medseg.zoo.checkpoints import check_classes
-from napari_medseg.zoo.published import RESEARCH_ONLY
+from napari_medseg.zoo.cards import ModelCard
+from napari_medseg.zoo.checkpoints import check_card
 from napari_medseg.zoo.specs import InputSpec
-from napari_medseg.zoo.weights import load_net
-
-WEIGHTS_FILE = "model.safetensors"
 
 
 def export_segmentation(
@@ -52,7 +55,6 @@ def export_segmentation(
     weights, step = checkpoints.load_trained(run / "checkpoints")
     content = to_safetensors({key: _stored(value, half) for key, value in weights.items()})
     sigmoid = nets.facts_of(config.net).sigmoid
-    stated = _stated(config) | fields
     card = ModelCard(
         name=name or plain_name(run.resolve().name),
         title=title or config.title or f"{facts['net']} trained on {facts['dataset']}",
@@ -65,14 +67,14 @@ def export_segmentation(
         classes=tuple(facts["classes"]),
         input=input_entry(config.data, facts),
         output={"activation": "sigmoid" if sigmoid else "softmax"},
-        training=_training(config, facts, step, note),
+        training={"run": run_mark(run), **_training(config, facts, step, note)},
         results=dict(results or _validation(run, config)),
-        **stated,
+        **(stated(config.card, config.citation) | fields),
     )
-    check_classes(card)
+    check_card(card)
     if not all(bool(torch.isfinite(v).all()) for v in weights.values() if v.is_floating_point()):
         raise ExportError(f"The weights of {run} are not finite.")
-    return _written(card, content, folder)
+    return write_model(card, content, readme(card), folder)
 
 
 def input_entry(data: DataOptions, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -127,36 +129,6 @@ def _spread_words(spread: Mapping[str, float]) -> str:
     if "low" in spread:
         sure = f", 95 % interval of the mean {spread['low']:.3f} to {spread['high']:.3f}"
     return f" (standard deviation {spread['sd']:.3f} over {spread['cases']} cases{sure})"
-
-
-def _written(card: ModelCard, content: bytes, folder: Path) -> ModelCard:
-    """Write the folder whole or not at all, loaded once to prove it."""
-
-    def write(target: Path) -> None:
-        (target / WEIGHTS_FILE).write_bytes(content)
-        (target / "README.md").write_text(readme(card), encoding="utf-8")
-        (target / CARD_FILE).write_text(card.to_json(), encoding="utf-8")
-
-    make_folder(folder.parent)
-    path = atomic_folder(
-        folder,
-        write,
-        lambda target: load_net(replace(card, folder=target)),
-        may_replace=lambda target: (target / CARD_FILE).exists(),
-    )
-    return replace(card, folder=path)
-
-
-def _stated(config: RunConfig) -> dict[str, Any]:
-    """Give what the recipe says for the card."""
-    card = config.card
-    return {
-        "citation": config.citation,
-        "modalities": card.modalities,
-        "description": card.description,
-        "not_for": f"{RESEARCH_ONLY} {card.not_for}".strip(),
-        "licence": card.licence,
-    }
 
 
 def _stored(value: torch.Tensor, half: bool) -> torch.Tensor:

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from medseg_training.in_context.laws import Appearance, Warp
-from medseg_training.schema import StartOptions
+from medseg_training.schema import CardOptions, StartOptions
 
 
 class _Part(BaseModel):
@@ -95,7 +95,8 @@ class Recipe(_Part):
     """
 
     kind: Literal["in-context"] = "in-context"
-    seed: int = 0
+    title: str = ""
+    seed: int = Field(0, ge=0, lt=2**63)
     encoder_blocks: tuple[int, ...] = (64, 64, 64, 64)
     precision: Literal["float32", "bfloat16"] = "bfloat16"
     device: str = "cpu"
@@ -111,6 +112,7 @@ class Recipe(_Part):
     subject_appearance: Appearance
     optimiser: Optimiser
     start: StartOptions = StartOptions()
+    card: CardOptions = CardOptions()
     bce_weight: float = 1.0
     checkpoint_minutes: float = 5.0
     validate_every: int = Field(500, gt=0)

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+NOT_STATED = "not stated"
+
 
 @dataclass(frozen=True)
 class Source:
@@ -35,11 +37,11 @@ def read_sources(root: Path, names: Iterable[str]) -> list[Source]:
 
 
 def _source(name: str, entry: dict[str, object]) -> Source:
-    licence = re.sub(r"[,;(]?\s*\(?verify\)?", "", str(entry.get("licence", "not stated"))).strip()
+    licence = re.sub(r"[,;(]?\s*\(?verify\)?", "", str(entry.get("licence", NOT_STATED))).strip()
     return Source(
         task=name,
-        modality=str(entry.get("modality", "not stated")),
-        original=str(entry.get("original", "not stated")),
+        modality=str(entry.get("modality", NOT_STATED)),
+        original=str(entry.get("original", NOT_STATED)),
         licence=licence,
         pairs=int(str(entry.get("n", 0))),
     )

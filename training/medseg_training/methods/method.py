@@ -78,6 +78,8 @@ class Method(ABC):
         What is trained, averaged, saved and exported; on its device.
     parts
         Batches whose gradients are averaged for one step.
+    cautions
+        What a person should know before the training begins, in sentences.
     threaded
         Whether the parts may be computed in threads, one each; not for nets that hold statistics.
     """
@@ -85,6 +87,7 @@ class Method(ABC):
     net: nn.Module
     parts: int = 1
     threaded: bool = False
+    cautions: tuple[str, ...] = ()
 
     @abstractmethod
     def parameter_groups(self) -> list[dict[str, Any]]:

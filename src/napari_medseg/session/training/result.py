@@ -12,8 +12,6 @@ from napari_medseg.engine.results import Progress
 from napari_medseg.zoo.cards import ModelCard
 from napari_medseg.zoo.registry import user_folder
 
-_AS_THE_DATA = "as the data that it was trained on allows"
-
 
 @dataclass(frozen=True)
 class TrainingReport:
@@ -34,28 +32,16 @@ class TrainingReport:
 def add_job(run: Path) -> Generator[Progress, None, ModelCard]:
     """Make the best weights of a run a model of the zoo; returns its card.
 
-    The card of an in-context net leaves its terms to those of the data, which nobody stated.
-
     Raises
     ------
     OSError, RuntimeError
-        With one sentence, where the run holds no weights that can be used.
+        With one sentence, where the run holds no weights that can be used, or another model has
+        its name.
     """
     from medseg_training.export import export_run
-    from medseg_training.export.files import plain_name
 
     yield Progress(0, 1, "Writing the model")
-    if _kind(run) == "in-context":
-        title = f"UniverSeg, trained here: {run.name}"
-        card = export_run(
-            run,
-            user_folder() / run.name,
-            name=plain_name(run.name),
-            title=title,
-            licence=_AS_THE_DATA,
-        )
-    else:
-        card = export_run(run, user_folder() / run.name)
+    card = export_run(run, user_folder() / run.name)
     yield Progress(1, 1, "Written")
     return card
 

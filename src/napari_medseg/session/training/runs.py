@@ -203,7 +203,9 @@ class RunFollower:
             self.scores.append((self.step, _mean(event["dice"])))
         elif kind == "preview":
             self.preview = self.run / str(event["path"])
-        elif kind in ("warning", "error"):
+        elif kind == "warning":
+            self._said = f"{self._said} {event.get('message', '')}".strip()
+        elif kind == "error":
             self._said = str(event.get("message", ""))
         if kind in ("stopped", "finished"):
             self._ended = kind

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from napari_medseg.zoo.cards import CardError, ModelCard
-from napari_medseg.zoo.checkpoints import check_classes
+from napari_medseg.zoo.checkpoints import check_card
 from napari_medseg.zoo.inspection import Inspection
 from napari_medseg.zoo.registry import bundled_names, list_models
 
@@ -77,7 +77,7 @@ class CardDraft:
                 sha256=_NO_HASH_YET,
             )
             if card.kind == "pretrained":
-                check_classes(card)
+                check_card(card)
         except CardError as error:
             return str(error)
         return ""

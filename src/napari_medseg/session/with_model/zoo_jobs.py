@@ -41,12 +41,15 @@ def inspect_job(path: str, net: str | None = None) -> Steps[Inspection]:
 def import_job(
     path: Path, net: str, net_options: Mapping[str, Any], fields: Mapping[str, Any]
 ) -> Steps[ModelCard]:
-    """Import a checkpoint with the card that was filled in; returns the card."""
+    """Import a checkpoint with the card that was filled in; returns the card.
+
+    The dialog says when a model of that name is replaced.
+    """
 
     def work() -> ModelCard:
         from napari_medseg.zoo.checkpoints import import_checkpoint
 
-        return import_checkpoint(path, net, net_options=net_options, **fields)
+        return import_checkpoint(path, net, net_options=net_options, replaces=True, **fields)
 
     return (yield from _single("Checking and saving the weights", work))
 

@@ -225,6 +225,14 @@ def test_labels_go_with_the_patient_they_were_made_on(dock, viewer, tmp_path):
     dock._choose_image(viewer.add_layer(Layer.create(*read_layers(str(far.folder))[0])))
     assert not dock.button.isEnabled()
     assert "lies elsewhere than the one the labels were made on" in dock.button.toolTip()
+    assert dock.plan.text() == dock.button.toolTip()
+
+
+def test_labels_of_points_of_time_are_told_in_the_dock_itself(dock, viewer):
+    viewer.add_labels(np.zeros((2, 3, 8, 8), np.uint8), name="over time")
+    dock._choose_labels(viewer.layers["over time"])
+    assert "make a labels layer for one point of time" in dock.plan.text()
+    assert not dock.button.isEnabled()
 
 
 def test_the_menu_opens_the_dock(viewer):

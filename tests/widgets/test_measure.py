@@ -67,6 +67,22 @@ def test_the_table_is_what_the_python_call_gives(dock: MeasureAndCompare, qtbot:
     assert row == ["1", "kidney", "0.6"]
 
 
+def test_it_says_that_the_labels_changed_also_by_undo_and_redo(
+    dock: MeasureAndCompare, layer: Labels, viewer: Viewer, qtbot: QtBot
+) -> None:
+    layer.paint((2, 30, 10), 2)
+    press_and_wait(qtbot, dock.measure.run)
+    viewer.dims.set_current_step(0, 4)
+    layer.refresh()
+    assert "have changed" not in dock.measure.message.text()
+    layer.undo()
+    assert "The labels have changed since" in dock.measure.message.text()
+    press_and_wait(qtbot, dock.measure.run)
+    assert "have changed" not in dock.measure.message.text()
+    layer.redo()
+    assert "The labels have changed since" in dock.measure.message.text()
+
+
 def test_objects_get_numbers_and_rows_of_their_own(
     dock: MeasureAndCompare, layer: Labels, viewer: Viewer, qtbot: QtBot
 ) -> None:

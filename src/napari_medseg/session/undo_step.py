@@ -99,6 +99,14 @@ def one_undo_step(layer: Labels) -> Iterator[UndoStep]:
     history.__exit__(None, None, None)
 
 
+def steps_to_redo(layer: Labels) -> int:
+    """Count the undo steps that can be redone.
+
+    Each Undo and each Redo changes it; napari tells of neither but that the layer is drawn anew.
+    """
+    return len(getattr(layer, "_redo_history", ()))
+
+
 def forget_redo(layer: Labels, change: Change) -> None:
     """Keep Redo from bringing back what was undone, by a step that changes nothing.
 

@@ -126,14 +126,15 @@ class ExportLabels(Dock):
         self.nnunet.setVisible(format_ is formats.NNUNET)
         self.target.set_format(format_)
         self.nnunet.follow(self.target.path)
-        self.plan.setText(plan_of(self._labels, self._image))
+        self.plan.setText(self._unsuited() or plan_of(self._labels, self._image))
         self.button.set_missing(self._missing(format_))
         if self._labels is None or self._written is None or self.message.text() == _NO_LABELS:
             self.message.hint(_NO_LABELS if self._labels is None else "")
 
-    def _missing(self, format_: LabelFormat) -> str:
+    def _unsuited(self) -> str:
+        """Say why these labels cannot be written with this image, into whatever file."""
         if self._labels is None:
-            return _NO_LABELS
+            return ""
         shape = shape_of(self._labels)
         if len(shape) not in (2, 3):
             return "Files hold a plane or a volume; make a labels layer for one point of time."
@@ -141,6 +142,15 @@ class ExportLabels(Dock):
             return f"“{self._image.name}” has another size than the labels; choose their image."
         if self._lies_elsewhere():
             return "The image lies elsewhere than the one the labels were made on; choose that."
+        return ""
+
+    def _missing(self, format_: LabelFormat) -> str:
+        if self._labels is None:
+            return _NO_LABELS
+        unsuited = self._unsuited()
+        if unsuited:
+            return unsuited
+        shape = shape_of(self._labels)
         has_dicom = self._source().kind == "dicom"
         reason = why_not(format_, len(shape), has_dicom, self._image is not None)
         if not reason and format_ is formats.NNUNET:

@@ -21,6 +21,7 @@ from napari_medseg.session.measurement import (
 from napari_medseg.session.owners import image_for, may_belong, note_owner, owner_of
 from napari_medseg.session.stack import Stack, show_plane, stack_on_display
 from napari_medseg.session.subject import Subject, why_not_together
+from napari_medseg.session.undo_step import steps_to_redo
 from napari_medseg.widgets.parts.jobs.button import AnyJob, JobButton
 from napari_medseg.widgets.parts.jobs.gate import JobGate
 from napari_medseg.widgets.parts.layer_picker import LayerPicker
@@ -55,6 +56,7 @@ class MeasureTab(ResultTab):
         self.image: Image | None = None
         self.measured: Measured | None = None
         self._followed: Labels | None = None
+        self._to_redo = 0
         self._counted = ""
         self.labels = LayerPicker(viewer.layers, is_labels_of_user, "No labels yet")
         self.images = LayerPicker(viewer.layers, is_image, "No image")
@@ -184,18 +186,28 @@ class MeasureTab(ResultTab):
         if rows.size:
             self.table.select_row(int(rows[0]))
 
+    def _on_drawn(self, event: object = None) -> None:
+        """Look whether something was undone or redone, of which there is no other sign."""
+        if self._followed is not None and steps_to_redo(self._followed) != self._to_redo:
+            self._on_painted()
+
     def _on_painted(self, event: object = None) -> None:
         if self.measured is not None:
             self.message.hint("The labels have changed since: press Measure again.")
 
     def _follow(self, layer: Labels | None) -> None:
-        names = {"selected_label": self._on_canvas, "paint": self._on_painted}
+        names = {
+            "selected_label": self._on_canvas,
+            "paint": self._on_painted,
+            "set_data": self._on_drawn,
+        }
         for name, action in names.items():
             if self._followed is not None:
                 getattr(self._followed.events, name).disconnect(action)
             if layer is not None:
                 getattr(layer.events, name).connect(action)
         self._followed = layer
+        self._to_redo = steps_to_redo(layer) if layer is not None else 0
 
     # -- what is chosen -------------------------------------------------------------------------
 

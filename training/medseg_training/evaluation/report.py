@@ -50,19 +50,15 @@ def summaries(evaluation: Evaluation) -> dict[str, dict[str, Summary]]:
 
 def results_for_card(evaluation: Evaluation) -> dict[str, object]:
     """Give what a model card says about how good the model is (`ModelCard.results`)."""
-    found = summaries(evaluation)
+    found, chosen = summaries(evaluation), evaluation.chosen
+    sentences = (
+        f"Mean over {chosen.title} of {evaluation.dataset}, segmented as in the app.",
+        chosen.caution,
+        evaluation.incomplete,
+        empty_rule(evaluation.options.official),
+    )
     return {
-        "protocol": " ".join(
-            part
-            for part in (
-                f"Mean over {evaluation.chosen.title} of {evaluation.dataset}, segmented as in "
-                "the app.",
-                evaluation.chosen.caution,
-                evaluation.incomplete,
-                empty_rule(evaluation.options.official),
-            )
-            if part
-        ),
+        "protocol": " ".join(sentence for sentence in sentences if sentence),
         **{
             measure: {name: round(s.mean, 4) for name, s in by_class.items() if s.n}
             for measure, by_class in found.items()

@@ -80,7 +80,7 @@ def write_model(card: ModelCard, weights: bytes, page: str, folder: Path) -> Mod
     there = _model_in(folder)
     if there is not None and not _of_run(there, card.training["run"]):
         raise ExportError(
-            f"{folder} holds another model, {there.name!r}: choose another folder, or remove it."
+            f"{folder} holds another model, {there.name!r}: remove it, or choose another folder."
         )
 
     def write(target: Path) -> None:

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 import napari_medseg as medseg
 from napari_medseg.cli import app
+from napari_medseg.cli.cohort import _changed
 from napari_medseg.engine.by_example.adapt.adaptation import Adaptation, Shares
 from napari_medseg.io.labels import read_labels
 from napari_medseg.zoo import architectures
@@ -95,6 +96,21 @@ def test_does_again_what_is_not_the_same(planes, tmp_path):
     (tmp_path / "out" / planes[2].name).unlink()
     Image.fromarray(np.eye(24, 30, dtype=np.uint8) * 255).save(planes[0])
     assert "1 of 3 inputs were done before" in run(*call, "kmeans").stderr
+
+
+def test_a_folder_whose_files_were_replaced_is_not_the_same(tmp_path):
+    folder = tmp_path / "scan"
+    folder.mkdir()
+    (folder / "1.dcm").write_bytes(b"one")
+    (folder / "deep").mkdir()
+    (folder / "deep" / "2.dcm").write_bytes(b"two")
+    before, moment = _changed(folder), folder.stat().st_mtime_ns
+    assert json.loads(json.dumps(before)) == before
+    assert _changed(str(folder)) == before
+    (folder / "deep" / "2.dcm").write_bytes(b"other")
+    assert folder.stat().st_mtime_ns == moment
+    assert _changed(folder) != before
+    assert _changed(tmp_path / "none") == 0
 
 
 def test_other_examples_in_the_same_folder_are_not_the_same(tmp_path, monkeypatch):

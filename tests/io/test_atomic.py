@@ -17,6 +17,7 @@ from napari_medseg.io.atomic import (
     atomic_folder,
     atomic_write,
     make_folder,
+    remove_folder,
     split_suffix,
 )
 from napari_medseg.io.leftovers import sweep_stale
@@ -195,6 +196,19 @@ def test_folder_cut_off_between_two_renames_gets_its_name_back(tmp_path):
     (hidden / "old.png").write_bytes(b"old")
     sweep_stale(tmp_path)
     assert names(tmp_path) == ["set"] and names(tmp_path / "set") == ["old.png"]
+
+
+def test_a_removal_that_was_cut_off_is_not_undone(tmp_path, monkeypatch):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "card.json").write_text("{}")
+    monkeypatch.setattr("shutil.rmtree", lambda *_, **__: None)
+    remove_folder(tmp_path / "model")
+    monkeypatch.undo()
+    assert not (tmp_path / "model").exists()
+    sweep_stale(tmp_path)
+    assert not (tmp_path / "model").exists()
+    sweep_stale(tmp_path, older_than=-1)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_suffixes_of_two_parts_are_one():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from napari.settings import NapariSettings
-from qtpy.QtCore import QMimeData, QPoint, Qt, QUrl
+from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
 from qtpy.QtGui import QDropEvent
 
 from napari_medseg.cli.window import prefer_own_reader
@@ -30,7 +30,7 @@ def drop(viewer: Viewer, path: Path) -> None:
     data.setUrls([QUrl.fromLocalFile(str(path))])
     window = viewer.window._qt_viewer
     event = QDropEvent(
-        QPoint(200, 200),
+        QPointF(200, 200),
         Qt.DropAction.CopyAction,
         data,
         Qt.MouseButton.LeftButton,

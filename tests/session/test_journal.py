@@ -184,6 +184,27 @@ def test_the_writer_needs_no_asking_and_a_layer_may_leave(tmp_path: Path, monkey
     assert not read_labels_journal(only(tmp_path).path).labels[4].any()
 
 
+def test_a_layer_that_leaves_while_it_is_written_keeps_its_file_to_itself(
+    tmp_path: Path, monkeypatch
+) -> None:
+    layer = labels()
+    journal = journal_of(layer, tmp_path)
+    layer.paint((3, 40, 40), 1)
+    write = journal._write
+
+    def slowly(part, file):
+        if part is journal._parts.get(id(layer)):
+            journal.unwatch(layer)
+        return write(part, file)
+
+    monkeypatch.setattr(journal, "_write", slowly)
+    assert journal.flush()
+    assert journal._files == {}, "another layer may get this identity"
+    assert journal._leaving == []
+    journal.close()
+    assert read_labels_journal(only(tmp_path).path).labels[3].any()
+
+
 def test_a_full_disk_is_told_once_and_what_was_written_stays(tmp_path: Path, monkeypatch) -> None:
     layer = labels()
     journal = journal_of(layer, tmp_path)

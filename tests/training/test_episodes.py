@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from medseg_training.in_context.baselines import FittedUNet, mean_mask, nearest_mask
-from medseg_training.in_context.episodes import Trial, dice, mean_dice, trials
+from medseg_training.in_context.episodes import Trial, mean_dice, trials
 from medseg_training.in_context.tasks import ImageTask, Pair, read_task
+from napari_medseg.engine.by_example.held_out import dice
 
 
 @pytest.fixture

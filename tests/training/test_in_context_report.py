@@ -11,11 +11,12 @@ import pytest
 import torch
 
 from medseg_training.evaluate import evaluate, method_named
-from medseg_training.in_context.episodes import Trial, dice
+from medseg_training.in_context.episodes import Trial
 from medseg_training.in_context.pixel_baseline import best_cut
-from medseg_training.in_context.report import NAMES, OF_NET, Report
+from medseg_training.in_context.report import NAMES, OF_NET, Report, ReportError
 from medseg_training.in_context.tasks import ImageTask, Pair
 from napari_medseg.engine.by_example import job as by_example_job
+from napari_medseg.engine.by_example.held_out import dice
 from napari_medseg.engine.by_example.options import ByExampleOptions
 from napari_medseg.engine.by_example.support import SupportSet
 from napari_medseg.zoo.cards import ModelCard
@@ -90,6 +91,21 @@ def test_figures_of_other_weights_are_not_kept(tmp_path: Path) -> None:
     report = Report((1,), 2, 1, "new")
     report.add_from(file)
     assert set(report.dice) == {name for key, name in NAMES.items() if key not in OF_NET}
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", "no JSON", '{"protocol": 1, "per_task": {}}'])
+def test_what_are_no_results_is_told(tmp_path: Path, content: str) -> None:
+    (tmp_path / "results.json").write_text(content)
+    with pytest.raises(ReportError, match="is no results file"):
+        Report((1,), 2, 1).add_from(tmp_path / "results.json")
+
+
+def test_figures_of_another_size_are_not_added_to(tmp_path: Path) -> None:
+    file = tmp_path / "results.json"
+    file.write_text(json.dumps(Report((1,), 2, 1, size=64).as_results()))
+    Report((1,), 2, 1, size=64).add_from(file)
+    with pytest.raises(ReportError, match="another size"):
+        Report((1,), 2, 1).add_from(file)
 
 
 def test_what_a_part_of_the_app_brings_can_be_measured_alone(

@@ -193,7 +193,8 @@ def test_a_killed_run_goes_on_and_sigterm_ends_it_well(command: list[str], tmp_p
     killed.wait()
     before = int(checkpoints.load(run / "checkpoints")["step"])
     assert before > 0
-    resumed = subprocess.Popen([*command, "--resume", str(run)], env=environment, stdout=-3)
+    goes_on = [sys.executable, "-m", "medseg_training", "train", "--resume", str(run)]
+    resumed = subprocess.Popen(goes_on, env=environment, stdout=-3)
     wait_for(run, "train", resumed, after="resumed")
     resumed.send_signal(signal.SIGTERM)
     assert resumed.wait(60) == 0

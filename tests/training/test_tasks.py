@@ -53,6 +53,23 @@ def test_rare_classes_are_left_out(tmp_path: Path, write_task: Callable[..., Non
     assert read_task(folder).classes == (1,)
 
 
+def test_images_of_16_bits_keep_their_grey_values(task_root: Path) -> None:
+    file = task_root / "grey_one" / "images" / "000.png"
+    values = np.asarray(Image.open(file))
+    before = read_task(task_root / "grey_one")
+    Image.fromarray(values.astype(np.uint16) * 200).save(file)
+    after = read_task(task_root / "grey_one")
+    assert after.channels == 1
+    np.testing.assert_allclose(after.pairs[0].pyramid[0], before.pairs[0].pyramid[0], atol=1e-6)
+
+
+def test_classes_beyond_a_byte_are_refused(task_root: Path) -> None:
+    file = task_root / "grey_one" / "masks" / "000.png"
+    Image.fromarray(np.asarray(Image.open(file)).astype(np.uint16) * 200).save(file)
+    with pytest.raises(TaskFolderError, match=r"000\.png holds the value 400"):
+        read_task(task_root / "grey_one")
+
+
 def test_a_missing_mask_is_named(task_root: Path) -> None:
     (task_root / "grey_one" / "masks" / "003.png").unlink()
     with pytest.raises(TaskFolderError, match="003"):

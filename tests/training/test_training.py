@@ -374,6 +374,7 @@ def test_without_tensorboard_a_sentence_says_what_to_install(
         ({"net__name": "Unet"}, "no net 'Unet'"),
         ({"net__name": "medseg_training.nope:Net"}, "cannot be built"),
         ({"start__model": "nothing"}, "no weights at 'nothing'"),
+        ({"loss__kind": "condseg-stage2"}, "UNet is trained with loss.kind=dice-ce"),
         ({"start__backbone": __file__}, "is no checkpoint"),
     ],
 )
@@ -430,6 +431,18 @@ def test_a_run_that_goes_on_needs_the_classes_it_began_with(
     paint_over(own_data, range(15), (2,))
     with pytest.raises(ValueError, match="run was begun with class 1, class 2"):
         build_trainer(small_config(**changes), tmp_path / "run", resumes=True)
+
+
+def test_a_run_that_goes_on_may_begin_to_average(
+    start: Start, small_config: ConfigFactory, tmp_path: Path
+) -> None:
+    first = start(trainer__epochs=1)
+    first.fit()
+    config = small_config(trainer__epochs=1, trainer__ema=0.9)
+    trainer = build_trainer(config, tmp_path / "run", resumes=True)
+    trainer.resume()
+    assert_equal(state_of(trainer), state_of(first))
+    trainer.method.close()
 
 
 def test_a_run_that_goes_on_takes_what_was_changed_of_the_optimiser(

@@ -80,6 +80,10 @@ def build_trainer(
         With one sentence, where the data, the net or the starting weights cannot be used.
     """
     if isinstance(config, Recipe):
+        if processes is not None and processes.world > 1:
+            raise ValueError(
+                "An in-context net is trained by one process; start it without torchrun."
+            )
         return _in_context_trainer(config, run, echo, resumes)
     return _segmentation_trainer(config, run, echo, processes or Processes(), resumes)
 
@@ -215,7 +219,11 @@ def make_method(config: RunConfig, net: nn.Module, task: SegmentationTask) -> Se
     """Choose the way to train as the recipe says."""
     parts, loss = config.trainer.accumulate, config.loss
     stages = {"ConDSeg": "condseg-stage2", "ConDSegStage1": "condseg-stage1"}
-    kind = stages.get(config.net.name, "dice-ce") if loss.kind == "auto" else loss.kind
+    kind = stages.get(config.net.name, "dice-ce")
+    if loss.kind not in ("auto", kind):
+        raise nets.NetError(
+            f"{config.net.name} is trained with loss.kind={kind}, not {loss.kind}; leave it out."
+        )
     method: SegmentationMethod
     if kind == "condseg-stage1":
         method = ConDSegStageOne(net, task, loss, _second_look(config), parts)

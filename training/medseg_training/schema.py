@@ -151,6 +151,12 @@ class OptimiserOptions(Part):
     clip_norm: float = Field(default=0.0, ge=0)
     """Largest norm of the gradient; 0 for any."""
 
+    @model_validator(mode="after")
+    def _decay_that_is_there(self) -> OptimiserOptions:
+        if self.kind == "muon" and self.weight_decay:
+            raise ValueError("muon has no weight_decay here; leave it 0")
+        return self
+
 
 class ScheduleOptions(Part):
     """How the learning rate moves."""

@@ -18,10 +18,9 @@ from medseg_training.data.planes import Plane, load_planes
 from medseg_training.data.ready_splits import read_folds
 from medseg_training.data.sides import not_learned, on_both_sides, only_held_out
 from medseg_training.data.splits import SplitError, check_folds, folds_of
+from medseg_training.losses.dice_ce import IGNORED
 from medseg_training.schema import DataOptions
 from napari_medseg.zoo.specs import InputSpec, Scaling
-
-IGNORED = 255
 
 
 class DataError(ValueError):
@@ -189,14 +188,6 @@ def _pieces(plane: Plane, size: tuple[int, int]) -> Iterator[tuple[np.ndarray, n
         for left in range(0, labels.shape[1], size[1]):
             window = slice(top, top + size[0]), slice(left, left + size[1])
             yield image[:, *window], labels[window]
-
-
-def patients_of(dataset: Dataset, names: Sequence[str]) -> int:
-    """Count the patients of some cases."""
-    found: dict[str, int] = defaultdict(int)
-    for name in names:
-        found[dataset.case(name).patient] += 1
-    return len(found)
 
 
 def _fold(options: DataOptions, dataset: Dataset) -> Fold:

@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from medseg_training import checkpoints
+from medseg_training.nets import FACTS
 from medseg_training.recipe_files import CONFIG_FILE, build_recipe, read_config
 from medseg_training.schema import RunConfig, StartOptions
 from napari_medseg.nets.condseg_encoder import ConDSegEncoder
@@ -143,15 +144,12 @@ def _take_backbone(net: nn.Module, state: Mapping[str, Tensor], start: StartOpti
             return start_from_swin_t(net, state)
         if isinstance(net, ConDSegEncoder):
             net.load_backbone(state, statistics=start.statistics)
-            return sorted(key for key in before if not key.startswith(ENCODER_OF_CONDSEG))
+            return sorted(key for key in before if not key.startswith(FACTS["ConDSeg"].encoder))
     except ValueError as error:
         raise StartError(f"{start.backbone}: {error}") from error
     raise StartError(
         f"There is no published rule to load a backbone into {type(net).__name__}; use start.model."
     )
-
-
-ENCODER_OF_CONDSEG = ("layer0.", "layer1.", "layer2.", "layer3.", "backbone.")
 
 
 def _free_options(card: ModelCard) -> dict[str, Any]:

@@ -171,7 +171,7 @@ class Trainer:
         state = self._progress() | checkpoints.load(self.run.checkpoints)
         self.net.load_state_dict(state["net"])
         if self.average is not None:
-            self.average.load_state_dict(state["average"])
+            self.average.load_state_dict(state.get("average", state["net"]))
         self._load_optimiser(state["optimiser"])
         self._gradients.scaler.load_state_dict(state["scaler"])
         self.schedule.load_state_dict(state["schedule"])

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from napari_medseg.engine.results import duration
+from napari_medseg.engine.results import counted, duration
 
 PHASES = {
     "new": "Starting…",
@@ -74,11 +74,6 @@ def few_steps(steps_per_epoch: int, batch_size: int) -> str:
     smaller = f"a batch size (now {batch_size}) that is smaller, or " if batch_size > 1 else ""
     found = f"One epoch is only {counted(steps_per_epoch, 'step')}"
     return f"{found}: choose {smaller}more epochs than usual."
-
-
-def counted(n: int, word: str) -> str:
-    """Give a number with its word, such as ``1 step`` or ``1,200 steps``."""
-    return f"{n:,} {word}" if n == 1 else f"{n:,} {word}s"
 
 
 class Narrator:

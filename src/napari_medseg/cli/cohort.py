@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -97,6 +98,7 @@ def run_cohort(
     WrongRequest
         Where the scheduler cannot be used.
     """
+    work = partial(_noted, work=work)
     report = _Report(out / REPORT, command, cohort.options)
     finished = report.finished() if cohort.resume else {}
     left = [path for path in inputs if str(path) not in finished]
@@ -154,8 +156,6 @@ class _Report:
         """Write the report, unless that has just been done and there is more to come."""
         if not done and time.monotonic() - self._written < _SECONDS:
             return
-        for entry in results:
-            entry.setdefault("changed", _changed(entry["input"]))
         content = {
             "command": self.command,
             "options": self.options,
@@ -167,10 +167,23 @@ class _Report:
         self._written = time.monotonic()
 
 
-def _changed(path: str) -> int:
-    """When a file was changed last, in nanoseconds; 0 where there is none."""
+def _noted(path: Path, work: Work) -> Entry:
+    """Work on an input, and note as what it was found before."""
+    changed = _changed(path)
+    return {**work(path), "changed": changed}
+
+
+def _changed(path: str | Path) -> int | list[int]:
+    """When a file was changed last, in nanoseconds; 0 where there is none.
+
+    Of a folder: when anything in it was, how many files it holds, and their bytes together.
+    """
     try:
-        return os.stat(path).st_mtime_ns
+        if not os.path.isdir(path):
+            return os.stat(path).st_mtime_ns
+        files = [file.stat() for file in Path(path).rglob("*") if file.is_file()]
+        newest = max((file.st_mtime_ns for file in files), default=0)
+        return [newest, len(files), sum(file.st_size for file in files)]
     except OSError:
         return 0
 

@@ -34,6 +34,11 @@ class Progress:
     preview: Any = None
 
 
+def counted(n: int, word: str) -> str:
+    """Say how many there are of something, such as ``1 row`` or ``1,200 objects``."""
+    return f"{n:,} {word}" if n == 1 else f"{n:,} {word}s"
+
+
 def duration(seconds: float) -> str:
     """Say a time in words, such as ``12 min``."""
     if seconds < 90:

@@ -1,8 +1,8 @@
 """Saving so that a file is either the old one or the new one, whole, never half of either.
 
 Everything is first written beside its target under a hidden name, forced to the disk, read back,
-and only then given its name. A power cut, a full disk or a killed process leaves at worst a hidden
-file, which `sweep_stale` removes later.
+and only then given its name. A power cut or a killed process leaves at worst a hidden file, which
+the next command or the next saving of a folder there removes (`sweep_stale`).
 """
 
 from __future__ import annotations
@@ -219,7 +219,7 @@ def remove_folder(path: str | os.PathLike[str]) -> None:
         With one sentence, where it must stay; nothing in it is gone then.
     """
     folder = Path(path)
-    doomed = folder.with_name(hidden_name(folder.name, "old"))
+    doomed = folder.with_name(hidden_name(folder.name, "tmp"))
     try:
         folder.rename(doomed)
     except OSError as error:

@@ -29,7 +29,7 @@ def read_zarr(folder: Path) -> ImageFile:
     ReadError
         With one sentence, where it is no OME-Zarr image.
     """
-    zarr = _zarr()
+    zarr = zarr_package()
     import dask.array as da
 
     try:
@@ -140,11 +140,12 @@ def _step(
     return (1.0, "pixel") if factor is None else (scale[n] * factor, "s")
 
 
-def _zarr() -> ModuleType:
+def zarr_package(error: type[Exception] = ReadError) -> ModuleType:
+    """Give the package zarr; without it, `error` says how to install it."""
     try:
         import zarr
     except ImportError:
-        raise ReadError(
+        raise error(
             "OME-Zarr needs the package zarr; install it with pip install 'napari-medseg[ngff]'."
         ) from None
     return zarr

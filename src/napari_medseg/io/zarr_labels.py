@@ -12,7 +12,6 @@ import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -29,6 +28,7 @@ from napari_medseg.io.label_file import LabelFile, exact_labels
 from napari_medseg.io.notes import NOTE_KEY, HasDict, make_note, noted_geometry
 from napari_medseg.io.photos import class_colour
 from napari_medseg.io.steps import Step, Steps, as_part, in_background
+from napari_medseg.io.zarr_images import zarr_package
 
 ZARR_SUFFIXES = (".ome.zarr", ".zarr")
 _UNITS = {"mm": "millimeter", "um": "micrometer"}
@@ -72,7 +72,7 @@ def zarr_label_steps(
     """
     exact = yield from in_background(lambda _: exact_labels(labels), "Looking at the labels")
     counts = yield from in_background(partial(counts_of, exact), "Looking at the labels")
-    zarr = _zarr()
+    zarr = zarr_package(SaveError)
     levels = _levels(exact)
     described = _metadata(list(counts), geometry, class_names, len(levels))
     described |= json.loads(make_note(geometry, provenance, class_names))
@@ -96,8 +96,9 @@ def read_zarr_labels(path: Path) -> LabelFile:
     ReadError
         With one sentence, where it is none.
     """
+    zarr = zarr_package()
     try:
-        group = _zarr().open_group(path, mode="r")
+        group = zarr.open_group(path, mode="r")
         array = np.asarray(group["0"][...])
         note = dict(group.attrs.get(NOTE_KEY, {}))
     except (OSError, KeyError, ValueError) as error:
@@ -213,13 +214,3 @@ def _compare(path: Path, labels: NDArray[Any], geometry: Geometry) -> None:
         raise ValueError("the labels in the file differ from those that were to be saved.")
     if not same_place(labels.shape, geometry, found.geometry):
         raise ValueError("the labels in the file lie elsewhere than those that were to be saved.")
-
-
-def _zarr() -> ModuleType:
-    try:
-        import zarr
-    except ImportError:
-        raise SaveError(
-            "OME-Zarr needs the package zarr; install it with pip install 'napari-medseg[ngff]'."
-        ) from None
-    return zarr

@@ -132,7 +132,7 @@ def cluster_region_job(
         if not isinstance(preview, ClusterPreview):
             yield progress
             continue
-        made = _where(preview.segmentation().provenance, region, progress.done)
+        made = _where(preview.provenance, region, progress.done)
         found = ClusterMap(image, region, preview.labels, made)
         yield replace(progress, preview=found)
     assert found is not None

@@ -143,13 +143,13 @@ def _card_fields(
     except KeyError as error:
         raise CardError(f"The net {net} needs the option {error} to be imported.") from error
     stated = {**known.get("input", {}), **fields.get("input", {})}
-    card = {"name": plain_name(source), **known, **fields, "input": stated}
+    card = {"name": plain_name(source.stem), **known, **fields, "input": stated}
     return {**card, **({"name": name} if name else {}), "net": net, "net_options": options}
 
 
-def plain_name(source: Path) -> str:
-    """Make a name for a model of the name of its file."""
-    kept = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in source.stem)
+def plain_name(name: str) -> str:
+    """Give a name that a model can have everywhere: plain letters, digits, dots and dashes."""
+    kept = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in name)
     return kept.strip("._-") or "model"
 
 

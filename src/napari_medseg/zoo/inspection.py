@@ -61,5 +61,5 @@ def inspect_checkpoint(path: str | os.PathLike[str], net: str | None = None) -> 
     name, options = which_net(state, net, None, source.name)
     model = build_net(name, options)
     report = compare_state(model, completed(model, state))
-    suggested = {"name": plain_name(source), **about(name, options)}
+    suggested = {"name": plain_name(source.stem), **about(name, options)}
     return Inspection(source, name, options, report, suggested)

@@ -102,7 +102,7 @@ def about(net: str, options: Mapping[str, Any]) -> dict[str, Any]:
     if net == "UniverSeg":
         return dict(UNIVERSEG)
     fields: dict[str, Any] = {"kind": "pretrained", "title": net, "not_for": RESEARCH_ONLY}
-    return fields | _ABOUT[net](options)
+    return fields | (_ABOUT[net](options) if net in _ABOUT else {})
 
 
 def _about_condseg(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -54,6 +54,21 @@ def test_an_object_at_the_edge_of_the_image_is_whole():
     assert split_objects(labels).max() == 1
 
 
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("step", [1.0, 5.0])
+def test_what_lies_in_one_plane_of_a_volume_is_parted_as_a_plane(axis: int, step: float) -> None:
+    plane = (_disc((40, 60), (20, 20), 11) | _disc((40, 60), (20, 38), 11)).astype(np.uint8)
+    volume = np.zeros((5, 40, 60), np.uint8)
+    volume[2] = plane
+    steps = np.insert([1.0, 1.0], axis, step)
+    objects = split_objects(np.moveaxis(volume, 0, axis), steps)
+    assert np.array_equal(np.moveaxis(objects, axis, 0)[2], split_objects(plane))
+    assert objects.max() == 2
+    line = np.zeros((1, 30), np.uint8)
+    line[0, 3:9] = 1
+    assert split_objects(line).max() == split_objects(line[None]).max() == 1
+
+
 def test_nothing_gives_nothing_and_wrong_sizes_are_refused():
     assert split_objects(np.zeros((5, 6), np.uint8)).max() == 0
     with pytest.raises(ValueError, match="above 0"):

@@ -64,6 +64,34 @@ def test_volumes_to_test_on_are_held_out(tmp_path: Path) -> None:
     assert volume.image.shape == (1, 6, *small.SHAPE)
 
 
+def test_a_split_may_hold_out_slices_as_well(tmp_path: Path) -> None:
+    small.synapse(tmp_path)
+    name = min(small.arrays())
+    (tmp_path / "split.json").write_text(json.dumps({"test": [name]}))
+    dataset = read_dataset(tmp_path)
+    assert dataset.test == (name, "case9000")
+    assert name not in [case.name for case in dataset.trainable]
+
+
+def test_files_of_one_name_in_folders_of_their_patients_are_told_apart(tmp_path: Path) -> None:
+    small.decathlon(tmp_path)
+    content = json.loads((tmp_path / "dataset.json").read_text())
+    for number, entry in enumerate(content["training"]):
+        for key, name in (("image", "t1.nii.gz"), ("label", "seg.nii.gz")):
+            target = tmp_path / f"p{number}" / name
+            target.parent.mkdir(exist_ok=True)
+            shutil.move(tmp_path / entry[key], target)
+            entry[key] = f"p{number}/{name}"
+    (tmp_path / "dataset.json").write_text(json.dumps(content))
+    dataset = read_dataset(tmp_path)
+    assert [case.name for case in dataset.cases] == [f"p{n}_t1" for n in range(6)]
+    assert len({case.patient for case in dataset.cases}) == 6
+    content["training"].append(content["training"][0])
+    (tmp_path / "dataset.json").write_text(json.dumps(content))
+    with pytest.raises(DatasetError, match="Two cases are named 'p0_t1'"):
+        read_dataset(tmp_path)
+
+
 def test_without_h5py_a_sentence_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from medseg_training.commands.evaluate import add_data, counted, followed, options_of
+from medseg_training.commands.evaluate import add_data, followed, options_of
+from napari_medseg.engine.results import counted
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,9 +41,8 @@ def run(options: argparse.Namespace) -> None:
         for name, found in by_class.items():
             few = found.low != found.low
             interval = "" if few else f" (95 % {found.low:+.4f} to {found.high:+.4f})"
-            print(
-                f"  {measure:5s} {name:24s} {signed(found.mean, 4)}{interval}, {counted(found.n)}"
-            )
+            cases = counted(found.n, "case")
+            print(f"  {measure:5s} {name:24s} {signed(found.mean, 4)}{interval}, {cases}")
     if options.out:
         for path in write_comparison(options.out, comparison):
             print(f"wrote {path}", file=sys.stderr)

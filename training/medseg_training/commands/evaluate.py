@@ -9,7 +9,7 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from napari_medseg.engine.results import Progress
+from napari_medseg.engine.results import Progress, counted
 from napari_medseg.io.atomic import atomic_write
 
 if TYPE_CHECKING:
@@ -112,13 +112,8 @@ def _print(evaluation: Evaluation, *, as_json: bool) -> None:
             distance = "–" if hd95.mean != hd95.mean else f"{hd95.mean:.2f}"
             print(
                 f"  {name:24s} Dice {dice.mean:.4f}{spread}{interval}  HD95 {distance}  "
-                f"{counted(dice.n)}{_left_out(dice, hd95)}"
+                f"{counted(dice.n, 'case')}{_left_out(dice, hd95)}"
             )
-
-
-def counted(cases: int) -> str:
-    """Give a number of cases in words."""
-    return f"{cases} case{'' if cases == 1 else 's'}"
 
 
 def _left_out(dice: Summary, hd95: Summary) -> str:

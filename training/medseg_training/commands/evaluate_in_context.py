@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from medseg_training.in_context.report import NAMES
+from medseg_training.in_context.report import NAMES, USUAL_SIZE
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--classes", type=from_0, default=0, help="only so many of each task; 0: all"
     )
-    parser.add_argument("--size", type=above_0, default=128, help="of the bare net's input")
+    parser.add_argument("--size", type=above_0, default=USUAL_SIZE, help="of the bare net's input")
     parser.add_argument("--tasks", nargs="+", help="only these task folders")
     parser.add_argument(
         "--methods",
@@ -83,7 +83,9 @@ def run(options: argparse.Namespace) -> None:
         for name in options.methods
     )
     limits = (options.queries, options.draws)
-    report = Report(tuple(options.support), *limits, card.sha256, options.classes)
+    report = Report(
+        tuple(options.support), *limits, card.sha256, options.classes, size=options.size
+    )
     if options.results and options.results.exists():
         report.add_from(options.results)
     for task in tasks:  # written after every task, so that a long measurement can be broken off

@@ -56,7 +56,8 @@ def run(options: argparse.Namespace) -> None:
         When the training failed; the last checkpoint is untouched.
     """
     from medseg_training.distributed import joined, local_device
-    from medseg_training.run_lock import LOCK_FILE
+    from medseg_training.run_folder import EVENTS_FILE
+    from medseg_training.run_lock import LOCK_FILE, RunInUseError
     from napari_medseg.engine.devices import choose_device
 
     config = _config(options)
@@ -70,9 +71,11 @@ def run(options: argparse.Namespace) -> None:
         with joined(choose_device(config.device)) as processes:
             resumes = options.resume is not None
             _train(config, folder, processes, resumes, _echo(options.json, folder))
+    except RunInUseError:
+        raise  # the run is another's; nothing is written into it
     except Exception as error:
         explained = _explained(error, folder)
-        if there or (folder / "events.jsonl").exists():
+        if there or (folder / EVENTS_FILE).exists():
             _tell(folder, explained)
         else:  # nothing was begun, so nothing is left behind
             with suppress(OSError):
@@ -161,8 +164,15 @@ def _run_folder(options: argparse.Namespace) -> Path:
 def _config(options: argparse.Namespace) -> RunConfig | Recipe:
     from medseg_training.recipe_files import RecipeError, find_recipe, read_config, read_recipe
 
-    if options.resume and (not options.recipe or "=" in options.recipe):
+    if options.resume:
+        if options.init_from:
+            raise RecipeError("A run goes on with its own weights: leave out --init-from.")
         first = [options.recipe] if options.recipe else []
+        if first and "=" not in first[0]:
+            raise RecipeError(
+                f"A run goes on with its own recipe: leave out {first[0]!r}, change single values "
+                "by section.key=value."
+            )
         return read_config(options.resume, [*first, *options.changes])
     if not options.recipe:
         raise RecipeError("Name a recipe to train after, or a run to go on with (--resume RUN).")

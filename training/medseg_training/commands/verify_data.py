@@ -30,8 +30,7 @@ def run(options: argparse.Namespace) -> None:
     from medseg_training.data.dataset import DatasetError, read_dataset
     from medseg_training.data.splits import folds_of, write_folds
     from medseg_training.data.verify import verify_dataset
-    from medseg_training.words import counted
-    from napari_medseg.engine.results import finished
+    from napari_medseg.engine.results import counted, finished
 
     dataset = read_dataset(options.data, options.kind)
     patients = {case.patient for case in dataset.trainable}

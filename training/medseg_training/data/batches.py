@@ -61,8 +61,6 @@ class PlaneBatches:
         Decides everything.
     augmentation : AugmentOptions, optional
         Changes; none by default.
-    mean, std : sequence of float
-        Per channel, applied last; empty for none.
     device : torch.device or str
         Where batches are made and augmented.
     rank, world : int
@@ -77,8 +75,6 @@ class PlaneBatches:
         seed: int,
         augmentation: AugmentOptions | None = None,
         *,
-        mean: Sequence[float] = (),
-        std: Sequence[float] = (),
         device: torch.device | str = "cpu",
         rank: int = 0,
         world: int = 1,
@@ -90,7 +86,6 @@ class PlaneBatches:
         self.augmentation = augmentation or AugmentOptions()
         self.device = torch.device(device)
         self.rank, self.world = rank, world
-        self._scale = _channels(mean, self.device), _channels(std, self.device)
         self._maker = ThreadPoolExecutor(1, thread_name_prefix="batches")
         self._ahead: dict[int, Future[Batch]] = {}
 
@@ -136,14 +131,7 @@ class PlaneBatches:
         labels = torch.from_numpy(np.stack([mask for _, mask in cut]))
         images, labels = images.to(self.device), labels.to(self.device)
         images, labels = augment(images, labels, seeds, self.augmentation)
-        mean, std = self._scale
-        if mean is not None and std is not None:
-            images = (images - mean) / std
         return Batch(images, labels.long(), tuple(plane.name for plane in chosen))
-
-
-def _channels(values: Sequence[float], device: torch.device) -> Tensor | None:
-    return torch.tensor(values, device=device).view(1, -1, 1, 1) if values else None
 
 
 def _cropped(

@@ -181,11 +181,23 @@ def read_dataset(path: str | Path, kind: Kind = "auto") -> Dataset:
             dataset: Dataset = reader.read(root)
             if not dataset.cases:
                 raise DatasetError(f"{root} holds no images that can be read.")
+            _refuse_one_name(dataset.cases)
             return dataset
     raise DatasetError(
         f"{root} is no data set: expected images/ and masks/ with equal file names, an nnU-Net or "
         "Decathlon folder with its dataset.json, or Synapse/ACDC slices with their lists."
     )
+
+
+def _refuse_one_name(cases: Sequence[Case]) -> None:
+    """Make sure that a name means one case, as splits and tables go by names."""
+    seen: set[str] = set()
+    for case in cases:
+        if case.name in seen:
+            raise DatasetError(
+                f"Two cases are named {case.name!r}; rename the file of one of them."
+            )
+        seen.add(case.name)
 
 
 def patient_of(name: str) -> str:

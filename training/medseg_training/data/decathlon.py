@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from medseg_training.data.dataset import (
 )
 from medseg_training.data.description import FILE, read_json
 from napari_medseg.io.atomic import split_suffix
+
+PARTS = ("training", "validation", "test")
 
 
 def recognises(root: Path) -> bool:
@@ -37,9 +40,8 @@ def read(root: Path) -> Dataset:
         With one sentence, where the list lacks something.
     """
     content = read_json(root / FILE)
-    training = [_case(root, item) for item in content.get("training", ())]
-    validation = [_case(root, item) for item in content.get("validation", ())]
-    test = [_case(root, item) for item in content.get("test", ())]
+    lists = [[_case(root, item) for item in content.get(part, ())] for part in PARTS]
+    training, validation, test = _told_apart(lists)
     everything = sorted((*training, *validation, *test), key=lambda case: case.name)
     splits = ready_splits.read(root, {case.name: "" for case in everything})
     cases = tuple(
@@ -83,6 +85,21 @@ def _case(root: Path, item: Any) -> Case:
 def _channels(content: Mapping[str, Any]) -> tuple[str, ...]:
     stated = content.get("modality") or content.get("channel_names") or {"0": "image"}
     return channels_named([str(name) for name in dict(stated).values()])
+
+
+def _told_apart(lists: Sequence[Sequence[Case]]) -> list[list[Case]]:
+    """Name cases after their folder, too, where their files have one name (``p1/t1.nii.gz``)."""
+    names = [case.name for cases in lists for case in cases]
+    if len(set(names)) == len(names):
+        return [list(cases) for cases in lists]
+    return [
+        [
+            replace(case, name=name, patient=name if case.patient == case.name else case.patient)
+            for case in cases
+            for name in (f"{case.images[0].parent.name}_{case.name}",)
+        ]
+        for cases in lists
+    ]
 
 
 def _classes(root: Path, labels: Any) -> tuple[tuple[int, ...], tuple[str, ...]]:

@@ -89,7 +89,7 @@ def read(root: Path) -> Dataset:
         class_names=classes,
         label_values=values,
         folds=splits.folds or ((fold,) if fold.train and fold.val else ()),
-        test=tuple(files["test"]),
+        test=tuple(sorted({*files["test"], *splits.test})),
         spacing=read_description(root).spacing,
         findings=(*findings, *splits.findings),
     )

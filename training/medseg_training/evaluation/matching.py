@@ -139,14 +139,15 @@ def choose_cases(
         return Chosen(names, f"all of {_cases(len(names))}", caution)
     folds = _folds(dataset, splits)
     number = fold or 0
-    if number >= len(folds):
+    if not 0 <= number < len(folds):
         raise EvaluationError(f"There is no fold {number}; the data set has {len(folds)}, from 0.")
     held = folds[number].val
+    which = f" of fold {number}" if len(folds) > 1 else ""
     caution = (
         "If the model was trained on this fold, these cases chose its weights; if on another fold, "
         "it was trained on them."
     )
-    return Chosen(held, f"the {_cases(len(held), 'validation')} of fold {number}", caution)
+    return Chosen(held, f"the {_cases(len(held), 'validation')}{which}", caution)
 
 
 def _cases(count: int, kind: str = "") -> str:

@@ -134,9 +134,3 @@ def page_head(card: ModelCard, segments: str, weights: str) -> list[str]:
         "## How it was trained",
         "",
     ]
-
-
-def plain_name(name: str) -> str:
-    """Give a name that a model can have everywhere: plain letters, digits, dots and dashes."""
-    kept = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in name)
-    return kept.strip("._-") or "model"

@@ -15,7 +15,6 @@ from medseg_training.export.files import (
     WEIGHTS_FILE,
     ExportError,
     page_head,
-    plain_name,
     read_json,
     run_mark,
     stated,
@@ -23,8 +22,9 @@ from medseg_training.export.files import (
 )
 from medseg_training.in_context.recipe import Recipe
 from medseg_training.in_context.sources import NOT_STATED
-from medseg_training.words import counted
+from napari_medseg.engine.results import counted
 from napari_medseg.zoo.cards import ModelCard
+from napari_medseg.zoo.checkpoints import plain_name
 
 CITATION = (
     "Butoi, V. I., Gonzalez Ortiz, J. J., Ma, T., Sabuncu, M. R., Guttag, J., Dalca, A. V.: "

@@ -16,7 +16,6 @@ from medseg_training.export.files import (
     WEIGHTS_FILE,
     ExportError,
     page_head,
-    plain_name,
     read_json,
     run_mark,
     stated,
@@ -26,7 +25,7 @@ from medseg_training.run_folder import FACTS_FILE, METRICS_FILE
 from medseg_training.schema import DataOptions, RunConfig
 from napari_medseg.zoo.architectures import known_nets
 from napari_medseg.zoo.cards import ModelCard
-from napari_medseg.zoo.checkpoints import check_card
+from napari_medseg.zoo.checkpoints import check_card, plain_name
 from napari_medseg.zoo.specs import InputSpec
 
 

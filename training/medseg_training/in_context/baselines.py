@@ -11,11 +11,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from medseg_training import augment
-from medseg_training.in_context.episodes import Trial, dice, enlarged, grey_planes, mask_planes
+from medseg_training.in_context.episodes import Trial, enlarged, grey_planes, mask_planes
 from medseg_training.in_context.laws import Warp
 from medseg_training.in_context.tasks import Pair
 from medseg_training.in_context.views import grids
 from medseg_training.losses import dice_bce_loss
+from napari_medseg.engine.by_example.held_out import dice
 
 SIZE = 128
 

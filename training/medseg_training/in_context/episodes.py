@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from medseg_training.in_context.colour import LUMA
 from medseg_training.in_context.tasks import ImageTask, Pair
+from napari_medseg.engine.by_example.held_out import dice
 from napari_medseg.engine.resample import shrink_mask
 
 
@@ -56,12 +57,6 @@ def trials(
             pairs = [task.pairs[int(p)] for p in order]
             shown = pairs[: min(support, len(pairs) - asked)]
             yield Trial(class_index, tuple(shown), tuple(pairs[len(pairs) - asked :]))
-
-
-def dice(prediction: np.ndarray, truth: np.ndarray) -> float:
-    """Dice of two boolean masks; 1 where both are empty."""
-    total = int(prediction.sum()) + int(truth.sum())
-    return 1.0 if total == 0 else 2.0 * int((prediction & truth).sum()) / total
 
 
 def mean_dice(task: ImageTask, method: Method, support: int, **limits: int) -> float:

@@ -7,8 +7,9 @@ from functools import partial
 
 import numpy as np
 
-from medseg_training.in_context.episodes import Trial, dice
+from medseg_training.in_context.episodes import Trial
 from medseg_training.in_context.tasks import Pair
+from napari_medseg.engine.by_example.held_out import dice
 from napari_medseg.engine.cluster.pixel_clusters import kmeans_labels
 from napari_medseg.engine.colour import GREY
 

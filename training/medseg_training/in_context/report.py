@@ -36,6 +36,9 @@ OF_NET = ("net", "app", "refined", "subsets", "mirrored", "adapt")
 """Those whose figures belong to certain weights."""
 
 
+USUAL_SIZE = 128
+
+
 class ReportError(ValueError):
     """Results cannot be put together; the message says why."""
 
@@ -52,6 +55,8 @@ class Report:
         How many classes of a task are asked for at most; 0 for all.
     dice
         ``dice[method][task][support]``.
+    size
+        Side of what the bare net sees, in pixels.
     """
 
     support: tuple[int, ...]
@@ -60,6 +65,7 @@ class Report:
     weights: str = ""
     classes: int = 0
     dice: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
+    size: int = USUAL_SIZE
 
     @property
     def protocol(self) -> str:
@@ -98,6 +104,7 @@ class Report:
             "queries": self.queries,
             "draws": self.draws,
             "weights": self.weights,
+            "size": self.size,
             "tasks_measured": {method: len(tasks) for method, tasks in self.dice.items()},
             "mean": self.mean(),
             "shared_tasks": self.shared_tasks,
@@ -113,16 +120,22 @@ class Report:
         Raises
         ------
         ReportError
-            When its figures were measured in another way.
+            When it holds none, or they were measured in another way.
         """
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content["protocol"] != self.protocol:
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            measured = content["protocol"], content.get("size", USUAL_SIZE)
+            support, dice, weights = (content[key] for key in ("support", "per_task", "weights"))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ReportError(f"{path} is no results file of this command.") from error
+        if measured != (self.protocol, self.size):
             raise ReportError(
-                f"{path} was measured with other draws or queries; give another file."
+                f"{path} was measured with other classes, draws, queries or another size; give "
+                "another file."
             )
-        self.support = tuple(sorted({*self.support, *content["support"]}))
-        self.dice = content["per_task"]
-        if content["weights"] != self.weights:
+        self.support = tuple(sorted({*self.support, *support}))
+        self.dice = dice
+        if weights != self.weights:
             ours = tuple(NAMES[name] for name in OF_NET)
             self.dice = {k: v for k, v in self.dice.items() if not k.startswith(ours)}
 

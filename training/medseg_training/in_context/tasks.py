@@ -95,6 +95,11 @@ def read_task(folder: Path, *, minimum_pairs: int = 3) -> ImageTask:
     pairs = []
     for name, plane in zip(names, planes, strict=True):
         labels = np.asarray(Image.open(masks[name]))
+        if labels.max(initial=0) > 255:
+            raise TaskFolderError(
+                f"The mask {masks[name]} holds the value {labels.max()}; classes are numbered up "
+                "to 255."
+            )
         if labels.ndim != 2 or labels.shape != plane.shape[:2]:
             raise TaskFolderError(
                 f"The mask {masks[name]} has shape {labels.shape}, its image {plane.shape[:2]}; "
@@ -142,10 +147,11 @@ def _by_stem(folder: Path) -> dict[str, Path]:
 
 
 def _read_plane(path: Path) -> np.ndarray:
-    """Read (H, W) or (H, W, 3) uint8."""
+    """Read (H, W) of any number type, or (H, W, 3) uint8."""
     try:
         with Image.open(path) as image:
-            return np.asarray(image if image.mode == "L" else image.convert("RGB"))
+            grey = image.mode in ("L", "I", "F") or image.mode.startswith("I;16")
+            return np.asarray(image if grey else image.convert("RGB"))
     except OSError as error:
         raise TaskFolderError(f"The image {path} cannot be read: {error}.") from error
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from medseg_training.losses.overlap import over_processes
 
 IGNORED = 255
+"""Label of pixels that neither teach nor count."""
 
 
 def dice_cross_entropy(

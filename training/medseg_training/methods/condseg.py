@@ -16,8 +16,8 @@ from medseg_training.losses.condseg import (
     SemanticDecouplingLoss,
     dice_bce,
 )
+from medseg_training.losses.dice_ce import IGNORED
 from medseg_training.methods.segmentation import (
-    IGNORED,
     SegmentationMethod,
     SegmentationTask,
     full_precision,

@@ -22,6 +22,7 @@ from medseg_training.in_context.sources import read_sources
 from medseg_training.in_context.tasks import ImageTask, read_tasks
 from medseg_training.losses import dice_bce_loss
 from medseg_training.methods.method import Method, Validation
+from napari_medseg.engine.devices import choose_device
 from napari_medseg.nets.universeg import UniverSeg
 
 WATCHED = (1, 4, 16)
@@ -46,7 +47,9 @@ class InContext(Method):
     ) -> None:
         self.recipe, self.held_out = recipe, held_out
         self.parts = recipe.parts
-        self.net: UniverSeg = UniverSeg(encoder_blocks=recipe.encoder_blocks).to(recipe.device)
+        self.net: UniverSeg = UniverSeg(encoder_blocks=recipe.encoder_blocks).to(
+            choose_device(recipe.device)
+        )
         self.sampler = Sampler(tasks, recipe)
         self._step = 0
 

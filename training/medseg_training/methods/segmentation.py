@@ -13,14 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from medseg_training.data.batches import Batch
+from medseg_training.losses.dice_ce import IGNORED
 from medseg_training.losses.selfreg import SelfRegularization
 from medseg_training.methods.method import Method, Validation
 from medseg_training.methods.previews import preview_png
 from napari_medseg.nets.feature_taps import TapNames, tap_features
 from napari_medseg.zoo.specs import InputSpec, OutputSpec
-
-IGNORED = 255
-"""Label of pixels that neither teach nor count."""
 
 
 class Batches(Protocol):

@@ -5,9 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from medseg_training.losses.boundary import BoundaryRefinement
-from medseg_training.losses.dice_ce import dice_cross_entropy
+from medseg_training.losses.dice_ce import IGNORED, dice_cross_entropy
 from medseg_training.methods.segmentation import (
-    IGNORED,
     SegmentationMethod,
     SegmentationTask,
     full_precision,

@@ -21,7 +21,15 @@ from napari_medseg.engine.label_maps import (
 )
 from napari_medseg.engine.planes import Planes
 from napari_medseg.engine.resample import Window, resize
-from napari_medseg.engine.results import Job, Progress, Segmentation, finished, made_from, told
+from napari_medseg.engine.results import (
+    Job,
+    Progress,
+    Provenance,
+    Segmentation,
+    finished,
+    made_from,
+    told,
+)
 from napari_medseg.engine.scaling import ValueRange
 
 Rectangle = tuple[int, int, int, int]
@@ -41,6 +49,8 @@ class ClusterPreview:
         The plane being worked on; 0 for a 2-D image.
     labels : ndarray of uint8, shape (H, W)
         Its labels, at the image's resolution; those of the rectangle where one was given.
+    provenance : Provenance
+        What makes them.
     segmentation : callable
         Gives all planes so far as a `Segmentation`: what to keep when the job is cancelled. Call it
         after closing the job.
@@ -48,6 +58,7 @@ class ClusterPreview:
 
     index: int
     labels: NDArray[np.uint8]
+    provenance: Provenance
     segmentation: Callable[[], Segmentation]
 
 
@@ -171,16 +182,20 @@ class _Result:
         plane = self.labels[index] if self.volume.is_volume else self.labels
         plane[self.window.slices] = labels
 
-    def segmentation(self) -> Segmentation:
-        """Give the labels so far with all that they depend on."""
+    @property
+    def provenance(self) -> Provenance:
+        """All that the labels depend on."""
         window = self.window
         part = window.shape != self.volume.plane_shape
         rectangle = [window.top, window.left, window.bottom, window.right] if part else None
         parameters = {**asdict(self.options), "rectangle": rectangle}
-        made = made_from(self.volume, self.order, "cluster", self.options.method, parameters)
+        return made_from(self.volume, self.order, "cluster", self.options.method, parameters)
+
+    def segmentation(self) -> Segmentation:
+        """Give the labels so far with all that they depend on."""
         names = tuple(f"cluster {label}" for label in range(1, int(self.labels.max()) + 1))
         labels = self.volume.turned_back(self.labels.copy())
-        return Segmentation(labels, None, ("background", *names), made)
+        return Segmentation(labels, None, ("background", *names), self.provenance)
 
 
 def _window(rectangle: Rectangle | None, shape: tuple[int, int]) -> Window:
@@ -218,7 +233,7 @@ def _cluster_plane(method: Method, result: _Result, number: int) -> Generator[Pr
             done,
             total,
             _message(index, step, labels, volume.is_volume),
-            ClusterPreview(index, labels, result.segmentation),
+            ClusterPreview(index, labels, result.provenance, result.segmentation),
         )
         if 0 < options.stop_after <= step.done:
             return

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
-from napari_medseg.engine.measure.classes import class_boxes, labels_of
+from napari_medseg.engine.measure.classes import Box, class_boxes, labels_of
 from napari_medseg.engine.measure.metrics import checked_spacing
 from napari_medseg.engine.results import Progress, Segmentation, finished
 
@@ -87,17 +87,35 @@ def split_objects_job(
     count = 0
     for done, (label, box) in enumerate(sorted(boxes.items())):
         yield Progress(done, len(boxes), f"Splitting class {label}")
-        # One pixel more, so that the box ends in background unless it ends with the image.
-        wide = tuple(slice(max(0, side.start - 1), side.stop + 1) for side in box)
-        mask = labels[wide] == label
+        window, axes = _surroundings(box)
+        mask = labels[window] == label
         if part_touching:
-            found = _split(mask, steps, diameter, None if sure is None else sure[:, *wide].max(0))
+            lengths = tuple(steps[axis] for axis in axes)
+            flat = tuple(axis for axis in range(mask.ndim) if axis not in axes)
+            certain = None if sure is None else sure[:, *window].max(0).squeeze(flat)
+            found = _split(mask.squeeze(flat), lengths, diameter, certain).reshape(mask.shape)
         else:
             found = _pieces(mask)
         inside = found > 0
-        objects[wide][inside] = found[inside] + count
+        objects[window][inside] = found[inside] + count
         count += int(found.max(initial=0))
     return objects
+
+
+def _surroundings(box: Box) -> tuple[Box, tuple[int, ...]]:
+    """Give the box to work in, and the axes along which its objects are parted.
+
+    It is one pixel wider, so that it ends in background unless it ends with the image. What lies in
+    one plane of a volume is parted as a plane: where the planes beside it were not looked at, their
+    being empty means nothing.
+    """
+    thick = tuple(axis for axis, side in enumerate(box) if side.stop - side.start > 1)
+    axes = thick if len(box) == 3 and len(thick) == 2 else tuple(range(len(box)))
+    window = tuple(
+        slice(max(0, side.start - 1), side.stop + 1) if axis in axes else side
+        for axis, side in enumerate(box)
+    )
+    return window, axes
 
 
 def _pieces(mask: NDArray[np.bool_]) -> NDArray[np.int32]:

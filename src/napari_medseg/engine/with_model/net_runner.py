@@ -219,20 +219,21 @@ class NetRunner:
 
 def _net(card: ModelCard, runtime: Runtime, device: torch.device) -> nn.Module:
     if runtime == "torch":
-        return _prepared(load_net(card)).to(device)
+        return _prepared(load_net(card), card).to(device)
     from napari_medseg.engine.with_model.onnx_net import OnnxNet
 
     return OnnxNet(load_net(card), card)
 
 
-def _prepared(net: nn.Module) -> nn.Module:
-    """Fold batch normalisation where there is any; other nets gain nothing from it."""
+def _prepared(net: nn.Module, card: ModelCard) -> nn.Module:
+    """Fold batch normalisation where there is any, in nets of which the order is known."""
     from torch import nn
 
     from napari_medseg.nets.inference import inference_copy
+    from napari_medseg.zoo.architectures import NETS
 
     has_norms = any(isinstance(module, nn.BatchNorm2d) for module in net.modules())
-    return inference_copy(net) if has_norms else net
+    return inference_copy(net) if has_norms and card.net in NETS else net
 
 
 def _make_stoppable(net: nn.Module, stop: threading.Event) -> None:

@@ -66,6 +66,7 @@ class Journal:
         self._wake = threading.Event()
         self._closing = threading.Event()
         self._writing = threading.RLock()
+        self._listing = threading.Lock()
         self._thread: threading.Thread | None = None
 
     # -- what is watched, all on the GUI thread ---------------------------------------------------
@@ -98,8 +99,9 @@ class Journal:
         layer.events.set_data.disconnect(self._on_set)
         self._last_seen.pop(id(layer), None)
         # A layer that comes back gets a journal of its own, whatever the writer does with this one.
-        del self._parts[id(layer)]
-        self._leaving.append((part, self._files.pop(id(layer), None)))
+        with self._listing:
+            del self._parts[id(layer)]
+            self._leaving.append((part, self._files.pop(id(layer), None)))
         self._start()
 
     def watch_examples(self, examples: Examples) -> None:
@@ -165,7 +167,8 @@ class Journal:
         with self._writing:
             for key, part in list(self._parts.items()):
                 if part.is_due:
-                    self._files[key], done = self._write(part, self._files.get(key))
+                    file, done = self._write(part, self._files.get(key))
+                    self._keep_file(key, part, file)
                     written.append(done)
             while self._leaving:
                 part, file = self._leaving.pop()
@@ -175,6 +178,16 @@ class Journal:
                 if file is not None:
                     file.close()
         return all(written)
+
+    def _keep_file(self, key: int, part: _Part, file: JournalFile | None) -> None:
+        """Remember the file of a part, also of one that left while its file was made."""
+        with self._listing:
+            if self._parts.get(key) is part:
+                self._files[key] = file
+                return
+            for place, (leaving, _) in enumerate(self._leaving):
+                if leaving is part:
+                    self._leaving[place] = part, file
 
     def close(self) -> None:
         """Write what is left and end; what was written stays for the next start."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from napari_medseg.engine.results import Progress
+from napari_medseg.engine.results import Progress, counted
 
 if TYPE_CHECKING:
     from medseg_training.data.dataset import Dataset
@@ -88,8 +88,8 @@ def _look_at_cases(folder: Path, dataset: Dataset) -> Generator[Progress, None, 
     problems = yield from verify_dataset(dataset)
     patients = {case.patient for case in dataset.trainable}
     sentences = [
-        f"{dataset.name}: {_count(len(dataset.trainable), 'case')} of "
-        f"{_count(len(patients), 'patient')}, {_classes(dataset.class_names[1:])}."
+        f"{dataset.name}: {counted(len(dataset.trainable), 'case')} of "
+        f"{counted(len(patients), 'patient')}, {_classes(dataset.class_names[1:])}."
     ]
     errors = [str(problem) for problem in problems if problem.severity == "error"]
     planes = 0
@@ -135,16 +135,12 @@ def _look_at_tasks(folder: Path, tasks: list[Path]) -> Generator[Progress, None,
         except TaskFolderError as error:
             errors.append(str(error))
     images = sum(len(task.pairs) for task in found)
-    names = [f"{task.name} ({_count(len(task.pairs), 'image')})" for task in found[:_SHOWN]]
+    names = [f"{task.name} ({counted(len(task.pairs), 'image')})" for task in found[:_SHOWN]]
     listed = ", ".join(names) + (" …" if len(found) > _SHOWN else "")
-    summary = f"{_count(len(found), 'task')} with {_count(images, 'image')}: {listed}."
+    summary = f"{counted(len(found), 'task')} with {counted(images, 'image')}: {listed}."
     return FoundData(folder, summary, tuple(errors), (), "in-context")
-
-
-def _count(n: int, word: str) -> str:
-    return f"{n:,} {word}" if n == 1 else f"{n:,} {word}s"
 
 
 def _classes(names: tuple[str, ...]) -> str:
     listed = ", ".join(names[:_SHOWN]) + (" …" if len(names) > _SHOWN else "")
-    return f"{_count(len(names), 'class').replace('classs', 'classes')}: {listed}"
+    return f"{counted(len(names), 'class').replace('classs', 'classes')}: {listed}"

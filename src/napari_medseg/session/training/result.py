@@ -71,7 +71,7 @@ def report_job(run: Path) -> Generator[Progress, None, TrainingReport]:
     values = _config(run)
     data, start = values["data"], values.get("start", {}).get("model", "")
     dataset = read_dataset(data["root"], data["kind"])
-    chosen = choose_cases(dataset, "val", data["fold"], run / "splits_final.json")
+    chosen = choose_cases(dataset, "val", splits=run / "splits_final.json")
     trained = find_model(str(run))
     if start:
         comparison = yield from compare_job(find_model(start), trained, dataset, chosen)

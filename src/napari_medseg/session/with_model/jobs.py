@@ -90,21 +90,7 @@ def _answer(
     found = yield from _segment(query, positions, options, stop)
     if spacing is None:
         return Answer(found)
-    if found.labels.ndim == 2 or len(positions) > 1:
-        return Answer(found, (yield from split_objects_job(found, spacing)))
-    objects = np.zeros(found.labels.shape, np.uint32)
-    alone = _plane_of(found, positions[0])
-    objects[positions[0]] = yield from split_objects_job(alone, spacing[1:])
-    return Answer(found, objects)
-
-
-def _plane_of(volume: Segmentation, position: int) -> Segmentation:
-    sure = volume.probabilities
-    return replace(
-        volume,
-        labels=volume.labels[position],
-        probabilities=None if sure is None else sure[:, position],
-    )
+    return Answer(found, (yield from split_objects_job(found, spacing)))
 
 
 def _segment(

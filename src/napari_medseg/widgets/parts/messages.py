@@ -40,11 +40,6 @@ class Message(QLabel):
         self.setText(_SIGNS[kind] + text if text else "")
 
 
-def counted(number: int, what: str) -> str:
-    """Say how many there are of something, such as ``1 row`` or ``1,200 objects``."""
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
-
-
 def small_print() -> QLabel:
     """Make a label whose text wraps and never widens the dock."""
     label = QLabel()

@@ -105,6 +105,21 @@ def test_an_adaptation_is_used_only_with_its_own_examples(ambiguous: SupportSet)
     assert (kept.labels != off.labels).any()
 
 
+def test_an_example_more_is_looked_at_also_where_no_nets_were_kept(ambiguous: SupportSet) -> None:
+    def predicted(support: SupportSet, adaptation: Adaptation) -> np.ndarray:
+        support.adaptation = replace(adaptation, support_sha256=support.examples_hash)
+        return segment_by_example(ring_plane(9)[0], support, **vars(FINDS)).probabilities
+
+    made = finished(adapt_job(ambiguous, FINDS))
+    alone = replace(made, members=(), shares=(Shares(in_context=0.5, alike=0.5),))
+    before = predicted(ambiguous, alone)
+    ambiguous.add(*ring_plane(9))
+    fresh = SupportSet(ambiguous.examples, ambiguous.class_names)
+    after = predicted(ambiguous, alone)
+    assert not np.array_equal(before, after)
+    np.testing.assert_array_equal(after, predicted(fresh, alone))
+
+
 def test_the_same_seed_gives_the_same_nets(ambiguous: SupportSet) -> None:
     first = finished(adapt_job(ambiguous, FINDS))
     ambiguous.memo.clear()

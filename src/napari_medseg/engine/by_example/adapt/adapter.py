@@ -107,7 +107,8 @@ def adapter_for(
         adaptation = yield from _made_now(support, options, prepared, total)
     if not adaptation.is_worth_it:
         return None
-    key = ("adapter", adaptation.sha256, str(prepared.predictor.device))
+    made_from = (support.examples_hash, prepared.card.sha256, *options.of_preparation())
+    key = ("adapter", adaptation.sha256, made_from, str(prepared.predictor.device))
     adapter: Adapter | None = support.memo.get(key)
     if adapter is None:
         adapter = Adapter(adaptation, album_of(support, prepared), prepared)

@@ -12,7 +12,7 @@ from napari_medseg.engine.by_example.adapt.job import adapt_job
 from napari_medseg.engine.by_example.disagreement import PlaneToCheck
 from napari_medseg.engine.by_example.leave_one_out import leave_one_out
 from napari_medseg.engine.by_example.support import SupportExample, SupportSet, why_doubtful
-from napari_medseg.engine.results import Progress
+from napari_medseg.engine.results import Progress, counted
 from napari_medseg.session.by_example import (
     check_plane_job,
     example_job,
@@ -28,7 +28,6 @@ from napari_medseg.session.query import Query
 from napari_medseg.session.stack import Stack, show_plane
 from napari_medseg.widgets.parts.by_example.details import Details
 from napari_medseg.widgets.parts.jobs.button import AnyJob, JobButton
-from napari_medseg.widgets.parts.messages import counted
 from napari_medseg.widgets.parts.proposals.plane_jobs import PlaneJobs
 from napari_medseg.widgets.parts.workbench import Workbench
 

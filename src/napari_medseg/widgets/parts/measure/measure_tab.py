@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QSizePolicy, QVBoxLayout
 
+from napari_medseg.engine.results import counted
 from napari_medseg.session.colours import hex_colour
 from napari_medseg.session.geometry_of import geometry_of
 from napari_medseg.session.history import KEY
@@ -27,7 +28,6 @@ from napari_medseg.widgets.parts.jobs.gate import JobGate
 from napari_medseg.widgets.parts.layer_picker import LayerPicker
 from napari_medseg.widgets.parts.measure.objects_box import ObjectsBox
 from napari_medseg.widgets.parts.measure.result_tab import ResultTab
-from napari_medseg.widgets.parts.messages import counted
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
 
-from napari_medseg.engine.results import Progress
+from napari_medseg.engine.results import Progress, counted
 from napari_medseg.session.query import Query
 from napari_medseg.session.stack import Stack, shape_of
 from napari_medseg.session.subject import spacing_of
@@ -16,7 +16,6 @@ from napari_medseg.session.with_model.layers import objects_layer, probability_l
 from napari_medseg.session.with_model.proposal import Cut, ModelPlane, ModelProposal
 from napari_medseg.session.with_model.run import ModelRun
 from napari_medseg.widgets.parts.jobs.button import AnyJob
-from napari_medseg.widgets.parts.messages import counted
 from napari_medseg.widgets.parts.proposals.plane_jobs import PlaneJobs
 from napari_medseg.widgets.parts.with_model.options import ModelOptions
 from napari_medseg.widgets.parts.workbench import Workbench

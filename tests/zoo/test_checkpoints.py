@@ -1,16 +1,20 @@
 from __future__ import annotations
 
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
+from napari_medseg.zoo import architectures
+from napari_medseg.zoo.architectures import ENTRY_POINTS
 from napari_medseg.zoo.cards import CardError
 from napari_medseg.zoo.checkpoints import import_checkpoint
 from napari_medseg.zoo.registry import get_card
 from napari_medseg.zoo.weights import WeightsError, load_net
 
+from ..engine.pretrained import BrightNet
 from .conftest import OPTIONS
 from .test_weights import Payload
 
@@ -96,3 +100,19 @@ def test_a_checkpoint_of_another_net_leaves_nothing(
         torch.save(state, tmp_path / "other.pt")
         import_checkpoint(tmp_path / "other.pt", name="a/b", net_options=OPTIONS)
     assert not any(models.iterdir())
+
+
+def test_a_net_of_another_package_is_imported_with_what_is_said_of_it(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    point = EntryPoint("BrightNet", "tests.engine.pretrained:BrightNet", ENTRY_POINTS)
+    monkeypatch.setattr(architectures, "entry_points", lambda **_: [point])
+    file = tmp_path / "bright.pth"
+    torch.save(BrightNet().state_dict(), file)
+    stated = {"classes": ("bright",), "input": {"size": [32, 32]}}
+    card = import_checkpoint(file, "BrightNet", **stated)
+    assert (card.name, card.kind, card.classes) == ("bright", "pretrained", ("bright",))
+    assert "No medical device" in card.not_for
+    assert isinstance(load_net(card), BrightNet)
+    with pytest.raises(CardError, match="does not say what input it takes"):
+        import_checkpoint(file, "BrightNet", name="other", classes=("bright",))

@@ -14,12 +14,14 @@ from napari_medseg.engine.results import Progress, retold
 from napari_medseg.io import formats
 from napari_medseg.io.formats import LabelFormat
 from napari_medseg.io.geometry import Geometry
+from napari_medseg.io.grid import on_grid, same_place
 from napari_medseg.io.label_counts import counts_of
 from napari_medseg.io.notes import NOTE_KEY, making_of
 from napari_medseg.io.placement import geometry_of_labels
 from napari_medseg.io.steps import Steps, in_background
 from napari_medseg.session.geometry_of import placement_of
 from napari_medseg.session.stack import full_resolution, shape_of
+from napari_medseg.session.subject import patient_geometries, why_not_together
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels
@@ -131,18 +133,12 @@ def export_of(labels: Labels, image: Image | None = None) -> Export:
             f"“{labels.name}” has {len(shape)} axes; files of labels hold a plane or a volume, so "
             "make a labels layer for one point of time."
         )
-    if image is not None and shape_of(image) != shape:
-        raise ValueError(
-            f"“{labels.name}” has another size than “{image.name}”; choose the image on which it "
-            "was painted."
-        )
-    data = full_resolution(labels)
-    placed, under = placement_of(labels), None if image is None else placement_of(image)
+    data, geometry = _placed(labels, image)
     notes = labels.metadata.get(NOTE_KEY, {})
-    made = making_of(notes, data)
+    made = making_of(notes, full_resolution(labels))
     return Export(
         np.array(data) if isinstance(data, np.ndarray) else data,
-        geometry_of_labels(placed, len(shape), under),
+        geometry,
         tuple(str(name) for name in notes.get("class_names") or ()),
         _plain(made),
         source_of(image if image is not None else labels),
@@ -150,6 +146,30 @@ def export_of(labels: Labels, image: Image | None = None) -> Export:
         bool(image is not None and image.rgb),
         channel_of(image.metadata.get(NOTE_KEY, {}).get("value_unit", "") if image else ""),
     )
+
+
+def _placed(labels: Labels, image: Image | None) -> tuple[Any, Geometry]:
+    """Give the labels in the order in which their image is stored, and where they lie.
+
+    What the files of both say of the patient decides, wherever they are shown: each layer is shown
+    from its own first voxel on. Where one of them says nothing, their places on the screen do.
+
+    Raises
+    ------
+    ValueError
+        Where they do not lie on the voxels of the image, or have another size.
+    """
+    data, placed, ndim = full_resolution(labels), placement_of(labels), len(shape_of(labels))
+    if image is None:
+        return data, geometry_of_labels(placed, ndim)
+    reason = why_not_together(labels, image)
+    if reason:
+        raise ValueError(reason)
+    under, files = placement_of(image), patient_geometries(labels, image)
+    if files is None or same_place(shape_of(labels), *files):
+        return data, geometry_of_labels(placed, ndim, under)
+    of_labels, of_image = (geometry.affine for geometry in files)
+    return on_grid(data, of_labels, shape_of(image), of_image), geometry_of_labels(under, ndim)
 
 
 def source_of(layer: Image | Labels) -> Source:

@@ -89,7 +89,7 @@ class Subject:
     def _on_one_grid(
         cls, layer: Labels, reference: Labels, stack: Stack
     ) -> tuple[Subject, Subject]:
-        geometries = _patient_geometries(layer, reference)
+        geometries = patient_geometries(layer, reference)
         if geometries is None:
             reason = _different_sizes(layer, reference)
             if reason:
@@ -130,8 +130,8 @@ class Subject:
 
 
 def why_not_together(labels: Labels, image: Image) -> str:
-    """Say why an image cannot be measured under labels; empty if it can."""
-    geometries = _patient_geometries(labels, image)
+    """Say why an image is not that of labels; empty if their voxels coincide."""
+    geometries = patient_geometries(labels, image)
     if geometries is None:
         return _different_sizes(labels, image)
     try:
@@ -157,7 +157,7 @@ def image_under(subject: Subject, image: Image) -> NDArray[Any]:
     ValueError
         With one sentence, where the two do not fit.
     """
-    geometries = _patient_geometries(subject.layer, image)
+    geometries = patient_geometries(subject.layer, image)
     if geometries is not None:
         whole = _under(np.asarray(full_resolution(image)), subject.layer, geometries)
         return np.asarray(planes_of(whole, subject.stack))
@@ -172,7 +172,7 @@ def _under(values: Any, labels: Labels, geometries: tuple[Geometry, Geometry]) -
     return under(values, of_image, shape_of(labels), of_labels)
 
 
-def _patient_geometries(labels: Layer, other: Layer) -> tuple[Geometry, Geometry] | None:
+def patient_geometries(labels: Layer, other: Layer) -> tuple[Geometry, Geometry] | None:
     """Give what the files of two layers say of the patient; None unless both do.
 
     The place on the screen says nothing of it: each file is shown from its own first voxel on.

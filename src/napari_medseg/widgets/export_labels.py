@@ -19,6 +19,7 @@ from napari_medseg.session.geometry_of import lie_alike
 from napari_medseg.session.layer_kinds import is_image, is_labels_of_user
 from napari_medseg.session.owners import image_for, owner_of
 from napari_medseg.session.stack import shape_of
+from napari_medseg.session.subject import why_not_together
 from napari_medseg.widgets.parts.arrange import form
 from napari_medseg.widgets.parts.dock import Dock
 from napari_medseg.widgets.parts.export.dicom_options import DicomOptions
@@ -138,8 +139,9 @@ class ExportLabels(Dock):
         shape = shape_of(self._labels)
         if len(shape) not in (2, 3):
             return "Files hold a plane or a volume; make a labels layer for one point of time."
-        if self._image is not None and shape_of(self._image) != shape:
-            return f"“{self._image.name}” has another size than the labels; choose their image."
+        reason = why_not_together(self._labels, self._image) if self._image is not None else ""
+        if reason:
+            return reason
         if self._lies_elsewhere():
             return "The image lies elsewhere than the one the labels were made on; choose that."
         return ""
@@ -196,7 +198,7 @@ class ExportLabels(Dock):
         return self._image if stays else image_for(self._labels, fitting)
 
     def _fits(self, image: Image) -> bool:
-        return self._labels is not None and shape_of(image) == shape_of(self._labels)
+        return self._labels is not None and not why_not_together(self._labels, image)
 
     def _colour(self, value: int) -> QColor:
         assert self._labels is not None  # there are no classes without labels

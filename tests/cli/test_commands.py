@@ -22,6 +22,7 @@ from typer.testing import CliRunner
 import medseg_samples
 import napari_medseg as medseg
 from napari_medseg.cli import app
+from napari_medseg.cli.outputs import check_names
 from napari_medseg.cli.report import about
 from napari_medseg.cli.window import PATTERNS, prefer_own_reader
 from napari_medseg.io.geometry import Geometry
@@ -431,3 +432,10 @@ def test_commands_take_as_many_cores_as_the_settings_say(work):
     finally:
         change_settings(threads=0)
         torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("name", ["plane_objects.tif", "plane_probabilities.ome.tif"])
+def test_no_result_may_have_the_name_of_what_goes_with_another(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValueError, match="would give results of the same name"):
+        check_names([tmp_path / "plane.png", tmp_path / name], tmp_path / "out")
+    check_names([tmp_path / "plane.png", tmp_path / "plane_2.png"], tmp_path / "out")

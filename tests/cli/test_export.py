@@ -100,6 +100,19 @@ def test_nnunet_case(work):
     assert described["channel_names"] == {"0": "CT"} and list(described["dataset"]) == ["k1"]
 
 
+def test_what_is_there_goes_only_if_told(work):
+    dataset = work / "Dataset004_Kidney"
+    case = ("--like", work / "series", "--to", "nnunet", "-o", dataset)
+    file = ("--to", "nifti", "-o", work / "copy.nii.gz")
+    for call, words in ((case, "has a case “l” already"), (file, "is there already")):
+        assert run(work / "l.nii.gz", *call).exit_code == 0
+        before = {path: path.read_bytes() for path in work.rglob("*.nii.gz")}
+        again = run(work / "l.nii.gz", *call)
+        assert again.exit_code == 2 and words in again.output
+        assert {path: path.read_bytes() for path in work.rglob("*.nii.gz")} == before
+        assert run(work / "l.nii.gz", *call, "--replace").exit_code == 0
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -115,6 +115,7 @@ def test_options_reach_the_engine(work: Path, model: str) -> None:
         (("-m", "mine", "--values", "3,0"), "label value 0"),
         (("-m", "mine", "--values", "1,5000000"), "label value 5000000"),
         (("-m", "mine", "--values", "1,²"), "not 2 whole numbers"),
+        (("-m", "mine", "--values", "4,4"), "4 is there twice"),
     ],
 )
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a computer without a GPU")
@@ -134,7 +135,9 @@ def test_label_values_name_and_count_the_classes_that_have_them(work: Path, mode
     expected = medseg.segment(read_image(work / "plane.png").data, model).labels
     written = read_labels(Path(entry["output"]))
     np.testing.assert_array_equal(written.labels, np.array([0, 7, 3])[expected])
-    assert (written.class_names[7], written.class_names[3]) == ("left", "right")
+    assert written.class_names == ("background", "", "", "right", "", "", "", "left")
+    measured = medseg.measure(written.labels, class_names=written.class_names)
+    assert measured["name"].tolist() == ["right", "left"], "no class is made up"
     with tifffile.TiffFile(entry["probabilities"]) as file:
         assert file.ome_metadata.index('Name="left"') < file.ome_metadata.index('Name="right"')
     with pytest.raises(ValueError, match="label value 0"):

@@ -247,6 +247,8 @@ def test_nnunet_refuses_what_does_not_fit_the_dataset(tmp_path):
         (Case("b", image[1:], False, LABELS, geometry, NAMES), "size"),
         (Case("b", image * np.nan, False, LABELS, geometry, NAMES), "NaN"),
         (Case("b/c", image, False, LABELS, geometry, NAMES), "cannot name a case"),
+        (Case("b", image, False, LABELS * np.uint16(300), geometry), "without a gap"),
+        (Case("b", image, False, LABELS, geometry, (*NAMES, NAMES[1])), "Two classes are called"),
     ):
         with pytest.raises(ValueError, match=reason):
             finish(nnunet_steps(dataset, case))

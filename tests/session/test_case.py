@@ -270,6 +270,31 @@ def test_what_was_painted_over_in_part_stays_in_the_history(
     assert len(accepted(labels)) == 1, "other labels say nothing"
 
 
+def test_what_a_person_corrects_was_not_undone(case: Case, viewer: ViewerModel) -> None:
+    labels = case.new_labels()
+    propose(case, viewer, 1, 2)
+    case.accept([1])
+    where = np.nonzero(labels.data)
+    labels.data_setitem(where, 2)
+    assert not case.propose_undone()
+    assert len(accepted(labels)) == 1, "the outline is still the method's"
+    labels.data_setitem(where, 0)
+    assert not case.propose_undone(), "erased, but not undone"
+    labels.undo()
+    labels.undo()
+    labels.undo()
+    assert case.propose_undone()
+
+
+def test_a_name_is_given_to_one_class_alone(case: Case) -> None:
+    case.examples.add_class()
+    with pytest.raises(ValueError, match="Class 2 is called “class 2” already"):
+        case.examples.rename_class(1, "class 2")
+    assert case.examples.class_names == ("background", "class 1", "class 2")
+    case.examples.name_classes({1: "class 2", 2: "class 1"})
+    assert case.examples.class_names == ("background", "class 2", "class 1")
+
+
 def test_what_is_undone_is_proposed_again(case: Case, viewer: ViewerModel) -> None:
     labels = case.new_labels()
     propose(case, viewer, 1, 2)

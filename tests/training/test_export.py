@@ -14,6 +14,7 @@ from medseg_training.__main__ import main
 from medseg_training.build import build_trainer
 from medseg_training.evaluation.matching import find_model
 from medseg_training.export import ExportError, export_run
+from medseg_training.export.in_context import DESCRIPTION
 from medseg_training.export.segmentation import readme
 from medseg_training.in_context.recipe import Recipe
 from medseg_training.trainer import Trainer
@@ -56,7 +57,8 @@ def test_the_card_says_what_recipe_and_command_line_say_and_nothing_of_bundled_w
     card = export_run(run, tmp_path / "model")
     assert (card.name, card.title) == ("run", "UniverSeg, trained here: run")
     assert card.licence == "as the data that it was trained on allows"
-    assert (card.description, card.modalities) == ("", ())
+    assert (card.description, card.modalities) == (DESCRIPTION, ())
+    assert {source["pairs"] for source in card.training["data"]} == {6}
     stated = {"modalities": ("CT",), "description": "For discs.", "licence": "CC0"}
     card = export_run(run, tmp_path / "model", name="discs", **stated)
     assert {key: getattr(card, key) for key in stated} == stated
@@ -107,7 +109,10 @@ def test_measuring_and_exporting_from_the_command_line(
     exported = ["export", str(trainer.run.path), "--to", str(model), "--results", str(figures)]
     assert main(exported) == 0
     assert ModelCard.from_folder(model).results["mean"] == results["mean"]
-    assert "unseen tasks" in (model / "README.md").read_text()
+    page = (model / "README.md").read_text()
+    assert "unseen tasks" not in page and "never trained or tuned on" not in page
+    assert "was trained or tuned on colours, grey_one, grey_two" in page
+    assert "never seen" not in tables.read_text()
 
 
 def test_wrong_requests_give_one_sentence(

@@ -100,6 +100,16 @@ def test_what_are_no_results_is_told(tmp_path: Path, content: str) -> None:
         Report((1,), 2, 1).add_from(tmp_path / "results.json")
 
 
+def test_tasks_that_the_model_knows_are_named(tmp_path: Path) -> None:
+    dice = {"all": {"one": {"1": 0.5}, "two": {"1": 0.5}}}
+    assert "never trained or tuned on" in Report((1,), 2, 1, dice=dice).protocol
+    report = Report((1,), 2, 1, dice=dice, seen=("two", "three"))
+    assert "was trained or tuned on two: figures" in report.protocol
+    assert "never trained" not in report.markdown()
+    (tmp_path / "results.json").write_text(json.dumps(report.as_results()))
+    Report((1,), 2, 1).add_from(tmp_path / "results.json")
+
+
 def test_figures_of_another_size_are_not_added_to(tmp_path: Path) -> None:
     file = tmp_path / "results.json"
     file.write_text(json.dumps(Report((1,), 2, 1, size=64).as_results()))

@@ -16,6 +16,7 @@ from napari_medseg.engine.measure.compare import compare
 from napari_medseg.engine.measure.regions import measure
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.tables import heading, shown
+from napari_medseg.session.journal.store import FOLDER_VARIABLE
 from napari_medseg.session.layer_kinds import derived
 from napari_medseg.widgets.measure import MeasureAndCompare
 from napari_medseg.widgets.parts.jobs.gate import JobGate
@@ -315,6 +316,27 @@ def test_comparing_gives_the_scores_and_a_picture(
     tab.with_picture.setChecked(False)
     assert not picture.visible
     assert "Dice" in dock.message.text()
+    mine = dock.viewer.layers["mine"]
+    mine.paint((2, 8, 8), 2)
+    assert "The labels have changed since: press Compare again." in tab.message.text()
+    press_and_wait(qtbot, tab.run)
+    assert "changed" not in tab.message.text()
+    mine.undo()
+    assert "changed since" in tab.message.text()
+    press_and_wait(qtbot, tab.run)
+    other = dock.viewer.add_labels(wrong, name="other", **PLACE)
+    tab._choose(prediction=other)
+    assert "The table is of “mine” against “truth”" in tab.message.text()
+
+
+def test_what_is_painted_is_kept_whichever_dock_is_open(
+    viewer: Viewer, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "unsaved"))
+    viewer.window.add_dock_widget(MeasureAndCompare(viewer), name="Measure", area="right")
+    layer = viewer.add_labels(np.zeros((40, 50), np.uint8), name="mine")
+    layer.paint((20, 20), 1)
+    qtbot.waitUntil(lambda: any((tmp_path / "unsaved").rglob("*.journal")), timeout=10_000)
 
 
 def test_what_cannot_be_done_says_why(viewer: Viewer, qtbot: QtBot) -> None:

@@ -273,6 +273,24 @@ def test_probability_layers_are_those_of_the_call(dock: SegmentWithModel, qtbot:
     np.testing.assert_allclose(layer.data_to_world((0, 0, 0)), (12, 0, 0))
 
 
+def test_an_image_that_is_opened_is_the_one_that_is_segmented(
+    dock: SegmentWithModel, qtbot: QtBot
+) -> None:
+    first = dock.case.image
+    second = dock.viewer.add_image(np.array(first.data), name="second", scale=first.scale)
+    assert dock.case.image is second
+    assert dock.images.currentText() == "second"
+    dock.cards.choose("bright")
+    press_and_wait(qtbot, dock.jobs.plane)
+    third = dock.viewer.add_image(np.array(first.data), name="third", scale=first.scale)
+    assert dock.case.image is second and dock.case.proposal is not None
+    assert "“third” was opened. The dock still works on “second”" in dock.message.text()
+    accept(dock, qtbot)
+    dock.viewer.layers.remove(third)
+    hidden = dock.viewer.add_image(np.array(first.data), name="hidden", visible=False)
+    assert dock.case.image is second and hidden in dock.images.choices
+
+
 def test_a_piece_that_is_undone_is_proposed_again(dock: SegmentWithModel, qtbot: QtBot) -> None:
     dock.cards.choose("bright")
     dock.viewer.dims.set_current_step(0, 3)

@@ -118,6 +118,8 @@ def by_example(
             post=cleaning.steps(),
         )
         examples = load_support(support.absolute())
+        if adapt and len(examples) == 1:
+            say("A single example is not adapted to: nobody could tell whether it helps.")
         if examples.adaptation_problem and not adapt:
             raise ValueError(f"{examples.adaptation_problem} The option --adapt does.")
         decided = _decided(chosen, examples)

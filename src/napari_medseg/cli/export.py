@@ -75,6 +75,10 @@ CaseName = Annotated[
     str | None, typer.Option(help="Name of the nnU-Net case; the label file's by default.")
 ]
 
+Replace = Annotated[
+    bool, typer.Option("--replace", help="A file or a case that is there already may go.")
+]
+
 
 @dataclass(frozen=True)
 class _Wanted:
@@ -95,6 +99,7 @@ def export(
     deidentify: Deidentify = False,
     term: Terms = None,
     case: CaseName = None,
+    replace_: Replace = False,
     json_: Json = False,
 ) -> None:
     """Write a label map as another kind of file; it is read back and compared."""
@@ -109,6 +114,8 @@ def export(
         image = _image(like, series) if like is not None else None
         wanted = _wanted(labels, like, image, format_, (labelmap, deidentify, term or []))
         name = case or wanted.name
+        if not replace_:
+            _refuse_to_replace(target, format_, name)
         job = export_job(wanted.export, format_, target, seg=wanted.seg, case=name)
         written = run_job(job, labels.name)
     except (ValueError, OSError, MemoryError) as error:
@@ -120,6 +127,27 @@ def export(
         counts = {"classes": written.classes, "voxels": written.voxels}
         files = {"input": str(labels), "output": str(target)}
         print_json({"command": "export"} | files | place | counts)
+
+
+def _refuse_to_replace(target: Path, format_: LabelFormat, case: str) -> None:
+    """Make sure that nothing goes of which nobody was asked.
+
+    Raises
+    ------
+    ValueError
+        Where something is there already.
+    """
+    from napari_medseg.io import formats
+    from napari_medseg.io.nnunet import cases_of
+
+    if format_ is not formats.NNUNET:
+        if target.exists():
+            raise ValueError(f"{target} is there already; say --replace, or give another name.")
+    elif case in cases_of(target):
+        raise ValueError(
+            f"The dataset {target} has a case “{case}” already; name this one with --case, or say "
+            "--replace."
+        )
 
 
 def _check_inputs(labels: Path, like: Path | None) -> None:
@@ -260,7 +288,7 @@ def _seg_options(
     from napari_medseg.io.dicom.seg_writing import SegOptions
     from napari_medseg.io.dicom.terms import parse_term
 
-    values = {name: value for value, name in enumerate(found.class_names) if value}
+    values = {name: value for value, name in enumerate(found.class_names) if value and name}
     chosen = {}
     for entry in terms:
         name, _, text = entry.partition("=")

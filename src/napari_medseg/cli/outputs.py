@@ -102,15 +102,15 @@ def check_names(inputs: Sequence[Path], folder: Path, protected: Iterable[Path] 
     taken: dict[str, Path] = {}
     for path in inputs:
         stem = split_suffix(path.name)[0]
-        if stem in taken:
-            raise ValueError(
-                f"{taken[stem]} and {path} would give results of the same name; run them into "
-                "different folders."
-            )
-        taken[stem] = path
         objects = (f"{OBJECTS}{suffix}" for suffix in SUFFIX.values())
         for suffix in (*SUFFIX.values(), PROBABILITIES, *objects):
             target = str(real / f"{stem}{suffix}")
+            if target in taken:
+                raise ValueError(
+                    f"{taken[target]} and {path} would give results of the same name; run them "
+                    "into different folders."
+                )
+            taken[target] = path
             if target in read:
                 raise ValueError(
                     f"The result for {path} could overwrite the input {read[target]}; choose "

@@ -120,8 +120,11 @@ def check_values(values: Sequence[int]) -> None:
     Raises
     ------
     ValueError
-        If one is the background's, or above `HIGHEST_VALUE`.
+        If one is the background's, above `HIGHEST_VALUE`, or that of two classes.
     """
+    twice = next((value for value in values if list(values).count(value) > 1), None)
+    if twice is not None:
+        raise ValueError(f"Two classes cannot have one label value: {twice} is there twice.")
     for value in values:
         if not 1 <= value <= HIGHEST_VALUE:
             raise ValueError(
@@ -155,6 +158,8 @@ class Segmentation:
     def renumbered(self, values: Sequence[int]) -> Segmentation:
         """Give the same with other label values: of class 1, 2, ... in this order.
 
+        Values in between, which no class has, have an empty name.
+
         Raises
         ------
         ValueError
@@ -163,7 +168,7 @@ class Segmentation:
         check_values(values)
         highest = max(values, default=0)
         table = np.array([0, *values], np.min_scalar_type(highest))
-        names = ["background", *(f"class {value}" for value in range(1, highest + 1))]
+        names = ["background", *[""] * highest]
         for value, name in zip(values, self.class_names[1:], strict=True):
             names[value] = name
         return replace(self, labels=table[self.labels], class_names=tuple(names))

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from napari_medseg.io.atomic import SaveError, atomic_write
 from napari_medseg.io.atomic_steps import save_in_steps
 from napari_medseg.io.geometry import Geometry
+from napari_medseg.io.label_counts import counts_of
 from napari_medseg.io.label_file import exact_labels
 from napari_medseg.io.labels import label_steps
 from napari_medseg.io.nifti_labels import nifti_label_steps
@@ -33,6 +34,9 @@ from napari_medseg.io.steps import Steps, as_part, in_background
 
 ENDING = ".nii.gz"
 _COLOURS = ("R", "G", "B")
+_SHOWN = 5
+_MOST_MISSING = 32
+"""Numbers without a class that may lie between classes, of which other cases may have some."""
 _DATASET = re.compile(r"Dataset\d{3}_[A-Za-z0-9_-]+")
 
 
@@ -218,7 +222,7 @@ def _merged(
     """
     names = list(_COLOURS) if case.rgb else [case.channel]
     channel_names = {str(number): name for number, name in enumerate(names)}
-    classes = _classes(case.class_names, int(labels.max(initial=0)))
+    classes = _classes(case.class_names, labels)
     if found:
         if found.get("file_ending") != ENDING or len(found.get("channel_names", {})) != len(names):
             raise ValueError(
@@ -241,13 +245,29 @@ def _merged(
     }
 
 
-def _classes(class_names: Sequence[str], highest: int) -> dict[str, int]:
-    """Give the classes as nnU-Net wants them: numbered from 0 without a gap, each named once."""
+def _classes(class_names: Sequence[str], labels: NDArray[np.unsignedinteger]) -> dict[str, int]:
+    """Give the classes as nnU-Net wants them: numbered from 0 without a gap, each named once.
+
+    Raises
+    ------
+    ValueError
+        Where the gaps are large, or two classes have one name.
+    """
+    named = {value: name for value, name in enumerate(class_names) if value and name}
+    known = sorted({*counts_of(labels), *named})
+    highest = known[-1] if known else 0
+    if highest - len(known) > _MOST_MISSING:
+        shown = ", ".join(map(str, known[:_SHOWN])) + (" ..." if len(known) > _SHOWN else "")
+        raise ValueError(
+            f"nnU-Net wants classes numbered 1, 2, 3 ... without a gap, and these are {shown}; "
+            "number them anew first."
+        )
     classes = {"background": 0}
-    for value in range(1, max(highest + 1, len(class_names))):
-        name = class_names[value] if value < len(class_names) else ""
-        taken = not name or name in classes
-        classes[f"class {value}" if taken else name] = value
+    for value in range(1, highest + 1):
+        name = named.get(value, f"class {value}")
+        if name in classes:
+            raise ValueError(f"Two classes are called “{name}”; give each a name of its own.")
+        classes[name] = value
     return classes
 
 

@@ -28,17 +28,17 @@ class Witness:
     ----------
     where : tuple of ndarray of int
         Their array indices, one array per axis.
-    labels : ndarray of int
-        What was written there.
+    before : ndarray of int
+        What was there before.
     """
 
     where: tuple[NDArray[np.intp], ...]
-    labels: NDArray[np.integer]
+    before: NDArray[np.integer]
 
     def is_left_in(self, labels: Any) -> bool:
-        """Tell whether any of the voxels still is as it was written."""
+        """Tell whether any of the voxels is not as it was before: written, or corrected since."""
         try:
-            return bool(np.any(np.asarray(labels[self.where]) == self.labels))
+            return bool(np.any(np.asarray(labels[self.where]) != self.before))
         except (IndexError, TypeError):  # another array has taken the place of the labels
             return True
 

@@ -23,7 +23,7 @@ from napari_medseg.session.owners import note_owner
 from napari_medseg.session.proposal import PlaneProposal, Proposal, require_something
 from napari_medseg.session.reopening import Reopening
 from napari_medseg.session.stack import PlaneKey, Stack, full_resolution, shape_of
-from napari_medseg.session.undo_step import Written
+from napari_medseg.session.undo_step import Written, steps_to_redo
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels
@@ -225,7 +225,8 @@ class Case:
 
         To be called when labels are redrawn, of which an undo is no other sign.
         """
-        if self.labels is None:
+        # What a person erased looks like what was undone, but leaves nothing to redo.
+        if self.labels is None or not steps_to_redo(self.labels):
             return False
         found = self._reopening.undone(full_resolution(self.labels), self.proposal)
         if found is not None:

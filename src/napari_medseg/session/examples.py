@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -192,7 +192,7 @@ class Examples:
     def adopt_class_names(self, names: Sequence[str]) -> None:
         """Take the names that came with a labels layer, unless examples show classes of ours."""
         if not self._entries and not self.is_named_by(names) and len(names) <= MOST_CLASSES + 1:
-            self._class_names = tuple(names)
+            self._class_names = tuple(name or f"class {value}" for value, name in enumerate(names))
             self.classes_changed.emit()
 
     def is_named_by(self, names: Sequence[str]) -> bool:
@@ -205,20 +205,35 @@ class Examples:
             return ""
         ours = [*self._class_names, *[""] * len(names)]
         for value, name in enumerate(names):
-            if name != ours[value]:
+            if name and name != ours[value]:
                 known = f"the examples “{ours[value]}”" if ours[value] else "no example shows it"
                 return f"class {value} “{name}”, {known}"
         return ""
 
     def rename_class(self, value: int, name: str) -> None:
-        """Give a class another name; an empty one is refused by keeping the old."""
+        """Give a class another name; an empty one is refused by keeping the old.
+
+        Raises
+        ------
+        ValueError
+            If another class is called so.
+        """
         name = " ".join(name.split())
         if not name or self._class_names[value] == name:
             return
-        names = list(self._class_names)
-        names[value] = name
-        self._class_names = tuple(names)
-        self.classes_changed.emit()
+        if name in self._class_names:
+            raise ValueError(
+                f"Class {self._class_names.index(name)} is called “{name}” already; choose another "
+                "name."
+            )
+        self.name_classes({value: name})
+
+    def name_classes(self, names: Mapping[int, str]) -> None:
+        """Give several classes their names at once, as a model calls them."""
+        known = dict(enumerate(self._class_names)) | dict(names)
+        if tuple(known.values()) != self._class_names:
+            self._class_names = tuple(known.values())
+            self.classes_changed.emit()
 
     def why_not_removable(self, value: int) -> str:
         """Say why a class cannot be removed; empty if it can."""

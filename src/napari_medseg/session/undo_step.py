@@ -57,7 +57,8 @@ class UndoStep:
         self._held = change
         self._voxels += change[1].size
         some = np.linspace(0, change[1].size - 1, _SAMPLE).astype(np.intp)
-        self._seen.append((tuple(axis[some] for axis in change[0]), change[1][some]))
+        where = tuple(axis[some] for axis in change[0])
+        self._seen.append((where, np.asarray(self._layer.data[where])))
 
     @property
     def written(self) -> Written:
@@ -66,8 +67,8 @@ class UndoStep:
             return Written(0)
         axes = zip(*(where for where, _ in self._seen), strict=True)
         where = tuple(np.concatenate(axis) for axis in axes)
-        labels = np.concatenate([labels for _, labels in self._seen])
-        return Written(self._voxels, Witness(where, labels))
+        before = np.concatenate([values for _, values in self._seen])
+        return Written(self._voxels, Witness(where, before))
 
     def finish(self) -> None:
         """Write the change that is held back."""

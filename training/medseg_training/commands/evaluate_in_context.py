@@ -83,8 +83,10 @@ def run(options: argparse.Namespace) -> None:
         for name in options.methods
     )
     limits = (options.queries, options.draws)
+    training = card.training
+    seen = (*(str(s["task"]) for s in training.get("data", ())), *training.get("left_out", ()))
     report = Report(
-        tuple(options.support), *limits, card.sha256, options.classes, size=options.size
+        tuple(options.support), *limits, card.sha256, options.classes, size=options.size, seen=seen
     )
     if options.results and options.results.exists():
         report.add_from(options.results)
@@ -93,7 +95,8 @@ def run(options: argparse.Namespace) -> None:
         if options.results:
             save(json.dumps(report.as_results(), indent=2) + "\n", options.results)
     if options.markdown:
-        title = f"# {card.title}: how good it is on tasks it has never seen\n\n"
+        unseen = "" if report.familiar else " on tasks it has never seen"
+        title = f"# {card.title}: how good it is{unseen}\n\n"
         origin = f"Weights {card.sha256[:12]}, version {card.version}.\n\n"
         save(title + origin + report.markdown(), options.markdown)
     print(report.markdown())

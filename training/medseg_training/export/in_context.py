@@ -21,6 +21,7 @@ from medseg_training.export.files import (
     write_model,
 )
 from medseg_training.in_context.recipe import Recipe
+from medseg_training.in_context.report import UNSEEN
 from medseg_training.in_context.sources import NOT_STATED
 from napari_medseg.engine.results import counted
 from napari_medseg.zoo.cards import ModelCard
@@ -30,8 +31,9 @@ CITATION = (
     "Butoi, V. I., Gonzalez Ortiz, J. J., Ma, T., Sabuncu, M. R., Guttag, J., Dalca, A. V.: "
     "UniverSeg: Universal Medical Image Segmentation. ICCV 2023."
 )
+DESCRIPTION = "Segments a structure in an image after the examples that you paint."
 LICENCE = "as the data that it was trained on allows"
-"""Of a model whose recipe states no terms; the licence of each data set is in the card."""
+"""Of a model whose recipe states none; the licence of each data set is in the card."""
 
 
 def export_in_context(
@@ -63,7 +65,8 @@ def export_in_context(
     sources = read_json(run / "sources.json")
     kinds = tuple(sorted({source["modality"] for source in sources} - {NOT_STATED}))
     own = stated(recipe.card, CITATION)
-    own |= {"modalities": own["modalities"] or kinds, "licence": own["licence"] or LICENCE}
+    usual = {"modalities": kinds, "licence": LICENCE, "description": DESCRIPTION}
+    own |= {key: own[key] or value for key, value in usual.items()}
     name = name or plain_name(run.resolve().name)
     card = ModelCard(
         name=name,
@@ -117,7 +120,8 @@ def readme(card: ModelCard) -> str:
 def _result_lines(results: Mapping[str, Any]) -> list[str]:
     counts = results["support"]
     columns = " | ".join(counted(n, "example") for n in counts)
-    header = f"| mean Dice on unseen tasks | {columns} |"
+    unseen = " on unseen tasks" if UNSEEN in results["protocol"] else ""
+    header = f"| mean Dice{unseen} | {columns} |"
     lines = [str(results["protocol"]), "", header, "|---" * (len(counts) + 1) + "|"]
     for method, values in results["mean"].items():
         name = f"{method} ({results['tasks_measured'][method]} tasks)"

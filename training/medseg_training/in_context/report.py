@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
+UNSEEN = " that were never trained or tuned on"
 PROTOCOL = (
-    "Mean Dice over tasks that were never trained or tuned on. {classes} of a task is asked for "
-    "by itself; a task counts with the mean of its classes. {draws} draw(s) of examples per class, "
-    "up to {queries} queries each, the same for every method; fewer examples where a class occurs "
-    "in too few images. Scored at the size of the image file (longer side at most 256)."
+    "{classes} of a task is asked for by itself; a task counts with the mean of its classes. "
+    "{draws} draw(s) of examples per class, up to {queries} queries each, the same for every "
+    "method; fewer examples where a class occurs in too few images. Scored at the size of the "
+    "image file (longer side at most 256)."
 )
 
 
@@ -57,6 +58,8 @@ class Report:
         ``dice[method][task][support]``.
     size
         Side of what the bare net sees, in pixels.
+    seen
+        Tasks that the model was trained or tuned on, as its card says.
     """
 
     support: tuple[int, ...]
@@ -66,10 +69,24 @@ class Report:
     classes: int = 0
     dice: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
     size: int = USUAL_SIZE
+    seen: tuple[str, ...] = ()
+
+    @property
+    def familiar(self) -> list[str]:
+        """Tasks that were measured although the model has seen them."""
+        return sorted({task for tasks in self.dice.values() for task in tasks} & {*self.seen})
 
     @property
     def protocol(self) -> str:
         """What was measured, in words."""
+        if not self.familiar:
+            return f"Mean Dice over tasks{UNSEEN}. {self._way}"
+        named = ", ".join(self.familiar)
+        caution = f"The model was trained or tuned on {named}: figures of these are too good."
+        return f"Mean Dice over tasks. {self._way} {caution}"
+
+    @property
+    def _way(self) -> str:
         classes = f"Each of the first {self.classes} classes" if self.classes else "Each class"
         classes = "The first class" if self.classes == 1 else classes
         return PROTOCOL.format(classes=classes, draws=self.draws, queries=self.queries)
@@ -124,11 +141,11 @@ class Report:
         """
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            measured = content["protocol"], content.get("size", USUAL_SIZE)
+            way, size = str(content["protocol"]), content.get("size", USUAL_SIZE)
             support, dice, weights = (content[key] for key in ("support", "per_task", "weights"))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ReportError(f"{path} is no results file of this command.") from error
-        if measured != (self.protocol, self.size):
+        if self._way not in way or size != self.size:
             raise ReportError(
                 f"{path} was measured with other classes, draws, queries or another size; give "
                 "another file."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,10 +22,10 @@ class Source:
     pairs: int
 
 
-def read_sources(root: Path, names: Iterable[str]) -> list[Source]:
-    """Give the sources of the named tasks from `manifest.json` in `root` or beside it.
+def read_sources(root: Path, pairs: Mapping[str, int]) -> list[Source]:
+    """Give the sources of tasks, {name: pairs}, from `manifest.json` in `root` or beside it.
 
-    A task that no manifest names is listed with its origin and licence "not stated".
+    A task that no manifest names is listed under its own name, its licence as "not stated".
     """
     entries: dict[str, dict[str, object]] = {}
     for folder in (root.resolve().parent, root):
@@ -33,15 +33,15 @@ def read_sources(root: Path, names: Iterable[str]) -> list[Source]:
         if manifest.is_file():
             content = json.loads(manifest.read_text(encoding="utf-8"))
             entries |= {str(entry.get("task")): entry for entry in content}
-    return [_source(name, entries.get(name, {})) for name in names]
+    return [_source(name, count, entries.get(name, {})) for name, count in pairs.items()]
 
 
-def _source(name: str, entry: dict[str, object]) -> Source:
+def _source(name: str, pairs: int, entry: dict[str, object]) -> Source:
     licence = re.sub(r"[,;(]?\s*\(?verify\)?", "", str(entry.get("licence", NOT_STATED))).strip()
     return Source(
         task=name,
         modality=str(entry.get("modality", NOT_STATED)),
-        original=str(entry.get("original", NOT_STATED)),
+        original=str(entry.get("original", name)),
         licence=licence,
-        pairs=int(str(entry.get("n", 0))),
+        pairs=pairs,
     )

@@ -94,11 +94,11 @@ class InContext(Method):
 
     def describe(self, run: Path) -> dict[str, Any]:
         """Write where the data comes from; give the names of the tasks."""
-        names = [task.name for task in self.sampler.tasks]
-        sources = read_sources(Path(self.recipe.data.root), names)
+        pairs = {task.name: len(task.pairs) for task in self.sampler.tasks}
+        sources = read_sources(Path(self.recipe.data.root), pairs)
         content = json.dumps([asdict(source) for source in sources], indent=2, ensure_ascii=False)
         (run / "sources.json").write_text(content, "utf-8")
-        return {"tasks": names, "held_out": [task.name for task in self.held_out]}
+        return {"tasks": list(pairs), "held_out": [task.name for task in self.held_out]}
 
 
 def build_in_context(recipe: Recipe) -> InContext:

@@ -45,7 +45,13 @@ def names_of(
 
 def class_name(names: Sequence[str], label: int) -> str:
     """Give the name of a class, or "class 3" where it has none."""
-    return names[label] if label < len(names) else f"class {label}"
+    return (names[label] if label < len(names) else "") or f"class {label}"
+
+
+def classes_to_list(present: Iterable[int], names: Sequence[str]) -> list[int]:
+    """Give the classes that are there or have a name, in order, without the background."""
+    named = (label for label in range(1, len(names)) if names[label])
+    return sorted({*present, *named})
 
 
 def class_boxes(*maps: NDArray[np.integer]) -> dict[int, Box]:

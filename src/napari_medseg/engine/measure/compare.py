@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_medseg.engine.measure.classes import class_boxes, class_name, labels_of, names_of
+from napari_medseg.engine.measure.classes import (
+    class_boxes,
+    class_name,
+    classes_to_list,
+    labels_of,
+    names_of,
+)
 from napari_medseg.engine.measure.matching import match_classes
 from napari_medseg.engine.measure.metrics import checked_spacing, official_scores, scores
 from napari_medseg.engine.results import Progress, Segmentation, finished
@@ -92,7 +98,7 @@ def compare_job(
     boxes = class_boxes(found, wanted)
     nowhere = (slice(0, 0),) * found.ndim
     rows = []
-    both = sorted({*boxes, *range(1, len(names))})
+    both = classes_to_list(boxes, names)
     for done, label in enumerate(both):
         yield Progress(done, len(both), f"Comparing {class_name(names, label)}")
         box = boxes.get(label, nowhere)

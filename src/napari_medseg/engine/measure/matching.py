@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medseg.engine.measure.classes import class_boxes, class_name
+from napari_medseg.engine.measure.classes import class_boxes, class_name, classes_to_list
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,7 @@ def match_classes(
 
 def _named(labels: NDArray[np.integer], names: Sequence[str]) -> dict[int, str]:
     """Give the name of each class that a label map has, or could have."""
-    numbers = {*class_boxes(labels), *range(1, len(names))}
-    return {n: class_name(names, n) or f"class {n}" for n in sorted(numbers)}
+    return {n: class_name(names, n) for n in classes_to_list(class_boxes(labels), names)}
 
 
 def _renumbered(labels: NDArray[np.integer], numbers: Mapping[int, int]) -> NDArray[np.integer]:

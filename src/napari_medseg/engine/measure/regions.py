@@ -11,7 +11,14 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from napari_medseg.engine.measure.boundary import boundary_size, longest_diameter
-from napari_medseg.engine.measure.classes import Box, class_boxes, class_name, labels_of, names_of
+from napari_medseg.engine.measure.classes import (
+    Box,
+    class_boxes,
+    class_name,
+    classes_to_list,
+    labels_of,
+    names_of,
+)
 from napari_medseg.engine.measure.metrics import checked_spacing
 from napari_medseg.engine.results import Progress, Segmentation, finished
 
@@ -91,7 +98,7 @@ def measure_job(
     boxes = class_boxes(labels)
     nowhere = (slice(0, 0),) * labels.ndim
     rows = []
-    wanted = sorted({*boxes, *range(1, len(names))})
+    wanted = classes_to_list(boxes, names)
     for done, label in enumerate(wanted):
         yield Progress(done, len(wanted), f"Measuring {class_name(names, label)}")
         box = boxes.get(label, nowhere)

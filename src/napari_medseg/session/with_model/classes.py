@@ -36,10 +36,9 @@ def planned_values(case: Case, classes: Sequence[str]) -> tuple[int, ...]:
 def adopt_classes(case: Case, classes: Sequence[str], values: Sequence[int]) -> None:
     """Name the label values that a model's classes are accepted as."""
     afresh, examples = _starts_afresh(case.labels), case.examples
-    for name, value in zip(classes, values, strict=True):
-        while len(examples.class_names) <= value:
-            examples.add_class()
-        examples.rename_class(value, name)
+    while len(examples.class_names) <= max(values, default=0):
+        examples.add_class()
+    examples.name_classes(dict(zip(values, classes, strict=True)))
     while afresh and len(examples.class_names) > 1 + max(values, default=1):
         examples.remove_class(len(examples.class_names) - 1)
 

@@ -156,7 +156,10 @@ class ClassTable(QWidget):
             locked = item.checkState() == Qt.CheckState.Checked
             self.lock_toggled.emit(item.row() + 1, locked)
         elif item.column() == _NAME:
-            self._examples.rename_class(item.row() + 1, item.text())
+            try:
+                self._examples.rename_class(item.row() + 1, item.text())
+            except ValueError as error:
+                self.problem.emit(str(error))
             self.refresh()
 
     def _on_selection_changed(self) -> None:

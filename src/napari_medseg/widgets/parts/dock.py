@@ -22,6 +22,7 @@ from napari_medseg.widgets.parts.farewell import Farewell
 from napari_medseg.widgets.parts.jobs.button import JobButton
 from napari_medseg.widgets.parts.jobs.gate import JobGate, title_of
 from napari_medseg.widgets.parts.jobs.progress import JobProgress
+from napari_medseg.widgets.parts.keeper.label_keeper import LabelKeeper
 from napari_medseg.widgets.parts.messages import Message
 from napari_medseg.widgets.parts.preferences import link_preferences
 from napari_medseg.widgets.parts.to_front import ToFront
@@ -60,6 +61,7 @@ class Dock(QWidget):
         self._farewell = Farewell(self, self.let_go)
         link_preferences()
         guard_canvas(self.viewer)
+        LabelKeeper.of(self.viewer)
 
     @property
     def gate(self) -> JobGate:

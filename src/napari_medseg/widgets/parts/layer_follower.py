@@ -11,13 +11,14 @@ from napari_medseg.session.edits import why_not_writable
 from napari_medseg.session.layer_kinds import is_derived, is_image, is_labels_of_user
 from napari_medseg.session.owners import likeliest, may_belong, owner_of
 from napari_medseg.session.stack import shape_of
+from napari_medseg.session.undo_step import steps_to_redo
 from napari_medseg.widgets.parts.class_table import ClassTable
 from napari_medseg.widgets.parts.keeper.label_keeper import LabelKeeper
 from napari_medseg.widgets.parts.layer_picker import LayerPicker
 from napari_medseg.widgets.parts.workbench import Workbench
 
 if TYPE_CHECKING:
-    from napari.layers import Labels
+    from napari.layers import Image, Labels
 
 _BRUSH_SHARE = 40
 """The brush is at first so many times smaller than the image's shorter side."""
@@ -47,9 +48,10 @@ class LayerFollower:
         brush: bool = True,
     ) -> None:
         self._viewer, self._case, self._brush = bench.viewer, bench.case, brush
-        self._message = bench.message
+        self._message, self._gate = bench.message, bench.gate
         self._images, self._labels, self._classes = images, labels, classes
         self._followed: Labels | None = None
+        self._to_redo = 0
         self.keeper = LabelKeeper.of(bench.viewer)
         self.keeper.restored.connect(self._on_restored)
         images.picked.connect(bench.case.set_image)
@@ -84,10 +86,22 @@ class LayerFollower:
         layer = event.value
         if is_derived(layer):
             return
-        if self._case.image is None and is_image(layer):
-            self._case.set_image(layer)
+        if is_image(layer):
+            self._on_image_opened(layer)
         elif self._case.labels is None and is_labels_of_user(layer) and layer.visible:
             self._case.set_labels(layer if self._is_of_image(layer) else None)
+
+    def _on_image_opened(self, image: Image) -> None:
+        """Turn to an image that was opened, unless something of the one before is to be decided."""
+        before = self._case.image
+        decided = self._case.proposal is None and self._gate.holder is None
+        if before is None or (image.visible and decided):
+            self._case.set_image(image)
+        else:
+            self._message.hint(
+                f"“{image.name}” was opened. The dock still works on “{before.name}”; turn to the "
+                "other under Image."
+            )
 
     def _on_removed(self, event: Any) -> None:
         if event.value is self._case.labels:
@@ -157,6 +171,7 @@ class LayerFollower:
             self._followed.events.selected_label.disconnect(self._on_label_selected)
             self._followed.events.set_data.disconnect(self._on_drawn)
         self._followed = labels
+        self._to_redo = steps_to_redo(labels) if labels is not None else 0
         if labels is not None:
             labels.events.selected_label.connect(self._on_label_selected)
             labels.events.set_data.connect(self._on_drawn)
@@ -164,6 +179,11 @@ class LayerFollower:
     def _on_drawn(self, event: object = None) -> None:
         if self._case.propose_undone():
             self._message.hint("Taken back: it is proposed again.")
+        if self._followed is None:
+            return
+        before, self._to_redo = self._to_redo, steps_to_redo(self._followed)
+        if self._to_redo > before and self._message.kind == "done":
+            self._message.hint("Taken back.")
 
     def _on_label_selected(self, event: object = None) -> None:
         if self._followed is not None:

@@ -22,6 +22,7 @@ from napari_medseg.widgets.parts.canvas_guard import remove_layer
 from napari_medseg.widgets.parts.jobs.button import AnyJob, JobButton
 from napari_medseg.widgets.parts.jobs.gate import JobGate
 from napari_medseg.widgets.parts.layer_picker import LayerPicker
+from napari_medseg.widgets.parts.measure.change_watch import ChangeWatch
 from napari_medseg.widgets.parts.measure.result_tab import ResultTab
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class CompareTab(ResultTab):
         self.with_picture.setChecked(True)
         self.legend = QLabel(_legend())
         self.legend.setWordWrap(True)
+        self._watch = ChangeWatch(self._on_changed)
         self._lay_out()
         self._connect()
         self.choose_first()
@@ -80,6 +82,7 @@ class CompareTab(ResultTab):
         self._viewer.layers.events.reordered.disconnect(self._on_colours)
         self._remove_picture()
         self._follow_colours(())
+        self._watch.follow()
 
     def _make_run(self) -> AnyJob:
         prediction, reference = self.prediction, self.reference
@@ -92,6 +95,7 @@ class CompareTab(ResultTab):
         layer = compared.reference.layer
         unit = compared.reference.units
         self._follow_colours((compared.prediction.layer, layer))
+        self._watch.follow(*self._compared)
         self.table.show_table(compared.table, self._colour, unit)
         self.legend.setText(_legend())
         self.actions.refresh()
@@ -174,6 +178,14 @@ class CompareTab(ResultTab):
         self.run.set_missing(missing)
         if not self._compared:
             self.message.hint(missing or "Press Compare: one row for each class.")
+        elif self._compared != (self.prediction, self.reference):
+            one, other = (layer.name for layer in self._compared)
+            self.message.hint(
+                f"The table is of “{one}” against “{other}”: press Compare for the labels above."
+            )
+
+    def _on_changed(self) -> None:
+        self.message.hint("The labels have changed since: press Compare again.")
 
     def _on_layers(self, event: Any) -> None:
         if self.picture is not None and self.picture not in self._viewer.layers:

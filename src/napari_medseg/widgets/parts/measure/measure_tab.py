@@ -22,10 +22,10 @@ from napari_medseg.session.measurement import (
 from napari_medseg.session.owners import image_for, may_belong, note_owner, owner_of
 from napari_medseg.session.stack import Stack, show_plane, stack_on_display
 from napari_medseg.session.subject import Subject, why_not_together
-from napari_medseg.session.undo_step import steps_to_redo
 from napari_medseg.widgets.parts.jobs.button import AnyJob, JobButton
 from napari_medseg.widgets.parts.jobs.gate import JobGate
 from napari_medseg.widgets.parts.layer_picker import LayerPicker
+from napari_medseg.widgets.parts.measure.change_watch import ChangeWatch
 from napari_medseg.widgets.parts.measure.objects_box import ObjectsBox
 from napari_medseg.widgets.parts.measure.result_tab import ResultTab
 
@@ -35,7 +35,10 @@ if TYPE_CHECKING:
 
 _EDGE = 0.9
 """A place farther from the middle of the canvas than this share of it is brought to the middle."""
-_NO_LABELS = "There are no labels to measure yet: paint some, or open a label map."
+_NO_LABELS = (
+    "There are no labels to measure yet: paint some, or open a label map. One that came as an "
+    "image becomes labels by a right click on its layer, Convert to Labels."
+)
 _FIRST_STEP = "Press Measure: one row for each class."
 
 
@@ -56,7 +59,7 @@ class MeasureTab(ResultTab):
         self.image: Image | None = None
         self.measured: Measured | None = None
         self._followed: Labels | None = None
-        self._to_redo = 0
+        self._watch = ChangeWatch(self._on_changed)
         self._counted = ""
         self.labels = LayerPicker(viewer.layers, is_labels_of_user, "No labels yet")
         self.images = LayerPicker(viewer.layers, is_image, "No image")
@@ -186,28 +189,17 @@ class MeasureTab(ResultTab):
         if rows.size:
             self.table.select_row(int(rows[0]))
 
-    def _on_drawn(self, event: object = None) -> None:
-        """Look whether something was undone or redone, of which there is no other sign."""
-        if self._followed is not None and steps_to_redo(self._followed) != self._to_redo:
-            self._on_painted()
-
-    def _on_painted(self, event: object = None) -> None:
+    def _on_changed(self) -> None:
         if self.measured is not None:
             self.message.hint("The labels have changed since: press Measure again.")
 
     def _follow(self, layer: Labels | None) -> None:
-        names = {
-            "selected_label": self._on_canvas,
-            "paint": self._on_painted,
-            "set_data": self._on_drawn,
-        }
-        for name, action in names.items():
-            if self._followed is not None:
-                getattr(self._followed.events, name).disconnect(action)
-            if layer is not None:
-                getattr(layer.events, name).connect(action)
+        if self._followed is not None:
+            self._followed.events.selected_label.disconnect(self._on_canvas)
+        if layer is not None:
+            layer.events.selected_label.connect(self._on_canvas)
+        self._watch.follow(*([layer] if layer is not None else []))
         self._followed = layer
-        self._to_redo = steps_to_redo(layer) if layer is not None else 0
 
     # -- what is chosen -------------------------------------------------------------------------
 

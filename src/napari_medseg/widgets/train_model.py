@@ -65,7 +65,8 @@ class TrainModel(Dock):
         """Start the training that the command line shows."""
         if self._started(self.plan.command):
             self.plan.name_anew()
-            self.message.hint("It goes on when napari is closed; this dock finds it again.")
+            self._scroll.show_later(self.view.words)
+            self.message.hint("Training goes on when napari is closed; this dock finds it again.")
 
     def resume(self) -> None:
         """Go on with the run on display from its last checkpoint."""
@@ -144,6 +145,8 @@ class TrainModel(Dock):
                     "Finished, but it finds nothing in the validation cases yet: train for more "
                     "epochs, or with a smaller batch."
                 )
+        elif phase == "stopped":
+            self.message.hint("Stopped and saved; Resume goes on from there.")
         elif phase == "failed" and self.view.run is not None:
             self.message.problem(self.view.run.message or "The training failed.")
 
@@ -156,9 +159,9 @@ class TrainModel(Dock):
         )
 
     def _lay_out(self) -> None:
-        scroll = self.put(self.source, self.plan, self.view)
+        self._scroll = self.put(self.source, self.plan, self.view)
         fold = self.plan.all_values
-        fold.toggled.connect(lambda _: scroll.show_later(fold))
+        fold.toggled.connect(lambda _: self._scroll.show_later(fold))
 
     def _connect(self) -> None:
         self.follow(*self._jobs)

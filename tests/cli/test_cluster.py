@@ -60,6 +60,7 @@ def test_one_bad_file_does_not_stop_the_others(plane, tmp_path):
     [
         (("--method", "magic"), "magic"),
         (("--clusters", "1"), "clusters"),
+        (("--clusters", "3", "--method", "otsu"), "a choice of k-means"),
         (("--piece",), "the cluster that --take picks"),
         (("--label", "3"), "the cluster that --take picks"),
     ],

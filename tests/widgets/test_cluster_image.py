@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -92,6 +93,16 @@ def test_a_click_takes_one_piece_as_one_undo_step(dock: ClusterImage, qtbot: QtB
     np.testing.assert_array_equal(labels.data, expected)
     labels.undo()
     assert not labels.data.any()
+
+
+def test_a_click_on_another_plane_says_where_the_clusters_are(
+    dock: ClusterImage, qtbot: QtBot
+) -> None:
+    press_and_wait(qtbot, dock.run)
+    dock.viewer.dims.set_current_step(0, dock.clusters.region.stack.position + 1)
+    dock.view._on_click(SimpleNamespace(position=(0.0, 30.0, 30.0)))
+    assert "The clusters are of another plane" in dock.message.text()
+    assert dock.case.labels is None or not np.asarray(dock.case.labels.data).any()
 
 
 def test_the_whole_cluster_becomes_the_class_chosen(dock: ClusterImage, qtbot: QtBot) -> None:

@@ -6,6 +6,7 @@ import json
 import threading
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import dask.array as da
@@ -271,6 +272,17 @@ def test_probability_layers_are_those_of_the_call(dock: SegmentWithModel, qtbot:
     layer = dock.viewer.layers["probability of bright [1]"]
     assert layer.data.shape == (1, 96, 80)
     np.testing.assert_allclose(layer.data_to_world((0, 0, 0)), (12, 0, 0))
+
+
+def test_a_click_along_another_axis_says_why_it_takes_nothing(
+    dock: SegmentWithModel, qtbot: QtBot
+) -> None:
+    dock.cards.choose("bright")
+    press_and_wait(qtbot, dock.jobs.plane)
+    dock.viewer.dims.order = (1, 0, 2)
+    dock.answers.view._on_click(SimpleNamespace(position=(3.0, 30.0, 30.0)))
+    assert "of planes along another axis" in dock.message.text()
+    assert dock.case.proposal is not None and dock.case.labels is None
 
 
 def test_an_image_that_is_opened_is_the_one_that_is_segmented(

@@ -156,6 +156,8 @@ def cluster(
         from napari_medseg.engine.cluster.options import ClusterOptions
         from napari_medseg.engine.devices import checked_name
 
+        if clusters != 2 and method is not ClusterMethod.kmeans:
+            raise ValueError(f"--clusters is a choice of k-means; {method.value} makes its own.")
         chosen = ClusterOptions(
             method.value,
             seed,

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 _EXAMPLES_COLUMN = 1
 NO_LABELS = "Made at the first click"
 
+_OTHER_PLANE = "The clusters are of another plane: go back to it, or cluster the one on display."
+
 
 class ClusterImage(CaseDock):
     """The dock; the user's side of it lives in `case`, the clusters in `clusters`.
@@ -204,6 +206,7 @@ class ClusterImage(CaseDock):
         self.pick.failed.connect(self.message.problem)
         self.where.draw_button.clicked.connect(self._draw)
         self.view.clicked.connect(self.take)
+        self.view.missed.connect(lambda: self.message.hint(_OTHER_PLANE))
         self.view.removed.connect(self._on_layer_removed)
         self.case.image_changed.connect(self._on_image_changed)
         self.case.labels_changed.connect(self.copy_offer.refresh)

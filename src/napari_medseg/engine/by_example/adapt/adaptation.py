@@ -203,9 +203,10 @@ def in_words(adaptation: Adaptation) -> str:
             f"Adapting brought nothing: the examples predict each other with a Dice of "
             f"{gain.before:.2f} as it is."
         )
+    before, after = round(gain.before, 2), round(gain.after, 2)
     return (
-        f"Dice {gain.before:.2f} → {gain.after:.2f} on examples left out "
-        f"(+{gain.gained:.2f}, {gain.examples} predictions)."
+        f"Dice {before:.2f} → {after:.2f} on examples left out "
+        f"({after - before:+.2f}, {gain.examples} predictions)."
     )
 
 

@@ -37,6 +37,8 @@ class ClusterView:
 
     clicked = Signal(int, int)
     """A click on the plane at (row, column)."""
+    missed = Signal()
+    """A click while another plane is shown than the one that was clustered."""
     removed = Signal()
     """The user deleted the layer."""
 
@@ -106,6 +108,7 @@ class ClusterView:
         image, stack = self._map.image, self._map.region.stack
         here = stack_on_display(image, self._viewer.dims)
         if here.key(here.position) != stack.key(stack.position):
+            self.missed.emit()
             return
         where = image.world_to_data(event.position[-image.ndim :])
         row, column = (round(float(where[axis])) for axis in stack.axes)

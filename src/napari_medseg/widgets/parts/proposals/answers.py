@@ -11,6 +11,10 @@ from napari_medseg.widgets.parts.proposals.panel import ProposalPanel
 from napari_medseg.widgets.parts.proposals.view import ProposalView
 from napari_medseg.widgets.parts.workbench import Workbench
 
+_OTHER_AXIS = (
+    "The proposal is of planes along another axis: turn the view back to click its pieces."
+)
+
 
 class ProposalAnswers(QWidget):
     """The proposal on the canvas and the panel that belongs to it; in sight while there is one.
@@ -38,6 +42,7 @@ class ProposalAnswers(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.panel)
         self.view.clicked.connect(self.accept_piece)
+        self.view.missed.connect(lambda: self._message.hint(_OTHER_AXIS))
         self.view.deleted.connect(self.reject)
         self.panel.mode_changed.connect(self._on_mode)
         self.panel.accepted.connect(self.accept)

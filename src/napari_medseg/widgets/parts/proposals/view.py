@@ -48,6 +48,9 @@ class ProposalView:
     clicked = Signal(int, int, int)
     """A click on the plane at (position, row, column)."""
 
+    missed = Signal()
+    """A click in planes along another axis, which the proposal knows nothing of."""
+
     deleted = Signal()
     """The user took its layer away."""
 
@@ -196,7 +199,9 @@ class ProposalView:
         if proposal is None or image is None or layer is None:
             return
         stack = stack_on_display(layer, self._viewer.dims)
-        if stack.same_planes(proposal.stack):
-            where = image.world_to_data(event.position)
-            row, column = (round(float(where[axis])) for axis in stack.axes)
-            self.clicked.emit(stack.position, row, column)
+        if not stack.same_planes(proposal.stack):
+            self.missed.emit()
+            return
+        where = image.world_to_data(event.position)
+        row, column = (round(float(where[axis])) for axis in stack.axes)
+        self.clicked.emit(stack.position, row, column)

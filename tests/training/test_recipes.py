@@ -54,7 +54,6 @@ def test_values_are_changed_as_they_are_written_in_toml() -> None:
         ("data={root='x', channels=3, mean=[0.5], std=[1]}", "for 1 channels, not for 3"),
         ("data.std=[0]", r"data\.std\.0: it must be greater than 0"),
         ("trainer.batch_size=1000000", r"trainer\.batch_size: it must be less than or equal"),
-        ("optimiser={kind='muon', weight_decay=0.1}", "optimiser: .*muon has no weight_decay"),
         ("loss={dice=0, cross_entropy=0}", "loss: .*needs a weight above 0"),
     ],
 )

@@ -433,6 +433,13 @@ def test_a_run_that_goes_on_needs_the_classes_it_began_with(
         build_trainer(small_config(**changes), tmp_path / "run", resumes=True)
 
 
+def test_a_decay_that_is_not_used_is_told(start: Start) -> None:
+    trainer = start(optimiser__kind="muon", optimiser__weight_decay=0.1)
+    assert trainer.method.cautions == (
+        "Muon has no weight decay here: optimiser.weight_decay is not used.",
+    )
+
+
 def test_a_run_that_goes_on_may_begin_to_average(
     start: Start, small_config: ConfigFactory, tmp_path: Path
 ) -> None:

@@ -105,6 +105,14 @@ def test_a_click_on_another_plane_says_where_the_clusters_are(
     assert dock.case.labels is None or not np.asarray(dock.case.labels.data).any()
 
 
+def test_clusters_stay_when_another_image_is_opened(dock: ClusterImage, qtbot: QtBot) -> None:
+    press_and_wait(qtbot, dock.run)
+    image = dock.case.image
+    dock.viewer.add_image(np.array(image.data), name="another", scale=image.scale)
+    assert dock.case.image is image and dock.clusters is not None
+    assert "The dock still works on" in dock.message.text()
+
+
 def test_the_whole_cluster_becomes_the_class_chosen(dock: ClusterImage, qtbot: QtBot) -> None:
     press_and_wait(qtbot, dock.run)
     click(qtbot, dock.whole)

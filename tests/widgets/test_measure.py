@@ -82,6 +82,9 @@ def test_it_says_that_the_labels_changed_also_by_undo_and_redo(
     assert "have changed" not in dock.measure.message.text()
     layer.redo()
     assert "The labels have changed since" in dock.measure.message.text()
+    dock.measure.message.hint("Saved.")
+    viewer.dims.set_current_step(0, 2)
+    assert dock.measure.message.text() == "Saved.", "turning the pages changes nothing"
 
 
 def test_objects_get_numbers_and_rows_of_their_own(

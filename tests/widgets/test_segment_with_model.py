@@ -289,9 +289,12 @@ def test_an_image_that_is_opened_is_the_one_that_is_segmented(
     dock: SegmentWithModel, qtbot: QtBot
 ) -> None:
     first = dock.case.image
+    opened = dock.viewer.add_labels(np.zeros(first.data.shape, np.uint8), scale=first.scale)
+    assert dock.case.labels is opened
     second = dock.viewer.add_image(np.array(first.data), name="second", scale=first.scale)
     assert dock.case.image is second
     assert dock.images.currentText() == "second"
+    assert dock.case.labels is None, "labels that were used on the one are not those of the other"
     dock.cards.choose("bright")
     press_and_wait(qtbot, dock.jobs.plane)
     third = dock.viewer.add_image(np.array(first.data), name="third", scale=first.scale)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from napari_medseg.zoo.architectures import ENTRY_POINTS
 from napari_medseg.zoo.cards import CardError
 from napari_medseg.zoo.checkpoints import import_checkpoint
 from napari_medseg.zoo.registry import get_card
+from napari_medseg.zoo.specs import InputSpec
 from napari_medseg.zoo.weights import WeightsError, load_net
 
 from ..engine.pretrained import BrightNet
@@ -114,5 +116,7 @@ def test_a_net_of_another_package_is_imported_with_what_is_said_of_it(
     assert (card.name, card.kind, card.classes) == ("bright", "pretrained", ("bright",))
     assert "No medical device" in card.not_for
     assert isinstance(load_net(card), BrightNet)
+    old = replace(card, input={**card.input, "note": "of an earlier version"})
+    assert InputSpec.of(old).size == (32, 32), "what is there stays usable"
     with pytest.raises(CardError, match="does not say what input it takes"):
         import_checkpoint(file, "BrightNet", name="other", classes=("bright",))

@@ -158,7 +158,7 @@ def _segmentation_trainer(
     if processes.world > 1 and device.type == "cuda":
         net = nn.SyncBatchNorm.convert_sync_batchnorm(net)  # statistics of the whole batch
     method = make_method(config, net.to(device), task_of(config, data, facts.sigmoid, processes))
-    method.cautions = data.cautions
+    method.cautions = (*data.cautions, *_cautions(config.optimiser))
     divide_rates(method, config, facts.encoder)
     optimiser = make_optimiser(config.optimiser, method.parameter_groups())
     plan = plan_of(config, -(-method.task.train.steps_per_epoch // config.trainer.accumulate))
@@ -267,6 +267,13 @@ def divide_rates(method: SegmentationMethod, config: RunConfig, encoder: tuple[s
         {"params": outside, "lr": law.rate},
     ]
     method.groups = [group for group in groups if group["params"]]
+
+
+def _cautions(law: OptimiserOptions) -> list[str]:
+    """Say what of an optimiser's values is not used."""
+    if law.kind == "muon" and law.weight_decay:
+        return ["Muon has no weight decay here: optimiser.weight_decay is not used."]
+    return []
 
 
 def plan_of(config: RunConfig, steps_per_epoch: int) -> Plan:

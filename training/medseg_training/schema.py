@@ -148,14 +148,9 @@ class OptimiserOptions(Part):
     """Of SGD and Muon."""
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = Field(default=0.0, ge=0)
+    """Of all but Muon, which has none here."""
     clip_norm: float = Field(default=0.0, ge=0)
     """Largest norm of the gradient; 0 for any."""
-
-    @model_validator(mode="after")
-    def _decay_that_is_there(self) -> OptimiserOptions:
-        if self.kind == "muon" and self.weight_decay:
-            raise ValueError("muon has no weight_decay here; leave it 0")
-        return self
 
 
 class ScheduleOptions(Part):

@@ -124,7 +124,8 @@ MinSize = Annotated[
 Values = Annotated[
     str | None,
     typer.Option(
-        help="Label value of each class, such as 3,1, up to 65535; 1, 2, ... by default.",
+        help="Label value of each class, such as 3,1: all different, up to 65535; 1, 2, ... by "
+        "default.",
         metavar="LIST",
         rich_help_panel=_FINE,
     ),

@@ -163,7 +163,7 @@ class Segmentation:
         Raises
         ------
         ValueError
-            If a value cannot be used, or there is not one for every class.
+            If a value cannot be used, is that of two classes, or there is not one for every class.
         """
         check_values(values)
         highest = max(values, default=0)

@@ -166,6 +166,10 @@ class ClusterImage(CaseDock):
         self._refresh()
         self._tell_first_step()
 
+    def is_undecided(self) -> bool:
+        """Say whether something is computed, or clusters wait for clicks."""
+        return self.clusters is not None or super().is_undecided()
+
     def _forget(self) -> None:
         self.clusters = None
         self.view.clear()

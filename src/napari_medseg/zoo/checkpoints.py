@@ -198,6 +198,9 @@ def check_card(card: ModelCard) -> None:
 
 def _check_input(card: ModelCard) -> None:
     spec, options = InputSpec.of(card), card.net_options
+    unknown = InputSpec.unknown_entry(card.input)
+    if unknown:
+        raise CardError(f"The entry 'input' of model {card.name!r} knows no {unknown}.")
     taken = {"UNet": options.get("in_channels"), "ConDSeg": 3, "ConDSegStage1": 3}.get(card.net)
     if taken not in (None, spec.channels):
         raise CardError(
@@ -244,8 +247,8 @@ def install(
 
     if not replaces and _holds_another(user_folder() / card.name, card):
         raise CardError(
-            f"You have another model named {card.name!r}: choose another name, or say that it may "
-            "be replaced."
+            f"You have another model named {card.name!r}: remove it first, give this one another "
+            "name (--name), or let it be replaced (--replace)."
         )
 
     def write(folder: Path) -> None:

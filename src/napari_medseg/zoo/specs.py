@@ -84,14 +84,13 @@ class InputSpec:
             If the card does not say enough, or what cannot be.
         """
         try:
-            unknown = _unknown(card.input)
             spec = cls._read(card.input)
         except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:
             raise CardError(
                 f"The card of model {card.name!r} does not say what input it takes: "
                 f"{error!r} in its entry 'input'."
             ) from error
-        problem = f"its entry 'input' knows no {unknown}" if unknown else spec._problem()
+        problem = spec._problem()
         if problem:
             raise CardError(f"The card of model {card.name!r} cannot be used: {problem}.")
         return spec
@@ -110,6 +109,23 @@ class InputSpec:
             mean=tuple(float(value) for value in stated.get("mean", ())),
             std=tuple(float(value) for value in stated.get("std", ())),
         )
+
+    @classmethod
+    def unknown_entry(cls, stated: Mapping[str, Any]) -> str:
+        """Name an entry of a card that means nothing, beside those that do; empty if all do.
+
+        It is ignored where a model is used, as those of later versions are, but likely a slip where
+        somebody writes it.
+        """
+        scaling = stated.get("scaling", {})
+        of_kind = {"divide": ("by",), "window": ("low", "high"), "percentile": ("low", "high")}
+        known = of_kind.get(scaling.get("kind", "percentile"), tuple(scaling))
+        names = tuple(field.name for field in fields(cls))
+        for entries, means in ((stated, names), (scaling, ("kind", *known))):
+            wrong = sorted(set(entries) - set(means))
+            if wrong:
+                return f"{wrong[0]!r} among {', '.join(means)}"
+        return ""
 
     @property
     def in_words(self) -> str:
@@ -208,21 +224,6 @@ class OutputSpec:
         if not card.classes:
             raise CardError(f"The card of model {card.name!r} names no class that it segments.")
         return cls(activation, len(card.classes))
-
-
-_KEYS = tuple(field.name for field in fields(InputSpec))
-_OF_SCALING = {"divide": ("by",), "window": ("low", "high"), "percentile": ("low", "high")}
-
-
-def _unknown(stated: Mapping[str, Any]) -> str:
-    """Name an entry that means nothing, beside those that do; empty if all mean something."""
-    scaling = stated.get("scaling", {})
-    known = _OF_SCALING.get(scaling.get("kind", "percentile"), tuple(scaling))
-    for entries, means in ((stated, _KEYS), (scaling, ("kind", *known))):
-        wrong = sorted(set(entries) - set(means))
-        if wrong:
-            return f"{wrong[0]!r} among {', '.join(means)}"
-    return ""
 
 
 def _scaling(stated: Mapping[str, Any]) -> Scaling:

@@ -88,7 +88,7 @@ def test_files_of_one_name_in_folders_of_their_patients_are_told_apart(tmp_path:
     assert len({case.patient for case in dataset.cases}) == 6
     content["training"].append(content["training"][0])
     (tmp_path / "dataset.json").write_text(json.dumps(content))
-    with pytest.raises(DatasetError, match="Two cases are named 'p0_t1'"):
+    with pytest.raises(DatasetError, match="Two cases are named 't1'; list it once"):
         read_dataset(tmp_path)
 
 

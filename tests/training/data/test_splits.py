@@ -124,6 +124,19 @@ def test_the_same_picture_under_two_names_is_never_on_both_sides(tmp_path: Path)
     assert all((first in fold.val) == (last in fold.val) for fold in folds)
 
 
+def test_slices_that_show_nothing_join_no_patients(tmp_path: Path) -> None:
+    for patient in range(6):
+        for number, level in enumerate((0, 90)):
+            name = f"case{patient:04}_slice{number:03}"
+            image = np.full(small.SHAPE, level, np.uint8)
+            if level:
+                image[patient + 1, 3:9] = 200
+            small.save_picture(tmp_path / "images" / f"{name}.png", image)
+            small.save_picture(tmp_path / "masks" / f"{name}.png", (image > 100).astype(np.uint8))
+    folds = make_folds(read_dataset(tmp_path))
+    assert sorted(len(fold.val) for fold in folds) == [2, 2, 2, 2, 4]
+
+
 def test_patients_can_be_listed_in_a_table(tmp_path: Path) -> None:
     small.folders(tmp_path)
     names = sorted(small.arrays())

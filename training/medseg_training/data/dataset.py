@@ -195,7 +195,7 @@ def _refuse_one_name(cases: Sequence[Case]) -> None:
     for case in cases:
         if case.name in seen:
             raise DatasetError(
-                f"Two cases are named {case.name!r}; rename the file of one of them."
+                f"Two cases are named {case.name!r}; list it once, or rename the file of one."
             )
         seen.add(case.name)
 

@@ -90,7 +90,8 @@ def _channels(content: Mapping[str, Any]) -> tuple[str, ...]:
 def _told_apart(lists: Sequence[Sequence[Case]]) -> list[list[Case]]:
     """Name cases after their folder, too, where their files have one name (``p1/t1.nii.gz``)."""
     names = [case.name for cases in lists for case in cases]
-    if len(set(names)) == len(names):
+    files = [case.images for cases in lists for case in cases]
+    if len(set(names)) == len(names) or len(set(files)) < len(files):
         return [list(cases) for cases in lists]
     return [
         [

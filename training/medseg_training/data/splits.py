@@ -12,9 +12,10 @@ import numpy as np
 from scipy.cluster.hierarchy import DisjointSet
 
 from medseg_training.data.dataset import Case, Dataset, DatasetError, Fold
-from medseg_training.data.files import readable_masks
+from medseg_training.data.files import read_channels, readable_masks
 from medseg_training.data.ready_splits import read_folds
 from napari_medseg.io.atomic import atomic_write
+from napari_medseg.io.errors import ReadError
 
 __all__ = ["Fold", "SplitError", "check_folds", "folds_of", "make_folds", "read_folds"]
 
@@ -156,7 +157,8 @@ def _by_patient(cases: Sequence[Case]) -> dict[str, list[Case]]:
     for index, case in enumerate(cases):
         same[case.patient].append(index)
     for twins in _equal_files([case.images for case in cases]):
-        same[tuple(twins)] = twins
+        if not _is_blank(cases[twins[0]]):
+            same[tuple(twins)] = twins
     groups = DisjointSet(range(len(cases)))
     for first, *others in same.values():
         for other in others:
@@ -165,6 +167,14 @@ def _by_patient(cases: Sequence[Case]) -> dict[str, list[Case]]:
         cases[min(group)].patient: [cases[index] for index in sorted(group)]
         for group in groups.subsets()
     }
+
+
+def _is_blank(case: Case) -> bool:
+    """Say whether a picture shows nothing, as slices beyond a head do, or cannot be read."""
+    try:
+        return all(array.min() == array.max() for array, _ in map(read_channels, case.images))
+    except (ReadError, ValueError):
+        return True
 
 
 def _equal_files(cases: Sequence[tuple[Path, ...]]) -> list[list[int]]:

@@ -108,9 +108,6 @@ class _Check:
 
     def _image(self, name: str, image: NDArray[np.generic]) -> None:
         self.kinds[len(image), image.ndim - 1].append(name)
-        content = hashlib.sha256(np.ascontiguousarray(image).tobytes())
-        content.update(repr(image.shape).encode())
-        self.pictures[content.digest()].append(name)
         if image.dtype.kind == "f":
             bad = image.size - int(np.count_nonzero(np.isfinite(image)))
             if bad:
@@ -122,6 +119,10 @@ class _Check:
                 return
         if image.dtype.kind in "buif" and image.min() == image.max():
             self.error(name, "All pixels of the image are equal; there is nothing to see in it.")
+            return
+        content = hashlib.sha256(np.ascontiguousarray(image).tobytes())
+        content.update(repr(image.shape).encode())
+        self.pictures[content.digest()].append(name)
 
     def _mask(self, name: str, mask: LabelFile) -> None:
         try:

@@ -16,6 +16,7 @@ from napari_medseg.engine.by_example.support import (
     SupportSet,
     make_example,
 )
+from napari_medseg.engine.measure.classes import class_name
 from napari_medseg.session.colours import class_colormap
 from napari_medseg.session.history import KEY
 from napari_medseg.session.journal.blocks import BlockGrid
@@ -55,7 +56,7 @@ class RestoredLabels:
             used.update(np.unique(painted).tolist())
             pixels += painted.size
             planes += painted.size > 0
-        named = [names[i] if 0 <= i < len(names) else f"class {i}" for i in sorted(used)]
+        named = [class_name(names, i) if i > 0 else f"class {i}" for i in sorted(used)]
         shown = ", ".join(named[:3]) + (" and more" if len(named) > 3 else "")
         return f"{shown}; {pixels:,} pixels" + (f" on {planes} planes" if planes > 1 else "")
 

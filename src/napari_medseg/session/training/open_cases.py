@@ -23,7 +23,7 @@ from napari_medseg.io.nnunet import Case, nnunet_steps
 from napari_medseg.session.export import Export, export_of
 from napari_medseg.session.layer_kinds import is_derived, is_labels_of_user
 from napari_medseg.session.owners import may_belong
-from napari_medseg.session.stack import shape_of
+from napari_medseg.session.subject import why_not_together
 
 if TYPE_CHECKING:
     from napari.layers import Labels, Layer
@@ -42,7 +42,7 @@ class Painted:
 
 
 def painted_pairs(layers: Iterable[Layer]) -> list[tuple[Image, Labels]]:
-    """Give each open image with the topmost labels of its size that hold anything."""
+    """Give each open image with the topmost labels on its voxels that hold anything."""
     layers = list(layers)
     pairs = []
     for image in layers:
@@ -56,7 +56,7 @@ def painted_pairs(layers: Iterable[Layer]) -> list[tuple[Image, Labels]]:
 
 
 def _belong_together(image: Image, labels: Labels) -> bool:
-    fits = shape_of(image) == shape_of(labels) and may_belong(labels, image)
+    fits = not why_not_together(labels, image) and may_belong(labels, image)
     return fits and not is_derived(labels) and bool(np.any(labels.data))
 
 

@@ -40,7 +40,13 @@ class CaseDock(Dock):
         self.labels = LayerPicker(self.viewer.layers, is_labels_of_user, no_labels)
         self.classes = ClassTable(self.case.examples, self)
         self.classes.problem.connect(self.message.problem)
-        self.follower = LayerFollower(self.bench, self.images, self.labels, self.classes, brush)
+        self.follower = LayerFollower(
+            self.bench, self.images, self.labels, self.classes, self.is_undecided, brush
+        )
+
+    def is_undecided(self) -> bool:
+        """Say whether something of the image is computed or waits for an answer."""
+        return self.case.proposal is not None or self.gate.holder is not None
 
     def let_go(self) -> None:
         """Leave nothing of the dock behind in the viewer; its own widgets may be gone already."""

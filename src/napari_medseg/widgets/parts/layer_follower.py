@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.colormaps import CyclicLabelColormap
@@ -9,7 +10,7 @@ from napari.utils.colormaps import CyclicLabelColormap
 from napari_medseg.session.colours import class_colormap
 from napari_medseg.session.edits import why_not_writable
 from napari_medseg.session.layer_kinds import is_derived, is_image, is_labels_of_user
-from napari_medseg.session.owners import likeliest, may_belong, owner_of
+from napari_medseg.session.owners import likeliest, may_belong, note_owner, owner_of
 from napari_medseg.session.stack import shape_of
 from napari_medseg.session.undo_step import steps_to_redo
 from napari_medseg.widgets.parts.class_table import ClassTable
@@ -35,6 +36,8 @@ class LayerFollower:
         The two lists.
     classes : ClassTable
         Says what to paint with.
+    is_undecided : callable
+        Says whether something of the image is computed or waits for an answer.
     brush : bool
         Whether labels that are chosen become the active layer, with the brush ready.
     """
@@ -45,10 +48,11 @@ class LayerFollower:
         images: LayerPicker,
         labels: LayerPicker,
         classes: ClassTable,
+        is_undecided: Callable[[], bool],
         brush: bool = True,
     ) -> None:
         self._viewer, self._case, self._brush = bench.viewer, bench.case, brush
-        self._message, self._gate = bench.message, bench.gate
+        self._message, self._is_undecided = bench.message, is_undecided
         self._images, self._labels, self._classes = images, labels, classes
         self._followed: Labels | None = None
         self._to_redo = 0
@@ -94,8 +98,11 @@ class LayerFollower:
     def _on_image_opened(self, image: Image) -> None:
         """Turn to an image that was opened, unless something of the one before is to be decided."""
         before = self._case.image
-        decided = self._case.proposal is None and self._gate.holder is None
-        if before is None or (image.visible and decided):
+        if before is None:
+            self._case.set_image(image)
+        elif image.visible and not self._is_undecided():
+            if self._case.labels is not None:  # those of a file are of the image they were used on
+                note_owner(self._case.labels, before)
             self._case.set_image(image)
         else:
             self._message.hint(

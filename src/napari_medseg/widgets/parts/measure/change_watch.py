@@ -41,5 +41,6 @@ class ChangeWatch:
 
     def _on_drawn(self, event: Any) -> None:
         """Look whether something was undone or redone, of which there is no other sign."""
-        if any(steps_to_redo(layer) != before for layer, before in self._to_redo.items()):
+        before, self._to_redo = self._to_redo, {i: steps_to_redo(i) for i in self._to_redo}
+        if self._to_redo != before:
             self._changed()

@@ -55,12 +55,18 @@ def test_one_bad_file_does_not_stop_the_others(plane, tmp_path):
     assert (tmp_path / "out" / "plane.png").is_file()
 
 
+def test_a_number_of_clusters_that_means_nothing_is_told(plane, tmp_path):
+    done = run(plane, "-o", tmp_path / "out", "--method", "otsu", "--clusters", "3")
+    assert done.exit_code == 0, done.output
+    assert "--clusters is a choice of k-means; otsu makes its own." in done.stderr
+    assert read_labels(tmp_path / "out" / "plane.png").labels.max() == 2
+
+
 @pytest.mark.parametrize(
     ("extra", "words"),
     [
         (("--method", "magic"), "magic"),
         (("--clusters", "1"), "clusters"),
-        (("--clusters", "3", "--method", "otsu"), "a choice of k-means"),
         (("--piece",), "the cluster that --take picks"),
         (("--label", "3"), "the cluster that --take picks"),
     ],

@@ -12,7 +12,7 @@ import typer
 
 from napari_medseg.cli import options as shared
 from napari_medseg.cli.images import Start, check_images, run_on_images
-from napari_medseg.cli.report import WrongRequest, refusing
+from napari_medseg.cli.report import WrongRequest, refusing, say
 from napari_medseg.cli.sharing import sharing
 from napari_medseg.session.settings import settings
 
@@ -157,7 +157,7 @@ def cluster(
         from napari_medseg.engine.devices import checked_name
 
         if clusters != 2 and method is not ClusterMethod.kmeans:
-            raise ValueError(f"--clusters is a choice of k-means; {method.value} makes its own.")
+            say(f"--clusters is a choice of k-means; {method.value} makes its own.")
         chosen = ClusterOptions(
             method.value,
             seed,

@@ -16,7 +16,7 @@ from napari_medseg.nets.condseg_encoder import ConDSegEncoder
 from napari_medseg.nets.swin_unet import SwinUNet
 from napari_medseg.nets.swin_weights import fit_positions, start_from_swin_t
 from napari_medseg.zoo.cards import CARD_FILE, CardError, ModelCard
-from napari_medseg.zoo.checkpoints import read_state
+from napari_medseg.zoo.checkpoint_files import read_state
 from napari_medseg.zoo.registry import get_card
 from napari_medseg.zoo.specs import InputSpec
 from napari_medseg.zoo.weights import load_net

@@ -66,7 +66,7 @@ class TrainModel(Dock):
         if self._started(self.plan.command):
             self.plan.name_anew()
             self._scroll.show_later(self.view.words)
-            self.message.hint("Training goes on when napari is closed; this dock finds it again.")
+            self.message.hint("It goes on when napari is closed; this dock finds it again.")
 
     def resume(self) -> None:
         """Go on with the run on display from its last checkpoint."""

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from napari_medseg.zoo.architectures import build_net
-from napari_medseg.zoo.checkpoints import completed, plain_name, read_state, which_net
+from napari_medseg.zoo.checkpoint_files import read_state
+from napari_medseg.zoo.checkpoints import completed, plain_name, which_net
 from napari_medseg.zoo.published import about
 from napari_medseg.zoo.weights import KeyReport, compare_state
 

@@ -191,6 +191,16 @@ def test_one_bit_and_grey_stored_as_colour_are_masks(tmp_path):
     np.testing.assert_array_equal(read_labels(tmp_path / "rgb.png").labels, PLANE)
 
 
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+def test_what_cannot_be_seen_of_a_mask_is_background(tmp_path, mode):
+    mask = np.zeros((8, 9), np.uint8)
+    mask[2:5, 3:6] = 255
+    hidden = Image.fromarray(np.full_like(mask, 255)).convert(mode)
+    hidden.putalpha(Image.fromarray(mask))
+    hidden.save(tmp_path / "m.png")
+    np.testing.assert_array_equal(read_labels(tmp_path / "m.png").labels, mask // 255)
+
+
 @pytest.mark.parametrize("colours", [[200] * 3 + [90] * 3, [200, 0, 0, 90, 90, 90]])
 @pytest.mark.parametrize("kind", [".png", ".bmp", ".tif", "lzw.tif"])
 def test_class_numbers_are_the_places_in_a_palette_whatever_it_shows(tmp_path, kind, colours):

@@ -19,6 +19,7 @@ from napari_medseg.widgets.parts.with_model.import_dialog import ImportDialog
 from napari_medseg.zoo import architectures, published
 from napari_medseg.zoo.inspection import inspect_checkpoint
 from napari_medseg.zoo.registry import get_card
+from tests.engine.pretrained import BrightNet, write_pretrained
 from tests.zoo.nets import small_net
 
 from .by_example import click, press_and_wait
@@ -218,6 +219,27 @@ def test_export_remove_and_import_of_the_folder(
     with qtbot.waitSignal(dock.zoo.zoo_changed, timeout=60_000):
         dock.zoo.import_button.menu().actions()[1].trigger()
     assert dock.cards.chosen.name == "bright"
+
+
+def test_a_folder_of_other_weights_replaces_a_model_only_after_asking(
+    dock: SegmentWithModel, qtbot: QtBot, tmp_path: Path, models: Path
+) -> None:
+    here = install_bright(models)
+    newer = BrightNet()
+    newer.weight.data *= 0.5
+    there = write_pretrained(tmp_path, "bright", newer)
+    dock.show_zoo(choose="bright")
+    dock.zoo.ask_model_folder = lambda: str(there.folder)
+    asked = []
+    dock.zoo.ask_replace = lambda card: bool(asked.append(card.sha256))
+    take_in = dock.zoo.import_button.menu().actions()[1].trigger
+    take_in()
+    assert asked == [here.sha256]
+    assert get_card("bright").sha256 == here.sha256
+    dock.zoo.ask_replace = lambda card: True
+    with qtbot.waitSignal(dock.zoo.zoo_changed, timeout=60_000):
+        take_in()
+    assert get_card("bright").sha256 == there.sha256
 
 
 class Server:

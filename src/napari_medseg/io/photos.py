@@ -69,12 +69,16 @@ def is_indexed(file: Path) -> bool:
 def read_indices(file: Path) -> tuple[NDArray[Any], Geometry, dict[str, Any]]:
     """Give a label map (H, W) or coloured pixels (H, W, 3|4), its geometry and our entry.
 
-    A palette picture gives its indices.
+    A palette picture gives its indices; pixels that cannot be seen at all are background, whatever
+    colour lies under them.
     """
     with Image.open(file) as image:
         image.load()
         note = parse_note(image.info.get(NOTE_KEY))
         array = np.asarray(image) if image.mode == "P" else pixels(image)[0]
+        if "A" in image.getbands():
+            array = array.copy()
+            array[np.asarray(image.getchannel("A")) == 0] = 0
     return array, noted_geometry(note, 2) or Geometry(spacing=(1.0, 1.0)), note
 
 

@@ -244,7 +244,7 @@ def install(
             f"A model named {card.name!r} comes with the package: choose another name for yours."
         )
 
-    if not replaces and _holds_another(user_folder() / card.name, card):
+    if not replaces and another_installed(card) is not None:
         raise CardError(
             f"You have another model named {card.name!r}: remove it first, give this one another "
             "name (--name), or let it be replaced (--replace)."
@@ -266,9 +266,10 @@ def install(
     return dataclasses.replace(card, folder=folder)
 
 
-def _holds_another(folder: Path, card: ModelCard) -> bool:
-    """Say whether a folder holds a model of other weights; a card that is broken is none."""
+def another_installed(card: ModelCard) -> ModelCard | None:
+    """Give the user's model of the same name but other weights; one with a broken card is none."""
     try:
-        return ModelCard.from_folder(folder).sha256 != card.sha256
+        here = ModelCard.from_folder(user_folder() / card.name)
     except CardError:
-        return False
+        return None
+    return here if here.sha256 != card.sha256 else None

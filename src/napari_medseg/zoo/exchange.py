@@ -9,7 +9,7 @@ from pathlib import Path
 
 from napari_medseg.io.atomic import atomic_folder, make_folder, remove_folder
 from napari_medseg.zoo.cards import CARD_FILE, CardError, ModelCard
-from napari_medseg.zoo.checkpoints import WEIGHTS_FILE, install
+from napari_medseg.zoo.checkpoints import WEIGHTS_FILE, another_installed, install
 from napari_medseg.zoo.onnx_cache import cached_folder
 from napari_medseg.zoo.registry import bundled_names, get_card
 from napari_medseg.zoo.weights import load_net, read_verified
@@ -80,6 +80,17 @@ def import_model(
     return install(named, content, _page(card), replaces=replaces)
 
 
+def replaced_by(folder: str | os.PathLike[str]) -> ModelCard | None:
+    """Give the user's model that `import_model` would replace by one of other weights, if any.
+
+    Raises
+    ------
+    CardError
+        If the folder holds no usable card.
+    """
+    return another_installed(ModelCard.from_folder(_folder_of_card(Path(folder))))
+
+
 def remove_model(name: str) -> Path:
     """Remove a model of the user's, weights and all; give the folder that is no more.
 
@@ -110,7 +121,12 @@ def _folder_of_card(folder: Path) -> Path:
     if len(inside) > 1:
         names = ", ".join(path.name for path in inside)
         raise CardError(f"The folder {folder.name!r} holds several models; name one: {names}.")
-    return inside[0] if inside else folder
+    if not inside:
+        raise CardError(
+            f"The folder {folder.name!r} holds no model (there is no {CARD_FILE} in it): choose "
+            "the folder that a model was exported to, or import a checkpoint file."
+        )
+    return inside[0]
 
 
 def _page(card: ModelCard) -> str:

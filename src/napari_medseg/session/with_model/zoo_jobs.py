@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from napari_medseg.engine.results import Progress, retold
 from napari_medseg.session.background import in_background
 from napari_medseg.session.with_model.card_words import in_megabytes
-from napari_medseg.zoo.cards import CARD_FILE
 
 if TYPE_CHECKING:
     from napari_medseg.zoo.cards import ModelCard
@@ -54,13 +53,23 @@ def import_job(
     return (yield from _single("Checking and saving the weights", work))
 
 
+def replaced_by_folder(folder: str) -> ModelCard | None:
+    """Give the model here that one in a folder would replace by other weights, if any."""
+    from napari_medseg.zoo.exchange import replaced_by
+
+    return replaced_by(folder)
+
+
 def import_folder_job(folder: str) -> Steps[ModelCard]:
-    """Take in a model folder that somebody exported, or that a training made."""
+    """Take in a model folder that somebody exported, or that a training made.
+
+    The user was asked where a model is replaced.
+    """
 
     def work() -> ModelCard:
         from napari_medseg.zoo.exchange import import_model
 
-        return import_model(folder)
+        return import_model(folder, replaces=True)
 
     return (yield from _single("Checking and saving the model", work))
 
@@ -85,11 +94,6 @@ def remove_job(name: str) -> Steps[Path]:
         return remove_model(name)
 
     return (yield from _single("Removing the model", work))
-
-
-def is_model_folder(path: Path) -> bool:
-    """Say whether a folder holds a model with its card."""
-    return (path / CARD_FILE).is_file()
 
 
 def _download(card: ModelCard) -> Steps[ModelCard]:

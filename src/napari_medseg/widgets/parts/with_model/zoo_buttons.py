@@ -28,8 +28,8 @@ from napari_medseg.session.with_model.zoo_jobs import (
     import_folder_job,
     import_job,
     inspect_job,
-    is_model_folder,
     remove_job,
+    replaced_by_folder,
 )
 from napari_medseg.widgets.parts.jobs.button import AnyJob, JobButton
 from napari_medseg.widgets.parts.jobs.gate import JobGate
@@ -131,6 +131,14 @@ class ZooButtons(QWidget):
         )
         return self._confirmed("Remove a model", text)
 
+    def ask_replace(self, card: ModelCard) -> bool:
+        """Ask whether a model of the same name but other weights shall go for the new one."""
+        text = (
+            f"“{card.title}” is on this computer with other weights. Replace it? Its weights are "
+            "deleted and cannot be brought back from here. Export it first to keep a copy."
+        )
+        return self._confirmed("Replace a model", text)
+
     def ask_file(self) -> str:
         """Let the user choose a checkpoint; empty if she would rather not."""
         return str(QFileDialog.getOpenFileName(self, "Import a checkpoint", "", CHECKPOINTS)[0])
@@ -173,12 +181,10 @@ class ZooButtons(QWidget):
         fields = {key: value for key, value in draft.fields.items() if key != "kind"}
         return import_job(draft.found.path, draft.found.net, draft.found.net_options, fields)
 
-    def _make_take_folder(self) -> AnyJob:
-        if not is_model_folder(Path(self._path)):
-            raise ValueError(
-                "This folder holds no model (there is no model.json in it): choose the folder that "
-                "Export made, or import a checkpoint file."
-            )
+    def _make_take_folder(self) -> AnyJob | None:
+        here = replaced_by_folder(self._path)
+        if here is not None and not self.ask_replace(here):
+            return None
         return import_folder_job(self._path)
 
     def _make_export(self) -> AnyJob | None:

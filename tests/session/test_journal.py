@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import time
+import weakref
 import zlib
 from pathlib import Path
 
@@ -295,6 +297,23 @@ def test_examples_come_back_without_their_names(tmp_path: Path) -> None:
     assert back.class_names[1] == "lesion"
     assert all("Smith" not in example.name for example in back)
     assert b"Smith" not in only(tmp_path).path.read_bytes()
+
+
+def test_examples_of_a_closed_dock_are_written_and_let_go(tmp_path: Path) -> None:
+    examples = Examples()
+    journal = Journal(JournalStore(tmp_path), lambda labels: ("", ""))
+    journal.watch_examples(examples)
+    mask = np.zeros((20, 20), np.uint8)
+    mask[5:9, 5:9] = 1
+    examples.add(make_example(np.random.default_rng(0).random((20, 20)), mask))
+    content, alive = examples.support().content_hash, weakref.ref(examples)
+    journal.unwatch_examples(examples)
+    journal.flush()
+    del examples
+    gc.collect()
+    assert alive() is None
+    journal.close()
+    assert read_examples_journal(only(tmp_path).path).content_hash == content
 
 
 def test_images_are_known_by_their_pixels_and_files_by_their_place(tmp_path: Path) -> None:

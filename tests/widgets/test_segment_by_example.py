@@ -436,6 +436,19 @@ def test_the_volume_turned_in_the_viewer_is_worked_on_as_seen(
     assert not dock.case.labels.data[:, :, 41].any()
 
 
+def test_a_proposal_along_another_axis_takes_the_place_of_the_one_before(
+    dock: SegmentByExample, qtbot: QtBot
+) -> None:
+    add_example(dock, qtbot, 3)
+    go_to(dock, 4)
+    press_and_wait(qtbot, dock.jobs.plane)
+    dock.viewer.dims.order = (2, 0, 1)
+    dock.viewer.dims.set_current_step(2, 36)
+    press_and_wait(qtbot, dock.jobs.plane)
+    shown = dock.viewer.layers["proposal"].data
+    assert set(np.nonzero(shown.any(axis=(0, 1)))[0]) <= {36}
+
+
 def test_photo_time_series_lazy_and_multiscale_images(dock: SegmentByExample, qtbot: QtBot) -> None:
     import dask.array
 

@@ -45,6 +45,15 @@ def test_a_class_shown_once_is_left_out_of_the_score(support: SupportSet) -> Non
     assert math.isnan(scores[5])
 
 
+def test_an_example_taken_out_and_added_again_does_not_predict_itself(support: SupportSet) -> None:
+    image, mask = make_plane(30)
+    support.add(image, 1 - mask)
+    before = scores_of(support)
+    again = support.examples.pop(4)
+    scores = scores_of(support.add(again.image, again.mask))
+    assert scores == before
+
+
 def test_without_examples_there_is_one_sentence() -> None:
     with pytest.raises(SupportError, match="no example yet"):
         scores_of(SupportSet())

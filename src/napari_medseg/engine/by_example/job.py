@@ -10,6 +10,7 @@ from collections.abc import Generator, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_medseg.engine.by_example.adapt.adapter import Adapter, adapter_for
 from napari_medseg.engine.by_example.looks import Look, Looks, Subject, look
@@ -160,6 +161,10 @@ def _chunks(order: list[int], prepared: PreparedSupport) -> list[list[int]]:
     return [order[start : start + step] for start in range(0, len(order), step)]
 
 
+def _varies(values: NDArray[np.float32]) -> bool:
+    return values.size > 0 and bool(np.ptp(values) > 0)
+
+
 def _fill(
     chunk: list[int],
     volume: Planes,
@@ -171,7 +176,7 @@ def _fill(
     """Segment some planes together and report each as it is finished, counting from `position`."""
     done, total = position
     scaled = {index: volume.scaled(index) for index in chunk}
-    seen = [index for index in chunk if np.ptp(scaled[index][0]) > 0]
+    seen = [index for index, (plane, finite) in scaled.items() if _varies(plane[finite])]
     subjects = [Subject(scaled[index][0], task) for index in seen for task in prepared.tasks]
     passes = look(prepared.predictor, subjects, prepared.averaging)
     words = (f"Plane {chunk[0]}" if volume.is_volume else "Looking", canvas.notice)

@@ -97,7 +97,8 @@ def answer_without(
 def _task_without(
     item: ClassExamples, example: SupportExample, prepared: PreparedSupport
 ) -> ClassTask | None:
-    rest = [i for i, other in enumerate(item.examples) if other is not example]
+    taken = example.content_hash  # not the object: what was prepared may be of an equal set
+    rest = [i for i, other in enumerate(item.examples) if other.content_hash != taken]
     if not rest:
         return None
     others = [rest[position] for position in spread(len(rest), OTHERS)]

@@ -61,7 +61,7 @@ class Journal:
         self._last_seen: dict[int, object] = {}
         self._parts: dict[int, _Part] = {}
         self._files: dict[int, JournalFile | None] = {}
-        self._leaving: list[tuple[LabelsJournal, JournalFile | None]] = []
+        self._leaving: list[tuple[_Part, JournalFile | None]] = []
         self._told = False
         self._wake = threading.Event()
         self._closing = threading.Event()
@@ -98,11 +98,7 @@ class Journal:
         layer.events.data.disconnect(self._on_set)
         layer.events.set_data.disconnect(self._on_set)
         self._last_seen.pop(id(layer), None)
-        # A layer that comes back gets a journal of its own, whatever the writer does with this one.
-        with self._listing:
-            del self._parts[id(layer)]
-            self._leaving.append((part, self._files.pop(id(layer), None)))
-        self._start()
+        self._leave(id(layer), part)
 
     def watch_examples(self, examples: Examples) -> None:
         """Write down the examples of a dock, now and when they change."""
@@ -111,6 +107,21 @@ class Journal:
         examples.changed.connect(self._on_examples)
         examples.classes_changed.connect(self._on_examples)
         self._on_examples()
+
+    def unwatch_examples(self, examples: Examples) -> None:
+        """Write what is left of the examples of a dock and look away; what was written stays."""
+        part = self._parts.get(id(examples))
+        if isinstance(part, ExamplesJournal):
+            examples.changed.disconnect(self._on_examples)
+            examples.classes_changed.disconnect(self._on_examples)
+            self._leave(id(examples), part)
+
+    def _leave(self, key: int, part: _Part) -> None:
+        # What comes back gets a journal of its own, whatever the writer does with this one.
+        with self._listing:
+            del self._parts[key]
+            self._leaving.append((part, self._files.pop(key, None)))
+        self._start()
 
     def changes(self, layer: Labels) -> int:
         """Count the changes of a layer since it is watched."""
@@ -195,8 +206,7 @@ class Journal:
             if isinstance(part, LabelsJournal):
                 self.unwatch(part.layer)
             else:
-                part.examples.changed.disconnect(self._on_examples)
-                part.examples.classes_changed.disconnect(self._on_examples)
+                self.unwatch_examples(part.examples)
         self.flush()
         self._closing.set()
         self._wake.set()

@@ -90,6 +90,8 @@ class LabelKeeper:
     def leave_examples(self, examples: Examples) -> None:
         """Take note that a dock is closed; what was written of its examples stays."""
         self._examples = [other for other in self._examples if other is not examples]
+        if self.journal is not None:
+            self.journal.unwatch_examples(examples)
 
     def warn(self, sentence: str) -> None:
         """Tell the user, who may have no dock open."""

@@ -13,7 +13,7 @@ from napari_medseg.session.case import Case
 from napari_medseg.session.colours import class_colormap
 from napari_medseg.session.layer_kinds import not_of_user
 from napari_medseg.session.region import placed_on
-from napari_medseg.session.stack import shape_of, stack_on_display
+from napari_medseg.session.stack import Stack, shape_of, stack_on_display
 from napari_medseg.widgets.parts.canvas_guard import remove_layer
 from napari_medseg.widgets.parts.clicks import on_click
 from napari_medseg.widgets.parts.undo_keys import hand_on_undo
@@ -62,6 +62,7 @@ class ProposalView:
         self._keys_on = True
         self._cut_at: dict[int, object] = {}
         self._step = 1
+        self._stack: Stack | None = None
         self._drawn: set[int] = set()
         case.proposal_changed.connect(self.update)
         viewer.dims.events.current_step.connect(self._on_moved)
@@ -75,6 +76,8 @@ class ProposalView:
         if proposal is None:
             self._remove()
             return
+        if self._stack is not None and not self._stack.same_planes(proposal.stack):
+            self._remove()  # what it shows lies along another axis
         is_new = self.layer is None
         if is_new:
             self._create()
@@ -125,6 +128,7 @@ class ProposalView:
         image, proposal = self._case.image, self._case.proposal
         assert image is not None
         assert proposal is not None
+        self._stack = proposal.stack
         shape, axes = shape_of(image), proposal.stack.axes
         self._step = math.ceil(math.sqrt(math.prod(shape[axis] for axis in axes) / MOST_SHOWN))
         steps = tuple(self._step if axis in axes else 1 for axis in range(len(shape)))
@@ -168,9 +172,8 @@ class ProposalView:
             layer.refresh()
 
     def _remove(self) -> None:
-        layer, self.layer = self.layer, None
-        self._cut_at.clear()
-        self._drawn.clear()
+        layer = self.layer
+        self._forget()
         if layer is not None and layer in self._viewer.layers:
             remove_layer(self._viewer, layer)
             labels = self._case.labels
@@ -189,10 +192,13 @@ class ProposalView:
 
     def _on_removed(self, event: Any) -> None:
         if event.value is self.layer and self.layer is not None:
-            self.layer = None
-            self._cut_at.clear()
-            self._drawn.clear()
+            self._forget()
             self.deleted.emit()
+
+    def _forget(self) -> None:
+        self.layer = self._stack = None
+        self._cut_at.clear()
+        self._drawn.clear()
 
     def _on_click(self, event: Any) -> None:
         proposal, image, layer = self._case.proposal, self._case.image, self.layer

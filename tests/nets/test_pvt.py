@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from napari_medseg.nets.condseg import ConDSegStage1
-from napari_medseg.nets.pvt import DropPath, PyramidVisionTransformer, rename_timm_keys
+from napari_medseg.nets.drop_path import DropPath
+from napari_medseg.nets.pvt import PyramidVisionTransformer, rename_timm_keys
 
 from .base import NetContract, seeded
 

@@ -228,7 +228,7 @@ def _export(
     ValueError
         Where they do not belong together, or cannot leave in this format.
     """
-    from napari_medseg.io.formats import why_not
+    from napari_medseg.io.formats import PNG, why_not
     from napari_medseg.session.export import Export, Source, channel_of
 
     source = Source.of_path(like) if like is not None else Source()
@@ -239,7 +239,7 @@ def _export(
         array, geometry = _on_image(found, image)
     missing = why_not(format_, array.ndim, source.kind == "dicom", image is not None)
     if missing:
-        raise ValueError(f"{missing} Give it with --like." if "choose" in missing else missing)
+        raise ValueError(missing if format_ is PNG else f"{missing} Give it with --like.")
     return Export(
         array,
         geometry,

@@ -34,9 +34,9 @@ class Progress:
     preview: Any = None
 
 
-def counted(n: int, word: str) -> str:
+def counted(n: int, word: str, plural: str = "") -> str:
     """Say how many there are of something, such as ``1 row`` or ``1,200 objects``."""
-    return f"{n:,} {word}" if n == 1 else f"{n:,} {word}s"
+    return f"{n:,} {word if n == 1 else plural or word + 's'}"
 
 
 def duration(seconds: float) -> str:

@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from napari_medseg.nets.drop_path import DropPath
+
 _CHANNELS = (64, 128, 320, 512)
 _HEADS = (1, 2, 5, 8)
 _MLP_RATIOS = (8, 8, 4, 4)
@@ -31,22 +33,6 @@ def _as_map(tokens: Tensor, height: int, width: int) -> Tensor:
 def _as_tokens(features: Tensor) -> Tensor:
     """Turn a map (B, C, H, W) into tokens (B, H*W, C)."""
     return features.flatten(2).transpose(1, 2)
-
-
-class DropPath(nn.Module):
-    """In training, leave a residual branch out for a random part of the samples."""
-
-    def __init__(self, rate: float) -> None:
-        super().__init__()
-        self.rate = rate
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Zero whole samples of (B, ...) with probability `rate`; scale the others up."""
-        if not self.training or self.rate == 0:
-            return x
-        keep = 1 - self.rate
-        kept = torch.rand(x.shape[0], *(1,) * (x.dim() - 1), dtype=x.dtype, device=x.device) < keep
-        return x * kept / keep
 
 
 class PatchEmbedding(nn.Module):

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from napari_medseg.engine.cluster.pick import pick_cluster
 from napari_medseg.engine.results import Progress, Provenance
 from napari_medseg.session.stack import Stack
 
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 LOWEST_THRESHOLD = 0.05
 """Voxels less probable than this are forgotten; the threshold cannot go below."""
-
-_EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
 
 
 @dataclass(frozen=True)
@@ -162,12 +161,8 @@ class Proposal:
         """Find the connected piece of one class under a pixel; None where nothing is proposed."""
         if position not in self._planes:
             return None
-        labels = self.labels(position)
-        height, width = labels.shape
-        if not (0 <= row < height and 0 <= column < width) or labels[row, column] == 0:
-            return None
-        pieces, _ = ndimage.label(labels == labels[row, column], structure=_EIGHT_NEIGHBOURS)
-        return pieces == pieces[row, column]
+        piece = pick_cluster(self.labels(position), row, column, piece=True)
+        return piece if piece.any() else None
 
     def discard(self, position: int, mask: NDArray[np.bool_] | None = None) -> None:
         """Forget a predicted plane, or the part of it under `mask`."""

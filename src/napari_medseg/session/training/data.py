@@ -143,4 +143,4 @@ def _look_at_tasks(folder: Path, tasks: list[Path]) -> Generator[Progress, None,
 
 def _classes(names: tuple[str, ...]) -> str:
     listed = ", ".join(names[:_SHOWN]) + (" …" if len(names) > _SHOWN else "")
-    return f"{counted(len(names), 'class').replace('classs', 'classes')}: {listed}"
+    return f"{counted(len(names), 'class', 'classes')}: {listed}"

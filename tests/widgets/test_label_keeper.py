@@ -189,6 +189,23 @@ def test_examples_come_back_into_the_strip(
     assert len(dock.strip.cards) == 1
 
 
+def test_examples_of_a_dock_that_was_closed_come_back_into_the_next(
+    dock: SegmentByExample, qtbot: QtBot, unsaved: Path
+) -> None:
+    examples = dock.case.examples
+    examples.add(make_example(volume()[0][4], volume()[1][4], name="plane 4"))
+    content = examples.support().content_hash
+    viewer = dock.viewer
+    viewer.window.remove_dock_widget(dock)
+    dock.close()
+    again = open_dock(viewer, qtbot)
+    bar = offer_in(again, qtbot)
+    assert "An example was not saved when the dock was closed" in bar.words.text()
+    click(qtbot, bar.restore_button)
+    assert again.case.examples.support().content_hash == content
+    qtbot.waitUntil(lambda: len(list(unsaved.rglob("*.journal"))) == 1, timeout=60_000)
+
+
 def test_autosave_can_be_turned_off(dock: SegmentByExample, qtbot: QtBot, unsaved: Path) -> None:
     click(qtbot, dock.new_button)
     try:

@@ -30,6 +30,9 @@ _DAY = 24 * 3600.0
 _own: set[Path] = set()
 """Folders of this process, whose locks must not be tried: closing a second handle opens them."""
 
+_released: set[Path] = set()
+"""Journals in such folders that are no longer written."""
+
 
 def journal_folder() -> Path:
     """Give the folder of all journals; `FOLDER_VARIABLE` overrides it."""
@@ -58,10 +61,16 @@ class Unsaved:
     head: dict[str, Any]
     changed: float
 
+    @property
+    def is_own(self) -> bool:
+        """Whether this program wrote it."""
+        return self.path in _released
+
     def discard(self) -> None:
         """Delete it, and its folder with the last file."""
         self.path.unlink(missing_ok=True)
-        if not any(self.path.parent.glob(f"*{SUFFIX}")):
+        _released.discard(self.path)
+        if self.path.parent not in _own and not any(self.path.parent.glob(f"*{SUFFIX}")):
             shutil.rmtree(self.path.parent, ignore_errors=True)
 
 
@@ -89,12 +98,17 @@ class JournalStore:
         self._count += 1
         return folder / f"{self._count:04d}{SUFFIX}"
 
+    def release(self, path: Path) -> None:
+        """Take note that a file of this program is no longer written and may be offered."""
+        _released.add(path)
+
     def close(self) -> None:
         """Give the lock back; journals that are still there count as left behind from now on."""
         if self._folder is None or self._lock is None:
             return
         self._lock.close()
         _own.discard(self._folder)
+        _released.difference_update(self._folder.glob(f"*{SUFFIX}"))
         if not any(self._folder.glob(f"*{SUFFIX}")):
             shutil.rmtree(self._folder, ignore_errors=True)
         self._folder = self._lock = None
@@ -128,7 +142,9 @@ class JournalStore:
 
     def _left_behind(self) -> Iterator[Path]:
         for folder in sorted(self.root.glob("*")) if self.root.is_dir() else []:
-            if folder not in _own and folder.is_dir() and not _is_locked(folder / _LOCK):
+            if folder in _own:
+                yield from sorted(path for path in _released if path.parent == folder)
+            elif folder.is_dir() and not _is_locked(folder / _LOCK):
                 yield from sorted(folder.glob(f"*{SUFFIX}"))
 
 

@@ -109,7 +109,7 @@ class Journal:
         self._on_examples()
 
     def unwatch_examples(self, examples: Examples) -> None:
-        """Write what is left of the examples of a dock and look away; what was written stays."""
+        """Write what is left of the examples of a dock that closes; they can come back."""
         part = self._parts.get(id(examples))
         if isinstance(part, ExamplesJournal):
             examples.changed.disconnect(self._on_examples)
@@ -188,6 +188,8 @@ class Journal:
                     written.append(done)
                 if file is not None:
                     file.close()
+                    if isinstance(part, ExamplesJournal):
+                        self.store.release(file.path)
         return all(written)
 
     def _keep_file(self, key: int, part: _Part, file: JournalFile | None) -> None:

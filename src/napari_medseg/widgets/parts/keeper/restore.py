@@ -155,7 +155,9 @@ class Restore:
     # -- in the background ------------------------------------------------------------------------
 
     def _find(self, layers: list[Layer], folders: list[str]) -> list[Offer]:
-        now = settings()
+        journal, now = self._keeper.journal, settings()
+        if journal is not None:
+            journal.flush()  # a dock may just have been closed
         store = JournalStore(journal_folder(), now.autosave_limit_mb, now.autosave_days)
         with contextlib.suppress(OSError):  # another program may tidy up, too
             store.tidy()

@@ -69,7 +69,8 @@ def sentence_of(offer: Offer, count: int = 1) -> str:
     if offer.examples is not None:
         n = len(offer.examples)
         what = "An example was" if n == 1 else f"{n} examples were"
-        said = f"{what} not saved when the program ended ({when})."
+        end = "dock was closed" if offer.entry.is_own else "program ended"
+        said = f"{what} not saved when the {end} ({when})."
     else:
         of = "this image" if offer.image is not None else "an image"
         if offer.file is not None:

@@ -113,6 +113,15 @@ def test_what_is_there_goes_only_if_told(work):
         assert run(work / "l.nii.gz", *call, "--replace").exit_code == 0
 
 
+def test_an_image_of_the_series_is_never_replaced(work):
+    target = sorted((work / "series").iterdir())[0]
+    before = target.read_bytes()
+    call = ("--to", "dicom-seg", "--like", work / "series", "-o", target, "--replace")
+    refused = run(work / "l.nii.gz", *call)
+    assert refused.exit_code == 2 and "is the image itself" in refused.output
+    assert target.read_bytes() == before
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -144,6 +144,15 @@ def test_a_file_that_is_there_is_replaced_only_when_the_user_says_so(
     np.testing.assert_array_equal(read_labels(target).labels, LABELS)
 
 
+def test_the_files_of_the_image_are_never_replaced(dock, series, tmp_path):
+    first = sorted(series.folder.iterdir())[0]
+    for target in (first, tmp_path / "new.dcm"):
+        dock.target.point_to(target)
+        is_image = target == first
+        assert dock.button.isEnabled() is not is_image
+        assert ("the image itself" in dock.button.toolTip()) is is_image
+
+
 def test_what_cannot_be_written_is_said_in_a_sentence(dock, tmp_path, qtbot):
     dock.set_format(FORMATS["nifti"])
     dock.target.point_to(tmp_path / "none" / "out.nii.gz")

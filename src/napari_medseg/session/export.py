@@ -63,6 +63,17 @@ class Source:
             kind = "dicom"
         return cls(kind, (path,))
 
+    def holds(self, path: Path) -> bool:
+        """Tell whether a path is one of these files, or lies among the images of a folder."""
+        from napari_medseg.io.dicom.headers import is_dicom, is_segmentation, read_header
+
+        if not path.exists():
+            return False
+        if any(file.exists() and file.samefile(path) for file in self.files):
+            return True
+        among = any(file.is_dir() and file in path.parents for file in self.files)
+        return among and is_dicom(path) and not is_segmentation(read_header(path))
+
 
 @dataclass(frozen=True)
 class Export:
@@ -220,6 +231,8 @@ def export_job(
     ValueError, ReadError, SaveError
         With one sentence; what was there before is then untouched.
     """
+    if export.source.holds(target):
+        raise ValueError(f"{target.name} is the image itself: give the labels another name.")
     yield Progress(0, 1, _READING)
     steps = _exported(export, format_, target, seg, case)
     return (yield from retold(steps, lambda step: Progress(*step)))

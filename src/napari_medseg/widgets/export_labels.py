@@ -157,7 +157,10 @@ class ExportLabels(Dock):
         reason = why_not(format_, len(shape), has_dicom, self._image is not None)
         if not reason and format_ is formats.NNUNET:
             reason = self.nnunet.problem()
-        return reason or self.target.problem()
+        reason = reason or self.target.problem()
+        if not reason and self._source().holds(self.target.path):
+            reason = "This file is the image itself: give the labels another name."
+        return reason
 
     def _lies_elsewhere(self) -> bool:
         """Tell whether the labels were made on an image that lies elsewhere than the chosen one."""

@@ -314,3 +314,33 @@ def test_what_is_undone_is_proposed_again(case: Case, viewer: ViewerModel) -> No
     labels.undo()
     case.reject()
     assert not case.propose_undone(), "she does not want it any more"
+
+
+def test_what_is_redone_is_proposed_no_more(case: Case, viewer: ViewerModel) -> None:
+    labels = case.new_labels()
+    propose(case, viewer, 1, 2)
+    case.accept_component(1, 2, 2)
+    left = case.proposal.labels(1)
+    case.accept([2])
+    for _ in range(2):
+        labels.undo()
+        assert case.propose_undone()
+        case.accept_redone()
+    assert case.proposal.positions == [1, 2] and case.proposal.labels(1)[2, 2]
+    labels.redo()
+    case.accept_redone()
+    np.testing.assert_array_equal(case.proposal.labels(1), left)
+    assert case.proposal.positions == [1, 2]
+    labels.redo()
+    case.accept_redone()
+    assert case.proposal.positions == [1]
+    labels.undo()
+    assert case.propose_undone()
+    assert case.proposal.positions == [1, 2]
+    case.accept([1])
+    case.accept([2])
+    labels.undo()
+    assert case.propose_undone()
+    labels.redo()
+    case.accept_redone()
+    assert case.proposal is None

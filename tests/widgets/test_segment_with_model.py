@@ -318,6 +318,10 @@ def test_a_piece_that_is_undone_is_proposed_again(dock: SegmentWithModel, qtbot:
     qtbot.waitUntil(lambda: "proposed again" in dock.message.text())
     np.testing.assert_array_equal(dock.case.proposal.labels(3), before)
     np.testing.assert_array_equal(dock.answers.view.layer.data[3], before)
+    dock.case.labels.redo()
+    qtbot.waitUntil(lambda: "proposed again" not in dock.message.text())
+    assert not dock.answers.view.layer.data[3][row, column]
+    dock.case.labels.undo()
     accept(dock, qtbot)
     assert dock.case.proposal is None
     dock.case.labels.undo()

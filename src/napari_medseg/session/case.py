@@ -12,10 +12,9 @@ from psygnal import Signal
 
 from napari_medseg.engine.results import Progress, Provenance, finished
 from napari_medseg.engine.scaling import ValueRange
-from napari_medseg.session.colours import class_colormap
 from napari_medseg.session.edits import Mode, why_not_writable, write_job
+from napari_medseg.session.empty_labels import empty_labels
 from napari_medseg.session.examples import Examples
-from napari_medseg.session.geometry_of import geometry_of
 from napari_medseg.session.history import KEY, accepted_steps, record
 from napari_medseg.session.inputs import Inputs
 from napari_medseg.session.locks import Locks
@@ -95,17 +94,7 @@ class Case:
         ValueError
             If there is no image.
         """
-        from napari.layers import Labels
-
-        image = self._require_image()
-        labels = Labels(
-            np.zeros(shape_of(image), np.uint8),
-            name=f"{image.name} labels",
-            colormap=class_colormap(),
-            metadata=self._geometry_note(image),
-            **geometry_of(image),
-        )
-        note_owner(labels, image)
+        labels = empty_labels(self._require_image())
         self.set_labels(labels)
         return labels
 
@@ -200,7 +189,7 @@ class Case:
         written = yield from self._write(proposal, planes)
         for position in planes:
             proposal.discard(position)
-        self._reopening.remember(proposal, kept, written)
+        self._remember(proposal, kept, written)
         if not proposal.positions and proposal is self.proposal:
             self.proposal = None
         self.proposal_changed.emit()
@@ -216,7 +205,7 @@ class Case:
         kept = {position: proposal.kept(position)}
         written = finished(job)
         proposal.discard(position, piece)
-        self._reopening.remember(proposal, kept, written)
+        self._remember(proposal, kept, written)
         self.proposal_changed.emit()
         return written.voxels
 
@@ -234,6 +223,14 @@ class Case:
             self.proposal_changed.emit()
         return found is not None
 
+    def accept_redone(self) -> None:
+        """Propose no longer what was accepted, undone and then redone; called as the above."""
+        if self.labels is None or not self._reopening.redone(full_resolution(self.labels)):
+            return
+        if self.proposal is not None and not self.proposal.positions:
+            self.proposal = None
+        self.proposal_changed.emit()
+
     def reject(self) -> None:
         """Drop the proposal; the labels are not touched."""
         self._reopening.forget()
@@ -248,6 +245,10 @@ class Case:
         if not self.fits(self.labels):
             return f"“{self.labels.name}” has another size than the image."
         return why_not_writable(self.labels)
+
+    def _remember(self, proposal: Proposal, kept: Mapping[int, Any], written: Written) -> None:
+        if self.labels is not None:
+            self._reopening.remember(proposal, kept, written, full_resolution(self.labels))
 
     def _write(
         self,
@@ -325,12 +326,6 @@ class Case:
         if self.labels is not None:
             names = list(self.examples.class_names)
             self.labels.metadata[KEY] = {**self._notes(), "class_names": names}
-
-    @staticmethod
-    def _geometry_note(image: Image) -> dict[str, Any]:
-        """Hand on what the image's file said of its position, which layers cannot hold in full."""
-        geometry = image.metadata.get(KEY, {}).get("geometry")
-        return {KEY: {"geometry": geometry}} if geometry else {}
 
     def _notes(self) -> dict[str, Any]:
         return {} if self.labels is None else self.labels.metadata.get(KEY, {})

@@ -176,12 +176,15 @@ class Proposal:
         self._planes[position] = replace(plane, confidence=confidence)
 
     def kept(self, position: int) -> Any:
-        """Give what `bring_back` needs to open a plane again as it is now."""
-        return self._planes[position]
+        """Give what `bring_back` needs to make a plane what it is now."""
+        return self._planes.get(position)
 
     def bring_back(self, position: int, kept: Any) -> None:
-        """Undo what `discard` did to a plane since it was `kept`."""
-        self._planes[position] = kept
+        """Make a plane what it was when it was `kept`."""
+        if kept is None:
+            self._planes.pop(position, None)
+        else:
+            self._planes[position] = kept
 
 
 def box_around(mask: NDArray[np.bool_]) -> tuple[slice, slice]:

@@ -227,13 +227,16 @@ class ModelProposal(Proposal):
             self._taken[position] = mask if before is None else before | mask
 
     def kept(self, position: int) -> Any:
-        """Give what `bring_back` needs to open a plane again as it is now."""
-        return self._planes[position], self._taken.get(position)
+        """Give what `bring_back` needs to make a plane what it is now."""
+        return self._planes.get(position), self._taken.get(position)
 
     def bring_back(self, position: int, kept: Any) -> None:
-        """Undo what `discard` did to a plane since it was `kept`."""
-        self._planes[position], taken = kept
+        """Make a plane what it was when it was `kept`."""
+        plane, taken = kept
+        self._planes.pop(position, None)
         self._taken.pop(position, None)
+        if plane is not None:
+            self._planes[position] = plane
         if taken is not None:
             self._taken[position] = taken
 

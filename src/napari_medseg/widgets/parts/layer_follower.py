@@ -21,6 +21,7 @@ from napari_medseg.widgets.parts.workbench import Workbench
 if TYPE_CHECKING:
     from napari.layers import Image, Labels
 
+_PROPOSED_AGAIN, _TAKEN_BACK = "Taken back: it is proposed again.", "Taken back."
 _BRUSH_SHARE = 40
 """The brush is at first so many times smaller than the image's shorter side."""
 
@@ -185,12 +186,15 @@ class LayerFollower:
 
     def _on_drawn(self, event: object = None) -> None:
         if self._case.propose_undone():
-            self._message.hint("Taken back: it is proposed again.")
+            self._message.hint(_PROPOSED_AGAIN)
+        self._case.accept_redone()
         if self._followed is None:
             return
         before, self._to_redo = self._to_redo, steps_to_redo(self._followed)
         if self._to_redo > before and self._message.kind == "done":
-            self._message.hint("Taken back.")
+            self._message.hint(_TAKEN_BACK)
+        elif self._to_redo < before and self._message.text() in (_PROPOSED_AGAIN, _TAKEN_BACK):
+            self._message.hint("")
 
     def _on_label_selected(self, event: object = None) -> None:
         if self._followed is not None:

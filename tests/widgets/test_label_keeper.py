@@ -13,8 +13,10 @@ from napari.layers import Image, Labels
 from qtpy.QtCore import Qt
 
 from napari_medseg.engine.by_example.support import make_example
-from napari_medseg.engine.results import Progress
+from napari_medseg.engine.results import Progress, finished
+from napari_medseg.io.formats import FORMATS
 from napari_medseg.session.edits import write_job
+from napari_medseg.session.export import export_job, export_of
 from napari_medseg.session.journal.recognise import image_hash, place_hash
 from napari_medseg.session.journal.store import FOLDER_VARIABLE, JournalStore
 from napari_medseg.session.journal.writer import Journal
@@ -204,6 +206,27 @@ def test_examples_of_a_dock_that_was_closed_come_back_into_the_next(
     click(qtbot, bar.restore_button)
     assert again.case.examples.support().content_hash == content
     qtbot.waitUntil(lambda: len(list(unsaved.rglob("*.journal"))) == 1, timeout=60_000)
+
+
+@pytest.mark.parametrize("suffix", [".nii.gz", ".ome.tif", ".ome.zarr"])
+def test_labels_of_a_file_are_shown_on_their_image_wherever_that_was_put(
+    viewer: Viewer, qtbot: QtBot, tmp_path: Path, suffix: str
+) -> None:
+    turn = np.array([[1, 0, 0], [0, 0.8, -0.6], [0, 0.6, 0.8]])
+    placed = {"scale": (3, 0.5, 0.5), "translate": (0, 5, 20), "units": ("um",) * 3}
+    viewer.add_image(volume()[0], name="elsewhere", scale=(3, 0.5, 0.5), units=("um",) * 3)
+    image = viewer.add_image(volume()[0], name="put", rotate=turn, **placed)
+    dock = open_dock(viewer, qtbot)
+    dock.case.set_image(image)
+    labels = dock.case.new_labels()
+    labels.data[volume()[1] > 0] = 1
+    key = {".nii.gz": "nifti", ".ome.tif": "ome-tiff", ".ome.zarr": "ome-zarr"}[suffix]
+    target = tmp_path / f"labels{suffix}"
+    finished(export_job(export_of(labels, image), FORMATS[key], target))
+    viewer.layers.remove(labels)
+    (back,) = viewer.open(str(target), plugin="napari-medseg")
+    for voxel in ((0, 0, 0), (2, 74, 69)):
+        assert np.allclose(back.data_to_world(voxel), image.data_to_world(voxel))
 
 
 def test_autosave_can_be_turned_off(dock: SegmentByExample, qtbot: QtBot, unsaved: Path) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medseg.io.placement import geometry_of_labels
+from napari_medseg.io.placement import geometry_of_labels, world_matrix
+from napari_medseg.session.stack import shape_of
 
 if TYPE_CHECKING:
-    from napari.layers import Layer
+    from napari.layers import Image, Labels, Layer
 
 
 _ALIKE = 1e-3
@@ -64,6 +66,23 @@ def lie_alike(first: Layer, second: Layer) -> bool:
     ndim = first.ndim
     one, other = (geometry_of_labels(placement_of(layer), ndim) for layer in (first, second))
     return bool(np.allclose(one.affine, other.affine, rtol=0.0, atol=_ALIKE))
+
+
+def lay_on_its_image(labels: Labels, images: Iterable[Image]) -> None:
+    """Show labels that were read from a file where the image is shown that they lie on.
+
+    A file says where its voxels lie in space, but not where a person has put the image on the
+    screen. Labels that are shown on such an image already stay there.
+    """
+    alike = [i for i in images if shape_of(i) == shape_of(labels) and lie_alike(labels, i)]
+    if alike and not any(_shown_alike(labels, image) for image in alike):
+        for name, value in geometry_of(alike[0]).items():
+            setattr(labels, name, value)
+
+
+def _shown_alike(first: Layer, second: Layer) -> bool:
+    one, other = (world_matrix(placement_of(layer), layer.ndim) for layer in (first, second))
+    return bool(np.allclose(one, other, rtol=0.0, atol=_ALIKE))
 
 
 def _placed(layer: Layer, kept: list[int]) -> dict[str, Any]:

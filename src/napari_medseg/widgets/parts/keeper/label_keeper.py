@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from psygnal import Signal as PsygnalSignal
 from qtpy.QtCore import QObject, QTimer, Signal
 
+from napari_medseg.session.geometry_of import lay_on_its_image
 from napari_medseg.session.journal.recognise import image_hash, image_of, place_of
 from napari_medseg.session.journal.store import JournalStore, journal_folder
 from napari_medseg.session.journal.writer import Journal
@@ -180,6 +181,9 @@ class LabelKeeper:
         if not is_labels_of_user(layer):
             return
         if id(layer) not in self._guards:
+            viewer = self._viewer()
+            if layer.source.path and viewer is not None:
+                lay_on_its_image(layer, filter(is_image, viewer.layers))
             guard = LockGuard(layer, _as_soon_as_possible)
             guard.kept.connect(self._bridge.kept.emit)
             self._guards[id(layer)] = guard

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import nibabel
 import numpy as np
 import pytest
@@ -18,6 +20,9 @@ from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.images import read_image
 from napari_medseg.io.label_file import exact_labels
 from napari_medseg.io.labels import read_labels, write_labels
+from napari_medseg.io.steps import finish
+from napari_medseg.io.zarr_labels import zarr_label_steps
+from napari_medseg.session.colours import colour_of
 
 RNG = np.random.default_rng(1)
 PLANE = RNG.integers(0, 4, (9, 13), dtype=np.uint8)
@@ -237,3 +242,18 @@ def test_pictures_are_no_masks(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", np.full((9, 9), 0.5, np.float32))
     with pytest.raises(ReadError, match="no label map"):
         read_labels(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("suffix", [".png", ".ome.zarr"])
+def test_files_show_classes_in_the_colours_of_the_docks(tmp_path, suffix):
+    path, labels = tmp_path / f"labels{suffix}", np.arange(12, dtype=np.uint8).reshape(3, 4)
+    if suffix == ".png":
+        write_labels(path, labels)
+        palette = Image.open(path).getpalette()
+        found = [palette[3 * value : 3 * value + 3] for value in range(12)]
+    else:
+        finish(zarr_label_steps(path, labels, Geometry((1.0, 1.0))))
+        notes = json.loads((path / "zarr.json").read_text())["attributes"]["ome"]["image-label"]
+        found = [[0, 0, 0], *(colour["rgba"][:3] for colour in notes["colors"])]
+    assert found[1:] == [list(bytes.fromhex(colour_of(value)[1:])) for value in range(1, 12)]
+    assert len({tuple(colour) for colour in found}) == 12

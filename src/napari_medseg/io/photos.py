@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import colorsys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,7 @@ from PIL.PngImagePlugin import PngInfo
 from napari_medseg.io.errors import ReadError
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.notes import NOTE_KEY, noted_geometry, parse_note
-
-_GOLDEN_RATIO = 0.618033988749895  # steps of it keep neighbouring hues far apart
+from napari_medseg.io.palette import class_colour
 
 
 def read_photo(file: Path) -> tuple[NDArray[Any], Geometry, bool]:
@@ -89,14 +87,6 @@ def write_indexed_png(path: Path, labels: NDArray[np.uint8], note: str) -> None:
     text = PngInfo()
     text.add_text(NOTE_KEY, note)
     image.save(path, pnginfo=text, optimize=True)
-
-
-def class_colour(value: int) -> tuple[int, int, int]:
-    """Give the red, green and blue (0 to 255) that a class is shown in; black for 0."""
-    if value == 0:
-        return 0, 0, 0
-    red, green, blue = colorsys.hsv_to_rgb((value - 1) * _GOLDEN_RATIO % 1.0, 0.75, 0.95)
-    return round(255 * red), round(255 * green), round(255 * blue)
 
 
 def _palette() -> list[int]:

@@ -26,7 +26,7 @@ from napari_medseg.io.grid import same_place
 from napari_medseg.io.label_counts import counts_of
 from napari_medseg.io.label_file import LabelFile, exact_labels
 from napari_medseg.io.notes import NOTE_KEY, HasDict, make_note, noted_geometry
-from napari_medseg.io.photos import class_colour
+from napari_medseg.io.palette import class_colour
 from napari_medseg.io.steps import Step, Steps, as_part, in_background
 from napari_medseg.io.zarr_images import zarr_package
 

@@ -14,7 +14,7 @@ from scipy import ndimage
 
 from medseg_training.data.files import LoadedCase
 from napari_medseg.engine.scaling import scale_to_unit
-from napari_medseg.io.photos import class_colour
+from napari_medseg.io.palette import class_colour
 
 HEIGHT = 220
 """Rows of a panel, in pixels; small planes are enlarged to it."""

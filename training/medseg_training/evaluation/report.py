@@ -14,7 +14,7 @@ from medseg_training.evaluation.pictures import CasePicture
 from medseg_training.evaluation.scoring import MEASURES, Evaluation
 from medseg_training.evaluation.statistics import ALL, Summary, by_case, summarise
 from napari_medseg.io.atomic import atomic_write, make_folder
-from napari_medseg.io.photos import class_colour
+from napari_medseg.io.palette import class_colour
 from napari_medseg.io.tables import write_table
 
 if TYPE_CHECKING:

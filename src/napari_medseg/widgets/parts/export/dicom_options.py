@@ -12,11 +12,10 @@ from qtpy.QtWidgets import (
     QFileDialog,
     QGroupBox,
     QHBoxLayout,
-    QLabel,
     QPushButton,
-    QSizePolicy,
     QVBoxLayout,
 )
+from superqt import QElidingLabel
 
 from napari_medseg.io.dicom.seg_writing import SegOptions
 from napari_medseg.session.export import Source
@@ -30,9 +29,7 @@ class DicomOptions(QGroupBox):
 
     def __init__(self) -> None:
         super().__init__("DICOM-SEG")
-        self.images = QLabel()
-        self.images.setWordWrap(True)
-        self.images.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        self.images = QElidingLabel()
         self.folder_button = QPushButton("Folder…")
         self.folder_button.setToolTip("Choose the folder of the DICOM images that were painted on")
         self.terms = TermTable()
@@ -93,6 +90,7 @@ class DicomOptions(QGroupBox):
             )
         elif files:
             self.images.setText(f"Images: the folder “{files[0].name}”")
+            self.images.setToolTip(str(files[0]))
         else:
             self.images.setText("Choose the folder of the DICOM images.")
 

@@ -180,9 +180,8 @@ class CompareTab(ResultTab):
             self.message.hint(missing or "Press Compare: one row for each class.")
         elif self._compared != (self.prediction, self.reference):
             one, other = (layer.name for layer in self._compared)
-            self.message.hint(
-                f"The table is of “{one}” against “{other}”: press Compare for the labels above."
-            )
+            now = missing or "Press Compare for the labels above."
+            self.message.hint(f"The table is of “{one}” against “{other}”. {now}")
 
     def _on_changed(self) -> None:
         self.message.hint("The labels have changed since: press Compare again.")

@@ -221,7 +221,8 @@ class MeasureTab(ResultTab):
             self.message.hint(_NO_LABELS if self.chosen is None else _FIRST_STEP)
         elif self.measured.subject.layer is not self.chosen:
             name = self.measured.subject.layer.name
-            self.message.hint(f"The table is of “{name}”: press Measure for the labels above.")
+            now = "Press Measure for the labels above." if self.chosen else "No labels are open."
+            self.message.hint(f"The table is of “{name}”. {now}")
 
     def _choose_image(self, image: Image | None) -> None:
         self.image = image

@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from medseg_training.losses.overlap import over_processes
+
 
 def dice_bce(probabilities: Tensor, target: Tensor, *, double_sigmoid: bool = False) -> Tensor:
     """Binary cross-entropy plus one minus the soft Dice, both over the whole batch at once.
@@ -31,7 +33,8 @@ def dice_bce(probabilities: Tensor, target: Tensor, *, double_sigmoid: bool = Fa
         A scalar.
     """
     p = probabilities.sigmoid() if double_sigmoid else probabilities
-    dice = (2 * (p * target).sum() + 1) / (p.sum() + target.sum() + 1)
+    overlap, sizes = over_processes(torch.stack([(p * target).sum(), p.sum() + target.sum()]))
+    dice = (2 * overlap + 1) / (sizes + 1)
     return F.binary_cross_entropy(p, target) + 1 - dice
 
 
@@ -130,7 +133,7 @@ class SemanticDecouplingLoss(nn.Module):
 def _rarity(probabilities: Tensor) -> Tensor:
     """Weigh a region inversely to its share of the image, summed over the batch."""
     area = probabilities.shape[-2] * probabilities.shape[-1]
-    return 1 / (torch.tanh(probabilities.sum() / area) + 1e-15)
+    return 1 / (torch.tanh(over_processes(probabilities.sum()) / area) + 1e-15)
 
 
 def _complementary(fg: Tensor, bg: Tensor, uc: Tensor) -> Tensor:

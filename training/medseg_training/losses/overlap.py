@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
@@ -38,7 +41,17 @@ def over_processes(sums: Tensor) -> Tensor:
     """
     if not (dist.is_available() and dist.is_initialized()):
         return sums
-    from torch.distributed.nn.functional import all_reduce
-
-    total: Tensor = all_reduce(sums)
+    total: Tensor = _Sum.apply(sums)
     return total
+
+
+class _Sum(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, sums: Tensor) -> Tensor:
+        total = sums.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return _Sum.forward(ctx, gradient)

@@ -188,6 +188,23 @@ def test_a_loss_that_is_no_number_ends_the_run_with_the_last_good_state(
     assert all(bool(v.isfinite().all()) for v in state["net"].values())
 
 
+def test_weights_that_a_gradient_broke_are_never_written(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = start()
+    trainer.save()
+    weight = next(trainer.net.parameters())
+    # The loss is 0, its slope is infinite.
+    monkeypatch.setattr(trainer.method, "terms", lambda _: {"root": (weight * 0).sum().sqrt()})
+    trainer.advance()
+    for write in (trainer.save, trainer.validate):
+        with pytest.raises(TrainingError, match="weights are no finite numbers"):
+            write()
+    folder = tmp_path / "run" / "checkpoints"
+    assert all(bool(v.isfinite().all()) for v in checkpoints.load(folder)["net"].values())
+    assert not (folder / checkpoints.BEST).exists()
+
+
 def test_too_little_memory_names_a_batch_that_may_fit(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,6 +24,7 @@ from medseg_training.run_folder import RunFolder
 from medseg_training.schedules import Schedule
 from medseg_training.stopping import StopRequest
 from medseg_training.words import few_steps
+from napari_medseg.engine.results import counted
 
 LONGEST_SILENCE = 10.0
 """Seconds after which slow steps are reported before the recipe asks for it."""
@@ -88,7 +89,7 @@ class Trainer:
         Raises
         ------
         TrainingError
-            When the loss is no finite number, or the device has not enough memory.
+            When loss or weights are no finite numbers, or the device has not enough memory.
         """
         plan = self.plan
         self._describe()
@@ -111,7 +112,7 @@ class Trainer:
 
     def validate(self) -> Validation | None:
         """Measure, log, and keep the weights if they are the best so far."""
-        self._check_losses()
+        self._check_state()
         found = self._measured()
         if found is None:
             return None
@@ -140,7 +141,7 @@ class Trainer:
 
     def save(self) -> None:
         """Write a checkpoint; what is no finite number is never written."""
-        self._check_losses()
+        self._check_state()
         if not self.processes.leads:
             return
         state = {"net": self.net.state_dict(), "optimiser": self.optimiser.state_dict()}
@@ -234,6 +235,21 @@ class Trainer:
     def _stopping(self) -> bool:
         early = bool(self.plan.early_stop) and self.since_best >= self.plan.early_stop
         return bool(self.processes.agreed(float(self.stop.asked() or early)))
+
+    def _check_state(self) -> None:
+        """Make sure that losses and weights are finite: a gradient can break what it is applied to.
+
+        Raises
+        ------
+        TrainingError
+            When one is not.
+        """
+        self._check_losses()
+        if not all(bool(parameter.isfinite().all()) for parameter in self.net.parameters()):
+            raise TrainingError(
+                f"After {counted(self.step, 'step')} the weights are no finite numbers any more; "
+                "lower optimiser.rate and resume from the last checkpoint."
+            )
 
     def _check_losses(self) -> None:
         """Make sure that the losses since the last report are finite; on a GPU this waits for it.

@@ -393,6 +393,9 @@ def test_without_tensorboard_a_sentence_says_what_to_install(
         ({"start__model": "nothing"}, "no weights at 'nothing'"),
         ({"loss__kind": "condseg-stage2"}, "UNet is trained with loss.kind=dice-ce"),
         ({"start__backbone": __file__}, "is no checkpoint"),
+        ({"data__mean": [0.4] * 3, "data__std": [0.2] * 3}, "given for 3 channels, .* has 1"),
+        ({"data__classes": ["class 1"] * 2}, "names two classes 'class 1'"),
+        ({"net__options": {"width": 4, "n_classes": 5}}, "gives 5 maps, so 4 classes"),
     ],
 )
 def test_what_cannot_be_trained_is_said_in_a_sentence(

@@ -16,6 +16,7 @@ from medseg_training.data.photometric import photometric
 from medseg_training.data.splits import write_folds
 from medseg_training.distributed import Processes
 from medseg_training.events import Echo
+from medseg_training.export.segmentation import check_exportable
 from medseg_training.gradients import chosen_precision
 from medseg_training.in_context.recipe import Recipe
 from medseg_training.losses.selfreg import SelfRegularization
@@ -159,6 +160,8 @@ def _segmentation_trainer(
         net = nn.SyncBatchNorm.convert_sync_batchnorm(net)  # statistics of the whole batch
     method = make_method(config, net.to(device), task_of(config, data, facts.sigmoid, processes))
     method.cautions = (*data.cautions, *_cautions(config.optimiser))
+    described = _facts(config, data, options, fresh)
+    check_exportable(run, config, described)
     divide_rates(method, config, facts.encoder)
     optimiser = make_optimiser(config.optimiser, method.parameter_groups())
     plan = plan_of(config, -(-method.task.train.steps_per_epoch // config.trainer.accumulate))
@@ -168,7 +171,7 @@ def _segmentation_trainer(
         leads=processes.leads,
         echo=echo,
         tensorboard=config.trainer.tensorboard,
-        facts=_facts(config, data, options, fresh),
+        facts=described,
     )
     if processes.leads:
         write_folds(run / SPLITS_FILE, [data.fold])

@@ -20,6 +20,7 @@ from medseg_training.data.sides import not_learned, on_both_sides, only_held_out
 from medseg_training.data.splits import SplitError, check_folds, folds_of
 from medseg_training.losses.dice_ce import IGNORED
 from medseg_training.schema import DataOptions
+from napari_medseg.engine.results import counted
 from napari_medseg.zoo.specs import InputSpec, Scaling
 
 
@@ -116,13 +117,24 @@ def _refuse_shared_pictures(fold: Fold, planes: Sequence[Plane]) -> None:
 
 
 def input_spec(options: DataOptions, dataset: Dataset, multiple: int) -> InputSpec:
-    """Give what the model's card will say about its input."""
-    coloured = len(dataset.channel_names) == 3
+    """Give what the model's card will say about its input.
+
+    Raises
+    ------
+    DataError
+        When mean and standard deviation are those of other channels.
+    """
+    channels = options.channels or (3 if len(dataset.channel_names) == 3 else 1)
+    if len(options.mean) not in (0, channels):
+        raise DataError(
+            f"data.mean and data.std are given for {counted(len(options.mean), 'channel')}, and "
+            f"the data has {channels}: set data.channels={len(options.mean)}, or leave them out."
+        )
     return InputSpec(
         size=options.size,
         fit=options.fit,
         multiple=multiple if options.fit == "tile" else 0,
-        channels=options.channels or (3 if coloured else 1),
+        channels=channels,
         order=options.order,
         scaling=Scaling(options.scaling.kind, options.scaling.low, options.scaling.high),
         mean=options.mean,

@@ -53,27 +53,46 @@ def export_segmentation(
         )
     weights, step = checkpoints.load_trained(run / "checkpoints")
     content = to_safetensors({key: _stored(value, half) for key, value in weights.items()})
-    sigmoid = nets.facts_of(config.net).sigmoid
+    given = {"name": name, "title": title}
     card = ModelCard(
-        name=name or plain_name(run.resolve().name),
-        title=title or config.title or f"{facts['net']} trained on {facts['dataset']}",
-        kind="pretrained",
-        net=facts["net"],
-        net_options=facts["net_options"],
         file=WEIGHTS_FILE,
         sha256=hashlib.sha256(content).hexdigest(),
         size_bytes=len(content),
-        classes=tuple(facts["classes"]),
-        input=input_entry(config.data, facts),
-        output={"activation": "sigmoid" if sigmoid else "softmax"},
         training={"run": run_mark(run), **_training(config, facts, step, note)},
         results=dict(results or _validation(run, config)),
-        **(stated(config.card, config.citation) | fields),
+        **(_known(run, config, facts) | {k: v for k, v in given.items() if v} | fields),
     )
     check_card(card)
     if not all(bool(torch.isfinite(v).all()) for v in weights.values() if v.is_floating_point()):
         raise ExportError(f"The weights of {run} are not finite.")
     return write_model(card, content, readme(card), folder)
+
+
+def check_exportable(run: Path, config: RunConfig, facts: Mapping[str, Any]) -> None:
+    """Make sure, before a training, that what it trains could be exported.
+
+    Raises
+    ------
+    CardError
+        With one sentence, where its card would be refused.
+    """
+    check_card(ModelCard(file=WEIGHTS_FILE, sha256="0" * 64, **_known(run, config, facts)))
+
+
+def _known(run: Path, config: RunConfig, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the fields of the card that are known before the training."""
+    sigmoid = nets.facts_of(config.net).sigmoid
+    return {
+        "name": plain_name(run.resolve().name),
+        "title": config.title or f"{facts['net']} trained on {facts['dataset']}",
+        "kind": "pretrained",
+        "net": facts["net"],
+        "net_options": facts["net_options"],
+        "classes": tuple(facts["classes"]),
+        "input": input_entry(config.data, facts),
+        "output": {"activation": "sigmoid" if sigmoid else "softmax"},
+        **stated(config.card, config.citation),
+    }
 
 
 def input_entry(data: DataOptions, facts: Mapping[str, Any]) -> dict[str, Any]:

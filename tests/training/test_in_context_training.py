@@ -98,6 +98,28 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(
         trainer.resume()
 
 
+def test_a_damaged_checkpoint_never_takes_the_place_of_a_whole_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for step in (1, 2):
+        checkpoints.save(tmp_path, {"step": step})
+    last = tmp_path / checkpoints.LAST
+    last.write_bytes(last.read_bytes()[:100])
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(torch, "save", killed)
+    with pytest.raises(KeyboardInterrupt):
+        checkpoints.save(tmp_path, {"step": 3})
+    assert checkpoints.load(tmp_path)["step"] == 1
+    monkeypatch.undo()
+    checkpoints.save(tmp_path, {"step": 3})
+    assert checkpoints.load(tmp_path)["step"] == 3
+    last.unlink()
+    assert checkpoints.load(tmp_path)["step"] == 1
+
+
 def test_a_run_of_nan_ends_and_keeps_its_checkpoint(
     small_recipe: RecipeFactory, tmp_path: Path
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -12,10 +13,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from napari_medseg.io.atomic import atomic_write
+from napari_medseg.io.atomic import atomic_write, force_to_disk, reading_back, replacing
 
 LAST, PREVIOUS = "last.ckpt", "last.prev.ckpt"
 BEST = "best.safetensors"
+_DAMAGE = (OSError, RuntimeError, EOFError, ValueError, UnpicklingError)
+"""What reading a file that is damaged or missing raises."""
 
 
 class CheckpointError(OSError):
@@ -25,13 +28,19 @@ class CheckpointError(OSError):
 def save(folder: Path, state: dict[str, Any]) -> Path:
     """Write `state` as the last checkpoint of `folder`; the one before becomes the previous one.
 
-    Whenever the process is killed, one of the two is whole.
+    Whenever the process is killed, one of the two is whole: the one before makes way only for a
+    whole file, and takes the place of the previous one only if it is whole itself.
     """
     folder.mkdir(parents=True, exist_ok=True)
     last = folder / LAST
-    if last.exists():
-        os.replace(last, folder / PREVIOUS)
-    return atomic_write(last, lambda path: torch.save(state, path), verify=_read)
+    with replacing(last) as temporary:
+        torch.save(state, temporary)
+        with reading_back(temporary, last):
+            _read(temporary)
+        if _is_whole(last):
+            force_to_disk(temporary)
+            os.replace(last, folder / PREVIOUS)
+    return last
 
 
 def load(folder: Path) -> dict[str, Any]:
@@ -43,10 +52,8 @@ def load(folder: Path) -> dict[str, Any]:
         When neither can be read.
     """
     for name in (LAST, PREVIOUS):
-        try:
+        with suppress(*_DAMAGE):
             return _read(folder / name)
-        except (OSError, RuntimeError, EOFError, ValueError, UnpicklingError):
-            continue
     raise CheckpointError(f"{folder} holds no readable checkpoint ({LAST}, {PREVIOUS}).")
 
 
@@ -76,6 +83,14 @@ def load_trained(folder: Path) -> tuple[dict[str, Tensor], int]:
     return weights, int(state["step"])
 
 
-def _read(path: Path) -> dict[str, Any]:
-    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+def _read(path: Path, *, mapped: bool = False) -> dict[str, Any]:
+    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     return state
+
+
+def _is_whole(path: Path) -> bool:
+    """Say whether a checkpoint can be read; its tensors are left on the disk."""
+    with suppress(*_DAMAGE):
+        _read(path, mapped=True)
+        return True
+    return False

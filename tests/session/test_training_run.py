@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from medseg_training.events import EventLog
 from napari_medseg.session.training import runs
 from napari_medseg.session.training.command import TrainingCommand
 from napari_medseg.session.training.runs import RunFollower
@@ -79,6 +80,19 @@ def test_a_line_that_is_half_written_waits_for_its_rest(tmp_path: Path) -> None:
         stream.write(line[15:])
     assert run.poll()
     assert run.losses == [(3, 0.25)]
+
+
+def test_a_run_that_goes_on_after_half_a_line_is_followed(tmp_path: Path) -> None:
+    run = RunFollower(tmp_path)
+    (tmp_path / runs.EVENTS).write_text('{"event": "train", "step": 4, "lo', "utf-8")
+    run.poll()
+    log = EventLog(tmp_path / runs.EVENTS)
+    log.write("started", pid=os.getpid(), step=3, steps=9)
+    log.write("train", step=5, loss=0.5)
+    assert run.poll()
+    assert (run.phase, run.steps, run.losses) == ("running", 9, [(5, 0.5)])
+    assert runs.is_alive(tmp_path)
+    assert (tmp_path / runs.EVENTS).read_bytes().count(b"\n") == 3
 
 
 def test_going_on_from_a_checkpoint_takes_back_what_is_repeated(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 Echo = Callable[[Mapping[str, Any]], None]
 """Is told every event after it was written."""
@@ -22,14 +22,26 @@ class EventLog:
         self._echo = echo
 
     def write(self, event: str, **values: Any) -> None:
-        """Append one event with the present time, and wait until it is on the disk."""
+        """Append one event with the present time, and wait until it is on the disk.
+
+        It gets a line of its own, also where a killed process or a full disk left half a line.
+        """
         content = {"event": event, "time": round(time.time(), 2), **values}
-        with open(self._path, "a", encoding="utf-8") as stream:
-            stream.write(json.dumps(content) + "\n")
+        with open(self._path, "a+b") as stream:
+            begin = b"" if _ends_a_line(stream) else b"\n"
+            stream.write(begin + json.dumps(content).encode() + b"\n")
             stream.flush()
             os.fsync(stream.fileno())
         if self._echo is not None:
             self._echo(content)
+
+
+def _ends_a_line(stream: IO[bytes]) -> bool:
+    """Say whether a file, open at its end, is empty or ends with a line break."""
+    if not stream.tell():
+        return True
+    stream.seek(-1, os.SEEK_END)
+    return stream.read(1) == b"\n"
 
 
 def print_json(event: Mapping[str, Any]) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -171,9 +172,11 @@ def test_runs_are_listed_latest_first_and_not_written_over(tmp_path: Path) -> No
         runs.start(TrainingCommand("unet", tmp_path / "old"))
 
 
-def test_the_command_can_be_pasted_into_a_terminal(tmp_path: Path) -> None:
+def test_the_command_can_be_pasted_into_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     command = TrainingCommand("unet", Path("my run"), {"data.root": "a b", "amp": False})
-    assert str(command) == ("napari-medseg train unet 'data.root=a b' amp=false --run 'my run'")
+    assert str(command) == "napari-medseg train unet 'data.root=a b' amp=false --run 'my run'"
+    monkeypatch.setattr("napari_medseg.engine.results.os", SimpleNamespace(name="nt"))
+    assert str(command) == 'napari-medseg train unet "data.root=a b" amp=false --run "my run"'
     values = {"a": "12", "b": (1, 2), "c": "", "d": {"k": [0.5]}, "e": 1e-4}
     assert TrainingCommand("unet", Path("r"), values).arguments[2:-2] == [
         'a="12"',

@@ -97,6 +97,19 @@ def test_the_run_folder_tells_everything(start: Start, tmp_path: Path) -> None:
     assert {"torch", "python", "gpus"} <= json.loads((run / "env.json").read_text()).keys()
 
 
+def test_the_commands_of_a_run_can_be_typed_again(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = start().run
+    for words in (["train", "unet", "data.root=/My Data"], ["train", "--resume", "r"]):
+        monkeypatch.setattr("sys.argv", ["medseg_training", *words])
+        folder.describe()
+    assert (tmp_path / "run" / "command.txt").read_text().splitlines() == [
+        "python -m medseg_training train unet 'data.root=/My Data'",
+        "python -m medseg_training train --resume r",
+    ]
+
+
 def test_the_card_describes_the_input_that_was_trained_on(start: Start, tmp_path: Path) -> None:
     trainer = start(
         trainer__epochs=1,

@@ -258,9 +258,10 @@ def test_a_run_is_not_begun_twice_but_gone_on_with(
     assert "Fitting one batch: loss" in capsys.readouterr().out
     run.mkdir()
     assert main([*words, "--run", str(run)]) == 0
+    assert f"napari-medseg train export '{run}' --to FOLDER" in capsys.readouterr().err
     (run / "STOP").touch()
     assert main([*words, "--run", str(run)]) == 2
-    assert "--resume" in capsys.readouterr().err
+    assert f"--resume '{run}'" in capsys.readouterr().err
     assert main(["train", "swin_unet", "--resume", str(run)]) == 2
     assert "leave out 'swin_unet'" in capsys.readouterr().err
     assert main(["train", "--resume", str(run), "--init-from", "chest-lungs"]) == 2

@@ -1,8 +1,9 @@
 """The folder of a run: what was asked for, on which machine, what happened, the weights.
 
 ``config.json`` holds every value, ``env.json`` versions and device, ``facts.json`` net and classes
-as the model card needs them, ``command.txt`` how to do it again, ``events.jsonl`` the truth line by
-line, ``metrics.csv`` one line per validation; ``checkpoints/`` and ``previews/`` hold the rest.
+as the model card needs them, ``command.txt`` the commands that began it and went on with it,
+``events.jsonl`` the truth line by line, ``metrics.csv`` one line per validation; ``checkpoints/``
+and ``previews/`` hold the rest.
 """
 
 from __future__ import annotations
@@ -25,11 +26,14 @@ from medseg_training.curves import Curves
 from medseg_training.events import Echo, EventLog
 from medseg_training.methods.method import Validation
 from medseg_training.recipe_files import CONFIG_FILE
+from napari_medseg.engine.results import typed
 from napari_medseg.io.atomic import atomic_write
 
 EVENTS_FILE = "events.jsonl"
 METRICS_FILE = "metrics.csv"
 FACTS_FILE = "facts.json"
+COMMANDS_FILE = "command.txt"
+_PROGRAM = ("python", "-m", "medseg_training")
 
 
 class RunFolder:
@@ -79,11 +83,16 @@ class RunFolder:
         for name, text in (
             (CONFIG_FILE, values),
             ("env.json", json.dumps(environment(), indent=2)),
-            ("command.txt", " ".join(["python -m medseg_training", *sys.argv[1:]]) + "\n"),
+            (COMMANDS_FILE, f"{self._commands()}{typed([*_PROGRAM, *sys.argv[1:]])}\n"),
         ):
             write_text(self.path / name, text)
         if self._facts is not None:
             write_text(self.path / FACTS_FILE, json.dumps(self._facts, indent=2))
+
+    def _commands(self) -> str:
+        """Give the commands up to now, each with its line break."""
+        path = self.path / COMMANDS_FILE
+        return path.read_text(encoding="utf-8") if path.exists() else ""
 
     def log(self, event: str, **values: Any) -> None:
         """Append an event."""

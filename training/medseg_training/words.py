@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from napari_medseg.engine.results import counted, duration
+from napari_medseg.engine.results import counted, duration, typed
 
 PHASES = {
     "new": "Starting…",
@@ -137,7 +137,7 @@ class Narrator:
         line = f"{PHASES[kind]} · {self._place(event)}"
         line += "" if best is None else f" · best Dice {best:.3f}"
         if kind == "stopped":
-            return f"{line}. Go on with: napari-medseg train --resume {self._run}"
-        return (
-            f"{line}. Make a model of it with: napari-medseg train export {self._run} --to FOLDER"
-        )
+            command = typed(["napari-medseg", "train", "--resume", str(self._run)])
+            return f"{line}. Go on with: {command}"
+        command = typed(["napari-medseg", "train", "export", str(self._run), "--to", "FOLDER"])
+        return f"{line}. Make a model of it with: {command}"

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import shlex
-import subprocess
 from typing import Any
 
+from napari_medseg.engine.results import typed
 from napari_medseg.session.inputs import Files
 from napari_medseg.session.made import METHODS, Step, compact
 
@@ -77,7 +75,7 @@ def command_of(step: Step, files: Files) -> str:
     for name, value in _arguments(step).items():
         words += _words(name, value)
     words += _taken_words(step)
-    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
+    return typed(words)
 
 
 def python_of(step: Step, files: Files) -> str:

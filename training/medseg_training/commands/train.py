@@ -132,8 +132,14 @@ def _explained(error: Exception, folder: Path) -> Exception:
         return error
     return OSError(
         f"The disk of {folder} is full. The last checkpoint is whole: free some space, then go on "
-        f"with --resume {folder}."
+        f"with {_resuming(folder)}."
     )
+
+
+def _resuming(folder: Path) -> str:
+    from napari_medseg.engine.results import typed
+
+    return typed(["--resume", str(folder)])
 
 
 def _tell(folder: Path, error: Exception) -> None:
@@ -155,8 +161,8 @@ def _run_folder(options: argparse.Namespace) -> Path:
     )
     if any((folder / "checkpoints").glob("last*.ckpt")):
         raise ValueError(
-            f"{folder} holds a training already: go on with --resume {folder}, or choose another "
-            "folder."
+            f"{folder} holds a training already: go on with {_resuming(folder)}, or choose "
+            "another folder."
         )
     return folder
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import shlex
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from napari_medseg.engine.results import typed
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class TrainingCommand:
         return ["train", self.recipe, *changes, "--run", str(self.run)]
 
     def __str__(self) -> str:
-        return shlex.join(["napari-medseg", *self.arguments])
+        return typed(["napari-medseg", *self.arguments])
 
 
 def as_toml(value: Any) -> str:

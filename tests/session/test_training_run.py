@@ -135,6 +135,21 @@ def test_a_live_process_is_found_stopped_and_missed(tmp_path: Path, child) -> No
     assert not runs.is_alive(tmp_path)
 
 
+def test_whether_a_run_can_be_gone_on_with_is_known_without_its_whole_log(
+    tmp_path: Path, child, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "last.ckpt").touch()
+    monkeypatch.delattr(runs, "last_start")
+    run = RunFollower(tmp_path)
+    run.poll()
+    assert not run.can_resume
+    runs.stop(tmp_path)
+    child.wait(20)
+    run.poll()
+    assert run.can_resume
+
+
 def test_a_killed_process_is_told_apart_from_one_that_ended(tmp_path: Path, child) -> None:
     run = RunFollower(tmp_path)
     runs.kill(tmp_path)

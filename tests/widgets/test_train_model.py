@@ -98,10 +98,13 @@ def test_a_run_that_does_not_listen_can_be_killed_and_the_next_is_only_stopped(
 def test_a_run_that_has_just_begun_is_listed(dock, tmp_path):
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"]) as process:
         run = tmp_path / "runs" / "new"
+        (run / "checkpoints").mkdir(parents=True)
+        (run / "checkpoints" / "last.ckpt").touch()
         dock.view.show_run(run, process)
         dock.view.list_runs()
         assert dock.view.phase == "new"
         assert dock.view.runs.currentText() == "new"
+        assert not dock.view.resume_button.isEnabled()
         process.kill()
 
 

@@ -26,6 +26,7 @@ _NICE = 10
 _CHECKPOINTS = "checkpoints/last.ckpt", "checkpoints/last.prev.ckpt"
 
 Phase = Literal["new", "running", "stopping", "stopped", "finished", "failed", "lost"]
+AT_WORK: tuple[Phase, ...] = ("new", "running", "stopping")
 
 
 def runs_folder() -> Path:
@@ -88,11 +89,6 @@ def kill(run: Path) -> None:
 def is_alive(run: Path) -> bool:
     """Whether the process of a run, on this computer, still works."""
     return _process(last_start(run)) is not None
-
-
-def can_resume(run: Path) -> bool:
-    """Whether there is a checkpoint to go on from, and nobody is at work."""
-    return any((run / name).exists() for name in _CHECKPOINTS) and not is_alive(run)
 
 
 def last_start(run: Path) -> Mapping[str, Any] | None:
@@ -169,6 +165,12 @@ class RunFollower:
             return self._ended or ("new" if self._start is None else "lost")
         asked = self._ended is not None or (self.run / STOP).exists()
         return "stopping" if asked else "running"
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether there is a checkpoint to go on from, and nobody is at work."""
+        has_checkpoint = any((self.run / name).exists() for name in _CHECKPOINTS)
+        return has_checkpoint and self.phase not in AT_WORK
 
     @property
     def message(self) -> str:

@@ -160,9 +160,9 @@ class TrainingView(QGroupBox):
             self._list()
         before, self._phase = self._phase, self.phase
         self._refresh()
-        if self._phase not in ("new", "running", "stopping"):
+        if self._phase not in runs.AT_WORK:
             self._timer.stop()
-            if before in ("new", "running", "stopping"):
+            if before in runs.AT_WORK:
                 self.ended.emit(self._phase)
 
     def _refresh(self) -> None:
@@ -170,8 +170,8 @@ class TrainingView(QGroupBox):
         for part in (self.curves, self.bar, self.words):
             part.setVisible(run is not None)
         self.other.setVisible(self.runs.count() > 1)
-        at_work = phase in ("running", "stopping")
-        resumable = run is not None and runs.can_resume(run.run)
+        at_work = phase in runs.AT_WORK
+        resumable = run is not None and run.can_resume
         self._refresh_stop()
         _enable(
             self.resume_button,

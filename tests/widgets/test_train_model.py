@@ -117,6 +117,14 @@ def test_a_folder_is_looked_into_before_anything_runs(dock, qtbot, discs):
     assert dock.plan.start_button.isEnabled()
 
 
+def test_a_folder_is_named_whole_since_the_training_runs_in_another(
+    dock, qtbot, discs, monkeypatch
+):
+    monkeypatch.chdir(discs.parent)
+    look(dock, qtbot, Path(discs.name))
+    assert dock.plan.command.changes["data.root"] == str(discs)
+
+
 def test_what_was_found_in_a_folder_is_not_trained_on_as_what_is_open(dock, qtbot, discs):
     look(dock, qtbot, discs)
     assert dock.plan.start_button.isEnabled(), dock.plan.start.toolTip()

@@ -67,9 +67,9 @@ class TrainingSource(QGroupBox):
 
     @property
     def folder(self) -> Path | None:
-        """The folder that is named; None while there is none."""
+        """The folder that is named, whole, since a training runs elsewhere; None if none is."""
         text = self.line.text().strip()
-        return Path(text).expanduser() if text else None
+        return Path(text).expanduser().absolute() if text else None
 
     def point_to(self, folder: Path) -> None:
         """Name a folder, and look into it."""

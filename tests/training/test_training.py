@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -252,6 +254,30 @@ def test_a_full_disk_ends_the_run_and_keeps_the_checkpoint_before(
         trainer.save()
     monkeypatch.undo()
     assert checkpoints.load(tmp_path / "run" / "checkpoints")["step"] == 0
+
+
+def test_the_pace_is_that_of_training_whenever_it_is_measured_between(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = start()
+    trainer.plan = replace(trainer.plan, steps=9, steps_per_epoch=9, log_every=4, validate_every=3)
+    now = 0.0
+
+    def lasts(work: Callable[..., Any], seconds: float) -> Callable[..., Any]:
+        def worked(*given: object) -> Any:
+            nonlocal now
+            now += seconds
+            return work(*given)
+
+        return worked
+
+    monkeypatch.setattr("medseg_training.trainer.time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr(trainer.method, "terms", lasts(trainer.method.terms, 1.0))
+    monkeypatch.setattr(trainer.method, "validate", lasts(trainer.method.validate, 100.0))
+    trainer.fit()
+    told = [e for e in events(tmp_path / "run") if e["event"] == "train"]
+    assert {e["seconds_per_step"] for e in told} == {1.0}
+    assert [(e["step"], e["seconds_left"]) for e in told] == [(4, 5), (8, 1), (9, 0)]
 
 
 def test_bfloat16_and_float16_train_too(start: Start) -> None:

@@ -77,6 +77,7 @@ class Trainer:
         self._trained = [p for group in optimiser.param_groups for p in group["params"]]
         self._gradients = Gradients(method, self._trained, dtype, self.processes)
         self._losses: list[dict[str, Tensor]] = []
+        self._clock = time.monotonic()
 
     @property
     def trained(self) -> nn.Module:
@@ -113,6 +114,7 @@ class Trainer:
     def validate(self) -> Validation | None:
         """Measure, log, and keep the weights if they are the best so far."""
         self._check_state()
+        began = time.monotonic()
         found = self._measured()
         if found is None:
             return None
@@ -128,7 +130,7 @@ class Trainer:
             if self.processes.leads:
                 checkpoints.save_weights(self.run.checkpoints, self.trained.state_dict())
         self.run.validation(self.step, self.step / self.plan.steps_per_epoch, found)
-        self._clock = time.monotonic()
+        self._clock += time.monotonic() - began  # the pace is that of training
         return found
 
     def _measured(self) -> Validation | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO
 
 LOCK_FILE = "run.lock"
+_LOCKED_BYTE = 2**30
 
 
 class RunInUseError(ValueError):
@@ -57,6 +58,8 @@ def _taken(stream: IO[str]) -> bool:
         if sys.platform == "win32":
             import msvcrt
 
+            # Locked is the byte at the position, which nobody else can read: not one of the text.
+            os.lseek(stream.fileno(), _LOCKED_BYTE, os.SEEK_SET)
             msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
         else:
             import fcntl

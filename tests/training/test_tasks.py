@@ -96,3 +96,33 @@ def test_an_image_that_cannot_be_opened_is_named(task_root: Path) -> None:
     (task_root / "grey_one" / "images" / "001.png").write_bytes(b"no image")
     with pytest.raises(TaskFolderError, match=r"001\.png"):
         read_task(task_root / "grey_one")
+
+
+@pytest.mark.parametrize(
+    ("mask", "sentence"),
+    [(b"no mask", r"000\.tif cannot be read"), (-1, r"000\.tif cannot be read.*not be negative")],
+)
+def test_a_mask_that_cannot_be_used_is_named(
+    task_root: Path, mask: bytes | int, sentence: str
+) -> None:
+    folder = task_root / "grey_one" / "masks"
+    (folder / "000.png").unlink()
+    if isinstance(mask, bytes):
+        (folder / "000.tif").write_bytes(mask)
+    else:
+        Image.fromarray(np.full((48, 40), mask, np.int32)).save(folder / "000.tif")
+    with pytest.raises(TaskFolderError, match=sentence):
+        read_task(task_root / "grey_one")
+
+
+def test_masks_of_black_and_white_hold_class_1(task_root: Path) -> None:
+    for file in (task_root / "grey_two" / "masks").iterdir():
+        Image.fromarray(np.asarray(Image.open(file)) * np.uint8(255)).save(file)
+    assert read_task(task_root / "grey_two").classes == (1,)
+
+
+def test_two_images_of_one_name_are_refused(task_root: Path) -> None:
+    images = task_root / "grey_one" / "images"
+    Image.fromarray(np.zeros((48, 40), np.uint8)).save(images / "001.jpg")
+    with pytest.raises(TaskFolderError, match=r"holds both 001\.jpg and 001\.png"):
+        read_task(task_root / "grey_one")

@@ -12,7 +12,9 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from medseg_training.data.files import read_mask
 from napari_medseg.engine.scaling import scale_to_unit
+from napari_medseg.io.errors import ReadError
 
 LONGEST_SIDE = 256
 """Images are held at most this large; twice the training size leaves room for crops."""
@@ -79,7 +81,7 @@ def read_task(folder: Path, *, minimum_pairs: int = 3) -> ImageTask:
     Raises
     ------
     TaskFolderError
-        When a part is missing, sizes differ or no class is left.
+        When a part is missing or cannot be read, sizes differ or no class is left.
     """
     images, masks = _by_stem(folder / "images"), _by_stem(folder / "masks")
     if not images:
@@ -94,7 +96,7 @@ def read_task(folder: Path, *, minimum_pairs: int = 3) -> ImageTask:
     colour = any(p.ndim == 3 for p in planes)
     pairs = []
     for name, plane in zip(names, planes, strict=True):
-        labels = np.asarray(Image.open(masks[name]))
+        labels = _read_labels(masks[name])
         if labels.max(initial=0) > 255:
             raise TaskFolderError(
                 f"The mask {masks[name]} holds the value {labels.max()}; classes are numbered up "
@@ -142,8 +144,24 @@ def read_tasks(folder: Path, *, leave_out: Iterable[str] = ()) -> list[ImageTask
 def _by_stem(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         return {}
-    files = (f for f in folder.iterdir() if f.suffix.lower() in IMAGE_SUFFIXES)
-    return {f.stem: f for f in files}
+    found: dict[str, Path] = {}
+    for file in sorted(folder.iterdir()):
+        if file.suffix.lower() not in IMAGE_SUFFIXES:
+            continue
+        if file.stem in found:
+            raise TaskFolderError(
+                f"{folder} holds both {found[file.stem].name} and {file.name}; keep one of them."
+            )
+        found[file.stem] = file
+    return found
+
+
+def _read_labels(path: Path) -> np.ndarray:
+    """Read class indices; a mask of 0 and 255 alone holds class 1."""
+    try:
+        return read_mask(path).labels
+    except ReadError as error:
+        raise TaskFolderError(f"The mask {path} cannot be read. {error}") from error
 
 
 def _read_plane(path: Path) -> np.ndarray:

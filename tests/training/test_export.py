@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from collections.abc import Callable
@@ -48,6 +49,19 @@ def test_the_card_names_data_and_licences(trainer: Trainer, tmp_path: Path) -> N
     text = (tmp_path / "model" / "README.md").read_text()
     assert "Discs" in text
     assert str(tmp_path) not in text + card.to_json()
+
+
+def test_the_sources_of_a_run_stay_whole_when_the_disk_is_full(
+    trainer: Trainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, text: str, *_: object, **__: object) -> int:
+        path.write_bytes(text[:10].encode())
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OSError, match="disk is full"):
+        trainer.method.describe(trainer.run.path)
+    assert len(json.loads((trainer.run.path / "sources.json").read_text())) == 3
 
 
 def test_the_card_says_what_recipe_and_command_line_say_and_nothing_of_bundled_weights(

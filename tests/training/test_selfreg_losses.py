@@ -135,6 +135,24 @@ def test_the_corrected_variant_is_the_same_at_every_step_also_for_rectangles():
     assert features.final.grad is None
 
 
+def test_the_published_variant_trains_with_the_consistency_of_the_channels_it_draws(monkeypatch):
+    drawn = []
+
+    def noted(student, teacher, channels):
+        drawn.append(channels)
+        return semantic_consistency(student, teacher, channels)
+
+    monkeypatch.setattr("medseg_training.losses.selfreg.semantic_consistency", noted)
+    features = features_like_unets()
+    found = SelfRegularization(1.0, 0.0, seed=0).parts(features)["consistency"]
+    pairs = [stage[0] for stage in features.decoder + features.encoder]
+    each = [
+        semantic_consistency(maps, features.final, channels)
+        for maps, channels in zip(pairs, drawn, strict=True)
+    ]
+    assert found.item() == torch.stack(each).mean().item()
+
+
 def test_the_corrected_variant_pairs_evenly_spaced_channels():
     features = features_like_unets()
     loss = SelfRegularization(1.0, 0.0, variant="corrected")

@@ -183,7 +183,7 @@ class SelfRegularization(nn.Module):
         if self.variant == "corrected":
             return F.mse_loss(_spaced(pulled, count), _spaced(target, count))
         drawn = [self._random.sample(range(maps.shape[1]), count) for maps in (pulled, target)]
-        return F.mse_loss(_chosen(pulled, drawn[0]), _chosen(target, drawn[1]))
+        return semantic_consistency(pulled, target, (drawn[0], drawn[1]))
 
 
 class _Teacher:

@@ -17,6 +17,7 @@ import torch
 from medseg_training import checkpoints
 from medseg_training.build import build_trainer
 from medseg_training.in_context.recipe import Recipe
+from medseg_training.in_context.tasks import ImageTask, read_task
 from medseg_training.methods.in_context import InContext
 from medseg_training.trainer import Trainer, TrainingError
 
@@ -145,10 +146,18 @@ def test_a_stop_file_ends_the_run_with_a_checkpoint(
 
 
 def test_held_out_tasks_are_watched_and_not_trained_on(
-    small_recipe: RecipeFactory, task_root: Path, tmp_path: Path
+    small_recipe: RecipeFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = small_recipe().data.model_dump() | {"leave_out": ("grey_two",)}
+    read: list[str] = []
+
+    def noted(folder: Path) -> ImageTask:
+        read.append(folder.name)
+        return read_task(folder)
+
+    monkeypatch.setattr("medseg_training.in_context.tasks.read_task", noted)
     trainer = build_trainer(small_recipe(data=data), tmp_path / "run")
+    assert read == ["colours", "grey_one", "grey_two"]
     method = trainer.method
     assert isinstance(method, InContext)
     assert [task.name for task in method.held_out] == ["grey_two"]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from medseg_training.in_context.tasks import TaskFolderError, read_task, read_tasks
+from medseg_training.in_context.tasks import TaskFolderError, divided, read_task, read_tasks
 
 
 def test_reads_classes_and_channels(task_root: Path) -> None:
@@ -82,14 +82,23 @@ def test_a_mask_of_another_size_is_named(task_root: Path) -> None:
         read_task(task_root / "grey_one")
 
 
-def test_an_empty_folder_and_an_unknown_name_are_refused(tmp_path: Path, task_root: Path) -> None:
+def test_tasks_are_divided_by_name(task_root: Path) -> None:
+    tasks = read_tasks(task_root)
+    learned, watched = divided(tasks, ["grey_two"])
+    assert [task.name for task in learned] == ["colours", "grey_one"]
+    assert watched == [tasks[2]]
+    with pytest.raises(TaskFolderError, match="no task named elsewhere"):
+        divided(tasks, ["elsewhere"])
+    with pytest.raises(TaskFolderError, match="keep one to learn from"):
+        divided(tasks, [task.name for task in tasks])
+
+
+def test_an_empty_and_a_missing_folder_are_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(TaskFolderError, match="no folders"):
         read_tasks(tmp_path / "empty")
     with pytest.raises(TaskFolderError, match="missing is no folder"):
         read_tasks(tmp_path / "missing")
-    with pytest.raises(TaskFolderError, match="no task named elsewhere"):
-        read_tasks(task_root, leave_out=["elsewhere"])
 
 
 def test_an_image_that_cannot_be_opened_is_named(task_root: Path) -> None:

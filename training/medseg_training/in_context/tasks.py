@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -121,24 +121,39 @@ def read_task(folder: Path, *, minimum_pairs: int = 3) -> ImageTask:
     return ImageTask(folder.name, tuple(pairs), kept)
 
 
-def read_tasks(folder: Path, *, leave_out: Iterable[str] = ()) -> list[ImageTask]:
-    """Read every task folder below `folder` but those named in `leave_out`, in order of name.
+def read_tasks(folder: Path) -> list[ImageTask]:
+    """Read every task folder below `folder`, in order of name.
 
     Raises
     ------
     TaskFolderError
-        When there is none, a name to leave out is unknown or a task cannot be read.
+        When there is none, or one cannot be read.
     """
     if not Path(folder).is_dir():
         raise TaskFolderError(f"{folder} is no folder; give the folder that holds those of tasks.")
     folders = sorted(f for f in Path(folder).iterdir() if (f / "images").is_dir())
-    unknown = set(leave_out) - {f.name for f in folders}
-    if unknown:
-        raise TaskFolderError(f"{folder} holds no task named {', '.join(sorted(unknown))}.")
-    tasks = [read_task(f) for f in folders if f.name not in set(leave_out)]
-    if not tasks:
+    if not folders:
         raise TaskFolderError(f"{folder} holds no folders with images/ and masks/ inside.")
-    return tasks
+    return [read_task(f) for f in folders]
+
+
+def divided(
+    tasks: Sequence[ImageTask], left_out: Collection[str]
+) -> tuple[list[ImageTask], list[ImageTask]]:
+    """Give the tasks to learn from, and those named in `left_out`, which are only watched.
+
+    Raises
+    ------
+    TaskFolderError
+        When there is none of a name, or none is left to learn from.
+    """
+    unknown = sorted(set(left_out) - {task.name for task in tasks})
+    if unknown:
+        raise TaskFolderError(f"There is no task named {', '.join(unknown)} (data.leave_out).")
+    learned = [task for task in tasks if task.name not in left_out]
+    if not learned:
+        raise TaskFolderError("All tasks are left out (data.leave_out); keep one to learn from.")
+    return learned, [task for task in tasks if task.name in left_out]
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:

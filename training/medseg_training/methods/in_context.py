@@ -19,7 +19,7 @@ from medseg_training.in_context.episodes import mean_dice, one_pass
 from medseg_training.in_context.recipe import Recipe
 from medseg_training.in_context.sampler import Batch, Sampler
 from medseg_training.in_context.sources import read_sources
-from medseg_training.in_context.tasks import ImageTask, read_tasks
+from medseg_training.in_context.tasks import ImageTask, divided, read_tasks
 from medseg_training.losses import dice_bce_loss
 from medseg_training.methods.method import Method, Validation
 from medseg_training.run_folder import write_text
@@ -104,7 +104,5 @@ class InContext(Method):
 
 def build_in_context(recipe: Recipe) -> InContext:
     """Read the tasks that a recipe names and make its method."""
-    root, left_out = Path(recipe.data.root), recipe.data.leave_out
-    tasks = read_tasks(root, leave_out=left_out)
-    held_out = [task for task in read_tasks(root) if task.name in left_out] if left_out else []
-    return InContext(recipe, tasks, held_out)
+    tasks = read_tasks(Path(recipe.data.root))
+    return InContext(recipe, *divided(tasks, recipe.data.leave_out))

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from napari_medseg.nets.condseg import ConDSeg
-from napari_medseg.nets.inference import inference_copy
+from napari_medseg.nets.inference import inference_copy, logits_of
 from napari_medseg.nets.resnet import ResNet
 from napari_medseg.nets.unet import UNet
 
@@ -46,3 +46,11 @@ def test_leaves_the_net_as_it_is():
     after = net.state_dict()
     assert after.keys() == before.keys()
     assert all(torch.equal(after[key], before[key]) for key in before)
+
+
+@torch.no_grad()
+def test_the_logits_are_those_of_the_mask_alone():
+    x = torch.rand(1, 3, 64, 64)
+    net, plain = ConDSeg("resnet18", width=16).eval(), UNet(3, 2, width=4).eval()
+    assert torch.equal(logits_of(net, x).sigmoid(), net(x)[0])
+    assert torch.equal(logits_of(plain, x), plain(x))

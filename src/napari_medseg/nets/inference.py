@@ -1,4 +1,4 @@
-"""Prepare a trained net for inference: the same output, sooner."""
+"""A trained net in inference: its logits alone, and the same output sooner."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 Net = TypeVar("Net", bound=nn.Module)
@@ -30,6 +30,15 @@ def inference_copy(net: Net) -> Net:
     for module in list(prepared.modules()):
         _fold_children(module)
     return prepared.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def logits_of(net: nn.Module, x: Tensor) -> Tensor:
+    """Give the logits (B, K, H, W) of a net that segments by itself.
+
+    A net whose `forward` also gives what only a training needs says them alone in ``mask_logits``.
+    """
+    logits: Tensor = getattr(net, "mask_logits", net)(x)
+    return logits
 
 
 def _fold_children(module: nn.Module) -> None:

@@ -94,7 +94,7 @@ def write_onnx(
     """
     import torch
 
-    whole = logits_of(net)
+    whole = only_logits(net)
     generator = torch.Generator().manual_seed(0)
     # A caller may be in inference mode, whose tensors cannot be traced.
     with torch.inference_mode(False), torch.no_grad():
@@ -134,9 +134,11 @@ def _exported(whole: nn.Module, image: Tensor, single: bool) -> Any:
         )
 
 
-def logits_of(net: nn.Module) -> nn.Module:
+def only_logits(net: nn.Module) -> nn.Module:
     """Give a net, for evaluation, whose only output are the logits (B, K, H, W)."""
     from torch import nn
+
+    from napari_medseg.nets.inference import logits_of
 
     class Logits(nn.Module):
         def __init__(self) -> None:
@@ -144,8 +146,7 @@ def logits_of(net: nn.Module) -> nn.Module:
             self.net = net
 
         def forward(self, image: Tensor) -> Tensor:
-            found: Tensor = getattr(self.net, "mask_logits", self.net)(image)
-            return found
+            return logits_of(self.net, image)
 
     return Logits().eval()
 

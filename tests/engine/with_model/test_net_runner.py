@@ -14,6 +14,7 @@ from napari_medseg.engine.with_model import net_runner
 from napari_medseg.engine.with_model.forecast import forecast_forward
 from napari_medseg.engine.with_model.job import SegmentOptions, segment_job
 from napari_medseg.engine.with_model.net_runner import NetRunner, RunnerSettings
+from napari_medseg.nets.inference import logits_of
 from napari_medseg.nets.unet import UNet
 from napari_medseg.zoo import architectures
 from napari_medseg.zoo.cards import ModelCard
@@ -166,4 +167,4 @@ def test_the_forecast_grows_with_the_input_and_needs_no_memory() -> None:
 def test_every_net_can_be_forecast(kind: str) -> None:
     net = small_net(kind)
     channels = SMALL[kind][1].get("in_channels", 3)
-    assert forecast_forward(net_runner._logits, net, (1, channels, 64, 64)) > 64 * 64 * 4
+    assert forecast_forward(logits_of, net, (1, channels, 64, 64)) > 64 * 64 * 4

@@ -18,6 +18,7 @@ from medseg_training.losses.selfreg import SelfRegularization
 from medseg_training.methods.method import Method, Validation
 from medseg_training.methods.previews import preview_png
 from napari_medseg.nets.feature_taps import TapNames, tap_features
+from napari_medseg.nets.inference import logits_of
 from napari_medseg.zoo.specs import InputSpec, OutputSpec
 
 
@@ -173,12 +174,6 @@ class SegmentationMethod(Method):
             return images
         mean, std = (images.new_tensor(v).view(1, -1, 1, 1) for v in (spec.mean, spec.std))
         return (images - mean) / std
-
-
-def logits_of(net: nn.Module, x: Tensor) -> Tensor:
-    """Give the logits (B, K, H, W); nets with helpers for training give the mask alone."""
-    logits: Tensor = getattr(net, "mask_logits", net)(x)
-    return logits
 
 
 def full_precision(x: Tensor) -> Tensor:

@@ -10,9 +10,9 @@ from medseg_training.methods.segmentation import (
     SegmentationMethod,
     SegmentationTask,
     full_precision,
-    logits_of,
 )
 from medseg_training.schema import LossOptions
+from napari_medseg.nets.inference import logits_of
 
 
 class Supervised(SegmentationMethod):

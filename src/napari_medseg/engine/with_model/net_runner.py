@@ -133,6 +133,8 @@ class NetRunner:
     def _ask(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         import torch
 
+        from napari_medseg.nets.inference import logits_of
+
         mixed = self.dtype != torch.float32
         # Fixed algorithms without TF32: the same call gives the same bytes on a GPU, too.
         exact = torch.backends.cudnn.flags(
@@ -142,7 +144,7 @@ class NetRunner:
             with torch.inference_mode(), exact, torch.autocast(self.device.type, self.dtype, mixed):
                 x = torch.from_numpy(batch).to(self.device)
                 total = sum(
-                    self._activated(_logits(self.net, x.flip(axes))).flip(axes)
+                    self._activated(logits_of(self.net, x.flip(axes))).flip(axes)
                     for axes in self.mirrors
                 )
                 return (total / len(self.mirrors)).cpu().numpy()  # type: ignore[union-attr]
@@ -174,8 +176,9 @@ class NetRunner:
 
     def _forecast(self) -> int:
         from napari_medseg.engine.with_model.forecast import forecast_forward
+        from napari_medseg.nets.inference import logits_of
 
-        return forecast_forward(_logits, self.net, (1, self.input.channels, *self.tile))
+        return forecast_forward(logits_of, self.net, (1, self.input.channels, *self.tile))
 
     def _step_down(self, tried: int) -> None:
         """Ask less at once from now on, after a batch of so many did not fit."""
@@ -243,12 +246,6 @@ def _make_stoppable(net: nn.Module, stop: threading.Event) -> None:
 
     for module in net.modules():
         module.register_forward_pre_hook(check)
-
-
-def _logits(net: nn.Module, x: torch.Tensor) -> torch.Tensor:
-    """Give the logits (B, K, H, W); nets with helpers for training give the mask alone."""
-    logits: torch.Tensor = getattr(net, "mask_logits", net)(x)
-    return logits
 
 
 def _is_lack_of_memory(error: Exception) -> bool:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_medseg.zoo.cards import ModelCard
-from napari_medseg.zoo.onnx import logits_of
+from napari_medseg.zoo.onnx import only_logits
 from napari_medseg.zoo.onnx_cache import cached_onnx
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class OnnxNet(nn.Module):
 
     def __init__(self, net: nn.Module, card: ModelCard) -> None:
         super().__init__()
-        self.plain = logits_of(net)
+        self.plain = only_logits(net)
         self.card = card
         self._sessions: dict[tuple[int, int], InferenceSession] = {}
 

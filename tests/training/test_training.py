@@ -354,6 +354,17 @@ def test_condseg_is_regularised_too(start: Start) -> None:
     assert terms.keys() == {"mask", "fg", "bg", "comp", "consistency", "distillation"}
 
 
+@pytest.mark.parametrize(("backbone", "multiple"), [("resnet18", 16), ("pvt_v2_b2", 32)])
+def test_the_tiles_of_condseg_are_those_of_its_backbone(
+    start: Start, backbone: str, multiple: int
+) -> None:
+    options = {"backbone": backbone, "width": 16}
+    trainer = start(
+        "run", "condseg_stage2", net__options=options, data__merge="both", data__fit="tile"
+    )
+    assert trainer.method.task.input.multiple == multiple  # type: ignore[attr-defined]
+
+
 def test_the_second_stage_takes_the_encoder_of_the_first(start: Start, tmp_path: Path) -> None:
     small: dict[str, object] = {"data__merge": "both", "trainer__epochs": 1}
     first = start("first", "condseg_stage1", net__options={"backbone": "resnet18"}, **small)

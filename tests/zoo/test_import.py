@@ -13,10 +13,13 @@ import pytest
 import torch
 from PIL import Image
 
+from napari_medseg.nets.condseg_encoder import ConDSegEncoder
+from napari_medseg.zoo.architectures import size_multiple
 from napari_medseg.zoo.cards import CardError
 from napari_medseg.zoo.checkpoints import import_checkpoint
 from napari_medseg.zoo.detect import detect_net
 from napari_medseg.zoo.inspection import inspect_checkpoint
+from napari_medseg.zoo.published import about
 from napari_medseg.zoo.registry import get_card
 from napari_medseg.zoo.specs import InputSpec, OutputSpec
 from napari_medseg.zoo.weights import WeightsError, load_net
@@ -97,8 +100,6 @@ def test_the_card_says_what_the_importer_states(models: Path, tmp_path: Path) ->
 
 
 def test_the_published_swin_unet_knows_its_organs() -> None:
-    from napari_medseg.zoo.published import about
-
     options = {"n_classes": 9, "image_size": 224, "depths": [2, 2, 2, 2], "channels": 96}
     fields = about("SwinUNet", options)
     assert len(fields["classes"]) == 8
@@ -253,3 +254,12 @@ def test_what_does_not_fit_is_listed_by_name(models: Path, tmp_path: Path) -> No
     assert report.misshapen[0].startswith("up4.conv.double_conv.0.weight (1, 2, 3, 3) instead of (")
     for words in ("1 missing (outc.conv.bias)", "1 unexpected (extra)", "1 of another shape"):
         assert words in report.listing()
+
+
+@pytest.mark.parametrize("kind", [kind for kind in SMALL if "ConDSeg" in kind])
+def test_the_sizes_that_a_card_allows_are_those_that_its_net_takes(kind: str) -> None:
+    encoder = small_net(kind)
+    assert isinstance(encoder, ConDSegEncoder)
+    multiple = size_multiple(*SMALL[kind])
+    assert encoder.factors[-1] == multiple
+    assert about(*SMALL[kind])["input"]["multiple"] == multiple

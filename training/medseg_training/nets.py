@@ -10,7 +10,8 @@ from typing import Any
 from torch import nn
 
 from medseg_training.schema import NetOptions
-from napari_medseg.zoo.architectures import build_net, known_nets
+from napari_medseg.nets.condseg_encoder import ConDSegEncoder
+from napari_medseg.zoo.architectures import build_net, known_nets, size_multiple
 from napari_medseg.zoo.specs import InputSpec
 
 
@@ -20,7 +21,7 @@ class NetError(ValueError):
 
 @dataclass(frozen=True)
 class NetFacts:
-    """What a training must know about a net of the zoo.
+    """What a training must know about a net.
 
     Parameters
     ----------
@@ -35,26 +36,24 @@ class NetFacts:
 
     encoder: tuple[str, ...]
     multiple: int
-    sigmoid: bool = False
+    sigmoid: bool
 
 
-_CONDSEG = NetFacts(("layer0.", "layer1.", "layer2.", "layer3.", "backbone."), 32, sigmoid=True)
-FACTS: Mapping[str, NetFacts] = {
-    "UNet": NetFacts(("inc.", "down1.", "down2.", "down3.", "down4."), 16),
-    "SwinUNet": NetFacts(("patch_embed.", "layers.", "norm."), 0),
-    "ConDSeg": _CONDSEG,
-    "ConDSegStage1": _CONDSEG,
+_ENCODERS: Mapping[str, tuple[str, ...]] = {
+    "UNet": ("inc.", "down1.", "down2.", "down3.", "down4."),
+    "SwinUNet": ("patch_embed.", "layers.", "norm."),
+    "ConDSeg": ConDSegEncoder.prefixes,
+    "ConDSegStage1": ConDSegEncoder.prefixes,
 }
-OTHER = NetFacts((), 32)
-"""What is assumed of nets that are not of the zoo."""
 
 
 def facts_of(options: NetOptions) -> NetFacts:
     """Give what must be known about a recipe's net."""
-    facts = FACTS.get(options.name, OTHER)
-    if not options.encoder:
-        return facts
-    return NetFacts(tuple(options.encoder), facts.multiple, facts.sigmoid)
+    return NetFacts(
+        encoder=options.encoder or _ENCODERS.get(options.name, ()),
+        multiple=size_multiple(options.name, options.options),
+        sigmoid=options.name in ("ConDSeg", "ConDSegStage1"),
+    )
 
 
 def resolved_options(options: NetOptions, spec: InputSpec, n_classes: int) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from typing import Any
 from torch import Tensor, nn
 
 from medseg_training import checkpoints
-from medseg_training.nets import FACTS
 from medseg_training.recipe_files import CONFIG_FILE, build_recipe, read_config
 from medseg_training.schema import RunConfig, StartOptions
 from napari_medseg.nets.condseg_encoder import ConDSegEncoder
@@ -144,7 +143,7 @@ def _take_backbone(net: nn.Module, state: Mapping[str, Tensor], start: StartOpti
             return start_from_swin_t(net, state)
         if isinstance(net, ConDSegEncoder):
             net.load_backbone(state, statistics=start.statistics)
-            return sorted(key for key in before if not key.startswith(FACTS["ConDSeg"].encoder))
+            return sorted(key for key in before if not key.startswith(net.prefixes))
     except ValueError as error:
         raise StartError(f"{start.backbone}: {error}") from error
     raise StartError(

@@ -33,12 +33,16 @@ class ConDSegEncoder(nn.Module):
         Channels of the four levels.
     factors
         How much smaller than the image the four levels are.
+    prefixes
+        What the names of the encoder's parameters begin with, whatever the backbone.
 
     Raises
     ------
     ValueError
         If the backbone is another one.
     """
+
+    prefixes = ("layer0.", "layer1.", "layer2.", "layer3.", "backbone.")
 
     def __init__(self, backbone: Backbone = "resnet50") -> None:
         if backbone not in get_args(Backbone):
@@ -111,10 +115,10 @@ class ConDSegEncoder(nn.Module):
         ValueError
             If the tensors of the encoder have other names or shapes, as with another backbone.
         """
-        own = {key: t for key, t in self.state_dict().items() if key.startswith(_PREFIXES)}
-        given = {
-            key: tensor for key, tensor in _encoder_keys(state).items() if key.startswith(_PREFIXES)
-        }
+        own, given = (
+            {key: tensor for key, tensor in tensors.items() if key.startswith(self.prefixes)}
+            for tensors in (self.state_dict(), _encoder_keys(state))
+        )
         # Checkpoints older than torch 0.4.1, torchvision's among them, do not count batches.
         shapes = [
             {key: t.shape for key, t in tensors.items() if not key.endswith("num_batches_tracked")}
@@ -129,9 +133,6 @@ class ConDSegEncoder(nn.Module):
         if not statistics:
             given = {key: t for key, t in given.items() if not key.endswith(_STATISTICS)}
         self.load_state_dict(given, strict=False)
-
-
-_PREFIXES = ("layer0.", "layer1.", "layer2.", "layer3.", "backbone.")
 
 
 def _encoder_keys(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

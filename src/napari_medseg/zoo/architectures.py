@@ -56,6 +56,22 @@ def build_net(net: str, options: Mapping[str, Any] | None = None) -> nn.Module:
         raise CardError(f"The net {net} cannot be built as its card says: {error}.") from error
 
 
+def size_multiple(net: str, options: Mapping[str, Any]) -> int:
+    """Give what the sides of a pretrained net's input are multiples of; 0 if it takes one size.
+
+    Parameters
+    ----------
+    net : str
+        Its name; a net of another package is taken for one that halves its input five times.
+    options : mapping
+        Arguments of its constructor.
+    """
+    if net == "SwinUNet":
+        return 0
+    is_deep = options.get("backbone") == "pvt_v2_b2" or net not in NETS
+    return 32 if is_deep else 16
+
+
 def _constructor(net: str) -> Any:
     if net in NETS:
         return getattr(import_module(NETS[net]), net)

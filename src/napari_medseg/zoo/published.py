@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from napari_medseg.zoo.architectures import size_multiple
 from napari_medseg.zoo.cards import ModelCard
 
 RESEARCH_ONLY = (
@@ -106,14 +107,13 @@ def about(net: str, options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _about_condseg(options: Mapping[str, Any]) -> dict[str, Any]:
-    multiple = 32 if options.get("backbone") == "pvt_v2_b2" else 16
     scaling = {"kind": "divide", "by": 255}
     return {
         "classes": ("foreground",),
         "input": {
             "size": [256, 256],
             "fit": "resize",
-            "multiple": multiple,
+            "multiple": size_multiple("ConDSeg", options),
             "channels": 3,
             "order": "bgr",
             "scaling": scaling,
@@ -129,7 +129,7 @@ def _about_unet(options: Mapping[str, Any]) -> dict[str, Any]:
         "input": {
             "size": [224, 224],
             "fit": "resize",
-            "multiple": 16,
+            "multiple": size_multiple("UNet", options),
             "channels": options["in_channels"],
         },
         "citation": SELFREG_CITATION,

@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from medseg_training.data.augment_options import PhotometricOptions
+from napari_medseg.engine.colour import GREY_WEIGHTS
 
-_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in every image library
 _WIDEST = 7
 
 
@@ -80,7 +80,7 @@ def _where(chosen: Tensor, changed: Tensor, images: Tensor) -> Tensor:
 def _grey(images: Tensor) -> Tensor:
     if images.shape[1] != 3:
         return images
-    weights = torch.tensor(_LUMA, device=images.device).view(1, 3, 1, 1)
+    weights = torch.tensor(GREY_WEIGHTS, device=images.device).view(1, 3, 1, 1)
     return (images * weights).sum(1, keepdim=True)
 
 

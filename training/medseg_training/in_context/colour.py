@@ -7,9 +7,7 @@ import torch
 from torch import Tensor
 
 from medseg_training import augment
-
-LUMA = (0.299, 0.587, 0.114)
-"""ITU-R BT.601 weights, those of Pillow's mode L."""
+from napari_medseg.engine.colour import GREY_WEIGHTS
 
 
 def discriminant(images: Tensor, masks: Tensor) -> Tensor | None:
@@ -36,7 +34,7 @@ def to_grey(rng: np.random.Generator, images: Tensor, masks: Tensor) -> Tensor:
     """
     kind = int(rng.choice(4, p=(0.45, 0.3, 0.1, 0.15)))
     shared = rng.random() < 0.6
-    weights = torch.tensor(LUMA)
+    weights = torch.tensor(GREY_WEIGHTS)
     if kind == 0:
         found = discriminant(images[1:], masks[1:])
         weights = weights if found is None else found

@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from medseg_training.in_context.colour import LUMA
 from medseg_training.in_context.tasks import ImageTask, Pair
 from napari_medseg.engine.by_example.held_out import dice
+from napari_medseg.engine.colour import GREY_WEIGHTS
 from napari_medseg.engine.resample import shrink_mask
 
 
@@ -73,7 +73,8 @@ def grey_planes(pairs: Sequence[Pair], size: int) -> Tensor:
     """Grey images (N, 1, size, size) in [0, 1]."""
     planes = [p.pyramid[0] for p in pairs]
     grey = [
-        torch.einsum("chw,c->hw", p, torch.tensor(LUMA)) if len(p) == 3 else p[0] for p in planes
+        torch.einsum("chw,c->hw", p, torch.tensor(GREY_WEIGHTS)) if len(p) == 3 else p[0]
+        for p in planes
     ]
     resized = [
         F.interpolate(g[None, None], size=(size, size), mode="bilinear", antialias=True)[0]

@@ -8,12 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from napari_medseg.engine.colour import GREY_WEIGHTS
+
 if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_medseg.nets.localisation import LocalisationNet
 
-_BGR_TO_GREY = np.array([0.114, 0.587, 0.299])
+_BGR_TO_GREY = np.array(GREY_WEIGHTS[::-1])
 
 
 def boundary_loss(logits: Tensor, alpha: float = 3.0, beta: int = 16) -> Tensor:

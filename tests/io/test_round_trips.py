@@ -223,6 +223,25 @@ def test_nnunet_dataset_grows_case_by_case(tmp_path):
         np.testing.assert_array_equal(found.affine, labels.affine)
 
 
+@pytest.mark.parametrize("names", [("p", "p-v2", "p"), ("p", "p", "p-v2"), ("p", "P", "p-V2", "p")])
+def test_a_case_never_takes_the_files_of_another(tmp_path, names):
+    dataset = tmp_path / "Dataset001_Kidney"
+    stray = dataset / "labelsTr" / "p.nii.gz"
+    stray.parent.mkdir(parents=True)
+    stray.write_bytes(b"of another program")
+    geometry = Geometry((1.0, 1.0, 1.0), units="mm")
+    for number, name in enumerate(names):
+        image = np.full(SHAPE, number, np.int16)
+        finish(nnunet_steps(dataset, Case(name, image, False, LABELS, geometry)))
+    cases = json.loads((dataset / "dataset.json").read_text())["dataset"]
+    for name, number in {name: number for number, name in enumerate(names)}.items():
+        (file,) = cases[name]["images"]
+        assert (read_image(dataset / file).data == number).all()
+    files = [entry["images"][0].casefold() for entry in cases.values()]
+    assert len(set(files)) == len(cases)
+    assert stray.read_bytes() == b"of another program"
+
+
 def test_colour_picture_becomes_three_channels(tmp_path):
     picture = np.random.default_rng(0).integers(0, 255, (7, 9, 4), dtype=np.uint8)
     labels = (picture[..., 0] > 99).astype(np.uint8)

@@ -33,6 +33,7 @@ from napari_medseg.io.notes import make_note
 from napari_medseg.io.steps import Steps, as_part, in_background
 
 ENDING = ".nii.gz"
+_PARTS = ("imagesTr", "labelsTr")
 _COLOURS = ("R", "G", "B")
 _SHOWN = 5
 _MOST_MISSING = 32
@@ -102,9 +103,9 @@ def nnunet_steps(folder: str | os.PathLike[str], case: Case) -> Steps[Path]:
     )
     before = _description(dataset)
     old = _files_of(before, case.name)
-    stem = _free_stem(case.name, old)
+    stem = _free_stem(case.name, dataset, before)
     description = _merged(before, case, labels, list(channels), stem)
-    for part in ("imagesTr", "labelsTr"):
+    for part in _PARTS:
         _made(dataset / part)
     total = len(channels) + 1
     note = make_note(case.geometry) if case.geometry.units == "pixel" else ""
@@ -134,11 +135,17 @@ def _files_of(description: Mapping[str, Any], case: str) -> list[str]:
     return [*entry["images"], entry["label"]] if entry else []
 
 
-def _free_stem(case: str, taken: Sequence[str]) -> str:
-    """Give what the files of a case are called: as the case, or another version of it."""
-    names = {Path(file).name for file in taken}
+def _free_stem(case: str, dataset: Path, description: Mapping[str, Any]) -> str:
+    """Give what the files of a case are called: as the case, or a version of it that none is.
+
+    Names that differ in the case of letters alone are one name on many disks.
+    """
+    cases = description.get("dataset", {})
+    listed = [Path(file) for name in cases for file in _files_of(description, name)]
+    on_disk = [file for part in _PARTS for file in (dataset / part).glob(f"*{ENDING}")]
+    names = {file.name.casefold() for file in (*listed, *on_disk)}
     version, stem = 1, case
-    while f"{stem}{ENDING}" in names:
+    while not names.isdisjoint({f"{stem}{ENDING}".casefold(), f"{stem}_0000{ENDING}".casefold()}):
         version += 1
         stem = f"{case}-v{version}"
     return stem

@@ -92,6 +92,15 @@ def test_time_is_an_axis_with_its_own_step(tmp_path):
         read_image(tmp_path / "a.nii.gz")
 
 
+def test_an_open_image_stays_as_it_is_when_its_file_changes(tmp_path):
+    file = saved(tmp_path / "a.nii", np.eye(4))
+    image = read_image(file)
+    content = file.read_bytes()
+    with file.open("r+b") as stream:
+        stream.write(content[: -VOXELS.nbytes] + bytes(VOXELS.nbytes))
+    np.testing.assert_array_equal(image.data, VOXELS.T)
+
+
 def test_five_axes_are_refused(tmp_path):
     path = saved(tmp_path / "a.nii", np.eye(4), np.zeros((3, 3, 3, 2, 2), np.int16))
     with pytest.raises(ReadError, match="5 axes"):

@@ -60,7 +60,7 @@ def _read(file: Path) -> tuple[ImageFile, dict[str, Any]]:
     """Give a volume by the rules of `read_nifti`, and our entry in its header."""
     nibabel = import_nibabel()
     with _silent(), np.errstate(invalid="ignore"):
-        image = nibabel.load(file)
+        image = nibabel.load(file, mmap=False)  # a file that changes must not change the image
     shape = image.shape
     while len(shape) > 3 and shape[-1] == 1:
         shape = shape[:-1]
@@ -195,13 +195,11 @@ def reversed_axes(affine: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _voxels(image: Any) -> NDArray[Any]:
-    slope, intercept = image.dataobj.slope, image.dataobj.inter
-    stored = image.dataobj.get_unscaled()
-    if (slope, intercept) == (1.0, 0.0):
-        native = stored.dtype.newbyteorder("=")
-        return np.asarray(stored).astype(native, copy=False)
-    dtype = np.float64 if stored.dtype.itemsize >= 8 else np.float32
-    return np.asarray(image.dataobj, dtype=dtype)
+    proxy = image.dataobj
+    if (proxy.slope, proxy.inter) == (1.0, 0.0):
+        stored = np.asarray(proxy.get_unscaled())
+        return stored.astype(stored.dtype.newbyteorder("="), copy=False)
+    return np.asarray(proxy, np.float64 if proxy.dtype.itemsize >= 8 else np.float32)
 
 
 def import_nibabel(error: type[Exception] = ReadError) -> ModuleType:

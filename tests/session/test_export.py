@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel
@@ -12,7 +13,7 @@ from napari.layers import Image, Labels, Layer
 from napari_medseg.engine.results import finished
 from napari_medseg.io.formats import FORMATS
 from napari_medseg.io.layers import read_layers
-from napari_medseg.session.export import export_job, export_of
+from napari_medseg.session.export import Source, export_job, export_of
 from napari_medseg.session.geometry_of import geometry_of
 
 SHAPE = (30, 24, 10)
@@ -94,3 +95,21 @@ def test_labels_without_a_file_go_by_the_screen(image: Image, tmp_path: Path) ->
     scan = nibabel.load(tmp_path / "scan.nii.gz")
     np.testing.assert_allclose(found.affine, scan.affine, atol=1e-4)
     np.testing.assert_array_equal(np.asarray(found.dataobj), scan.get_fdata() > 1)
+
+
+@pytest.mark.parametrize("content", [None, b"damaged"])
+def test_labels_are_exported_when_the_file_of_their_image_has_gone(
+    image: Image, tmp_path: Path, content: bytes | None
+) -> None:
+    scan = tmp_path / "scan.nii.gz"
+    matrix = nibabel.load(scan).affine
+    if content is None:
+        scan.unlink()
+    else:
+        scan.write_bytes(content)
+    painted = Labels((np.asarray(image.data) > 1).astype(np.uint8), **geometry_of(image))
+    export = replace(export_of(painted, image), source=Source("nifti", (scan,)))
+    finished(export_job(export, FORMATS["nifti"], tmp_path / "out.nii.gz"))
+    found = nibabel.load(tmp_path / "out.nii.gz")
+    np.testing.assert_array_equal(found.affine, matrix)
+    np.testing.assert_array_equal(np.asarray(found.dataobj).T, painted.data)

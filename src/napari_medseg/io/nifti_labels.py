@@ -51,7 +51,8 @@ def nifti_label_steps(
     note : str
         Our entry, as an extension of the header; none where it is empty.
     like : Path, optional
-        A NIfTI image of the same grid, whose placement is copied to the bit.
+        A NIfTI image of the same grid, whose placement is copied to the bit; one that cannot be
+        read any more counts as none.
     """
     volume = labels if labels.ndim == 3 else labels[None]
     header = _header(volume, geometry, note)
@@ -106,7 +107,10 @@ def _header(volume: NDArray[Any], geometry: Geometry, note: str) -> Any:
 
 def _copy_placement(header: Any, like: Path, shape: tuple[int, ...], geometry: Geometry) -> None:
     """Take over where a NIfTI image lies, field by field, if the labels lie there too."""
-    image = import_nibabel(SaveError).load(like)
+    try:
+        image = import_nibabel(SaveError).load(like)
+    except Exception:  # it has gone or is damaged: the geometry says where the labels lie, too
+        return
     source = image.header
     if source.sizeof_hdr != header.sizeof_hdr or image.shape[:3] != shape[::-1]:
         return

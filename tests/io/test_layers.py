@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+
 import nibabel
 import numpy as np
 import pytest
@@ -14,6 +16,8 @@ from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.labels import read_labels, write_labels
 from napari_medseg.io.layer_writer import write_layer
 from napari_medseg.io.layers import get_reader, read_layers
+
+from .dicom_phantoms import write_series
 
 VOLUME = np.arange(4 * 5 * 6, dtype=np.int16).reshape(4, 5, 6)
 LABELS = (VOLUME % 3).astype(np.uint8)
@@ -56,6 +60,18 @@ def test_several_planes_are_stacked_and_volumes_are_not(scan, tmp_path):
     (stack,) = (Layer.create(*data) for data in get_reader(paths)(paths))
     np.testing.assert_array_equal(stack.data, VOLUME[:3])
     assert len(read_layers([str(scan), str(scan)])) == 2
+
+
+def test_of_files_and_folders_opened_together_none_is_left_out(scan, tmp_path):
+    one, other = (
+        write_series(tmp_path / str(planes), stored=np.zeros((planes, 4, 5), np.int16))
+        for planes in (2, 3)
+    )
+    for paths in permutations([one.folder, other.folder, scan]):
+        found = read_layers([str(path) for path in paths])
+        assert sorted(len(data) for data, _, _ in found) == [2, 3, 4]
+    files = [scan, *other.files]
+    assert sorted(len(data) for data, _, _ in read_layers([str(file) for file in files])) == [3, 4]
 
 
 @pytest.mark.parametrize("name", ["a.gif", "none.nii.gz", "folder.nii"])

@@ -37,10 +37,10 @@ def get_reader(path: str | Sequence[str]) -> Callable[[Any], list[LayerData]] | 
 
 
 def read_layers(path: str | Sequence[str], choose: Choose | None = None) -> list[LayerData]:
-    """Read a file or folder into layers; a label map that this package wrote becomes labels.
+    """Read files and folders into layers; a label map that this package wrote becomes labels.
 
     Several files, which napari gives when it is asked to stack them, become one volume where they
-    are planes of one size and kind, or DICOM of one series, else one layer each. A DICOM folder
+    are planes of one size and kind, or DICOM of one series, else one layer each. Each DICOM folder
     gives its image and the segmentations of it; of several series the one that `choose` gives, or
     else the largest. What a reader found that matters is told as `FindingWarning`.
 
@@ -50,13 +50,26 @@ def read_layers(path: str | Sequence[str], choose: Choose | None = None) -> list
         With one sentence, where a file cannot be read.
     """
     paths = [Path(path)] if isinstance(path, str) else [Path(name) for name in path]
-    if any(_is_dicom(path) for path in paths):
-        from napari_medseg.io.dicom_layers import dicom_images
+    dicom: list[Path] = []
+    others: list[Path] = []
+    for each in paths:
+        (dicom if _is_dicom(each) else others).append(each)
+    groups = [[path] for path in dicom if path.is_dir()]
+    groups.append([path for path in dicom if not path.is_dir()])
+    found = [layer for group in groups if group for layer in _of_dicom(group, choose)]
+    return found + _of_others(others)
 
-        return [
-            image_layer(found) if isinstance(found, ImageFile) else labels_layer(found)
-            for found in _told(dicom_images(paths, choose))
-        ]
+
+def _of_dicom(paths: Sequence[Path], choose: Choose | None) -> list[LayerData]:
+    from napari_medseg.io.dicom_layers import dicom_images
+
+    return [
+        image_layer(found) if isinstance(found, ImageFile) else labels_layer(found)
+        for found in _told(dicom_images(paths, choose))
+    ]
+
+
+def _of_others(paths: Sequence[Path]) -> list[LayerData]:
     images = _told([read_volume(path) for path in paths])
     kinds = {(image.data.shape, image.data.dtype, image.rgb) for image in images}
     if len(images) > 1 and len(kinds) == 1 and images[0].geometry.ndim == 2:

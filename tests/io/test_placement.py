@@ -7,7 +7,7 @@ import pytest
 from napari.layers import Image, Labels
 
 from napari_medseg.io.geometry import Geometry
-from napari_medseg.io.placement import geometry_of_labels, world_matrix
+from napari_medseg.io.placement import geometry_of_labels, sizes_of, world_matrix
 
 pytestmark = pytest.mark.filterwarnings("ignore:Non-orthogonal slicing:UserWarning")
 
@@ -64,6 +64,42 @@ def test_a_voxel_size_given_in_napari_counts():
     labels = Labels(np.zeros(SHAPE, np.uint8), scale=(3, 2, 1), units="mm", metadata=note)
     found = geometry_of_labels(attributes(labels), 3)
     assert found.spacing == (3.0, 2.0, 1.0) and found.units == "mm" and not found.matrix
+
+
+@pytest.mark.parametrize(
+    ("units", "spacing", "unit"),
+    [
+        (("nm", "nm"), (0.05, 0.02), "um"),
+        (("cm", "cm"), (500.0, 200.0), "mm"),
+        (("pixel", "pixel"), (50.0, 20.0), "pixel"),
+        (("s", "mm"), (1.0, 1.0), "pixel"),
+        (("kg", "kg"), (1.0, 1.0), "pixel"),
+    ],
+)
+@pytest.mark.parametrize("turned", [{}, {"rotate": 30.0}])
+def test_lengths_are_told_in_a_unit_of_ours_or_not_at_all(units, spacing, unit, turned):
+    layer = Labels(np.zeros(SHAPE[1:], np.uint8), scale=(50, 20), units=units, **turned)
+    found = geometry_of_labels(attributes(layer), 2)
+    assert found.spacing == pytest.approx(spacing)
+    assert found.units == unit
+
+
+def test_a_file_is_believed_in_whatever_unit_its_layer_is_shown():
+    note = {"medseg": {"geometry": SCAN.as_dict()}}
+    shown = {"scale": np.array(SCAN.spacing) * 1000.0, "units": "um", "metadata": note}
+    found = geometry_of_labels(attributes(Labels(np.zeros(SHAPE, np.uint8), **shown)), 3)
+    assert found == SCAN
+
+
+def test_axes_of_several_units_are_told_in_one():
+    plane = Labels(np.zeros(SHAPE[1:], np.uint8), scale=(50, 20), units=("mm", "um"))
+    assert geometry_of_labels(attributes(plane), 2) == Geometry((50.0, 0.02), units="mm")
+
+
+def test_planes_over_time_keep_their_unit():
+    stack = Labels(np.zeros(SHAPE, np.uint8), scale=(9, 5, 2), units=("s", "nm", "nm"))
+    assert sizes_of(attributes(stack), 3, (1, 2)) == (pytest.approx((5e-3, 2e-3)), "um")
+    assert sizes_of(attributes(stack), 3, (0, 1, 2)) == ((1.0, 1.0, 1.0), "pixel")
 
 
 def test_a_layer_without_a_file_claims_no_patient():

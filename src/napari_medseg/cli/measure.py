@@ -21,6 +21,7 @@ from napari_medseg.cli.report import (
 )
 from napari_medseg.io.grid import GridError, under
 from napari_medseg.io.tables import as_text
+from napari_medseg.io.units import short
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,10 +61,8 @@ def measure(
         values, geometry = _image_for(found, scan)
         if values is not None and values.shape[: found.labels.ndim] != found.labels.shape:
             refuse(f"{image} has another size than {labels}; give the image that was segmented.")
-        units = "px" if geometry.units == "pixel" else geometry.units
-        job = measure_job(
-            found.labels, geometry.spacing, values, found.class_names or None, units=units
-        )
+        names, units = found.class_names or None, short(geometry.units)
+        job = measure_job(found.labels, geometry.spacing, values, names, units=units)
         table = _finish(job, labels.name, csv)
     except GridError as error:
         refuse(str(error))
@@ -178,8 +177,7 @@ def _report(
     if not json_:
         if table.empty:
             return
-        units = "px" if geometry.units == "pixel" else geometry.units
-        typer.echo(as_text(table, units))
+        typer.echo(as_text(table, short(geometry.units)))
         return
     place = {"spacing": list(geometry.spacing), "units": geometry.units}
     # JSON has no NaN: what cannot be said is null.

@@ -24,8 +24,8 @@ from napari_medseg.io.findings import Finding
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.images import ImageFile
 from napari_medseg.io.notes import noted_geometry, parse_note
+from napari_medseg.io.units import known_unit
 
-_UNITS = {"mm": ("mm", 1.0), "micron": ("um", 1.0), "meter": ("mm", 1000.0)}
 _DIFFERENT = 0.1  # of a voxel, between the places that two matrices give to a corner
 
 
@@ -135,7 +135,7 @@ def _units(header: Any, note: dict[str, Any]) -> tuple[str, float]:
         found = header.get_zooms()[:3][::-1][-noted.ndim :]
         if len(found) == noted.ndim and np.allclose(found, sizes, rtol=1e-5):
             return "pixel", 1.0
-    return _UNITS.get(named, ("mm", 1.0))
+    return known_unit(named) or ("mm", 1.0)
 
 
 def _has_sizes(image: Any) -> bool:

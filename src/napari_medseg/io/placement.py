@@ -7,7 +7,7 @@ painted on, wherever on the screen both have been moved.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.notes import NOTE_KEY, noted_geometry
+from napari_medseg.io.units import PIXEL, common_unit
 
-_UNITS = {"mm": "mm", "millimeter": "mm", "um": "um", "µm": "um", "micrometer": "um"}
 _EXACT = 1e-6
 
 
@@ -74,15 +74,41 @@ def geometry_of_labels(
     return moved if known.matrix else _without_matrix(moved)
 
 
+def sizes_of(
+    attributes: Mapping[str, Any], ndim: int, axes: Sequence[int]
+) -> tuple[tuple[float, ...], str]:
+    """Give the distance of samples along some axes of a layer, and the unit of all of them.
+
+    Axes that have no unit of length in common, such as one of space and one of time, are in pixels.
+    """
+    names = _unit_names(attributes, ndim)
+    if ndim in (2, 3) and common_unit(names):
+        geometry = geometry_of_labels(attributes, ndim)
+        return tuple(geometry.spacing[axis] for axis in axes), geometry.units
+    lengths = np.linalg.norm(world_matrix(attributes, ndim)[:-1, list(axes)], axis=0)
+    unit, factors = common_unit([names[axis] for axis in axes]) or (PIXEL, 1.0 / lengths)
+    return tuple((lengths * factors).tolist()), unit
+
+
+def _unit_names(attributes: Mapping[str, Any], ndim: int) -> list[str]:
+    return [str(unit) for unit in attributes.get("units") or (PIXEL,) * ndim]
+
+
 def _alone(attributes: Mapping[str, Any], ndim: int) -> Geometry:
-    """Give what a layer's notes say, or else its place on the screen."""
-    world = world_matrix(attributes, ndim)
-    lengths = np.linalg.norm(world[:-1, :-1], axis=0)
-    units = {_UNITS.get(str(unit), "pixel") for unit in attributes.get("units") or ("pixel",)}
-    unit = units.pop() if len(units) == 1 else "pixel"
+    """Give what a layer's notes say, or else its place on the screen.
+
+    Numbers in a unit that is no length mean nothing: pixels are then 1 apart.
+    """
+    names = _unit_names(attributes, ndim)
     noted = noted_geometry(attributes.get("metadata", {}).get(NOTE_KEY, {}), ndim)
     if noted is not None:
-        return _resized(noted, np.abs(_given(attributes, "scale", np.ones(ndim))), unit)
+        return _resized(noted, np.abs(_given(attributes, "scale", np.ones(ndim))), names)
+    found = common_unit(names)
+    if found is None:
+        return Geometry((1.0,) * ndim)
+    unit, factors = found
+    world = np.diag([*factors, 1.0]) @ world_matrix(attributes, ndim)
+    lengths = np.linalg.norm(world[:-1, :-1], axis=0)
     if np.array_equal(world, np.diag([*lengths, 1.0])):
         return Geometry(tuple(lengths.tolist()), units=unit)
     # napari draws y downwards and x to the right, which in a patient seen from the feet is towards
@@ -92,12 +118,14 @@ def _alone(attributes: Mapping[str, Any], ndim: int) -> Geometry:
     return placed if ndim == 3 else _without_matrix(placed)
 
 
-def _resized(noted: Geometry, sizes: NDArray[np.float64], unit: str) -> Geometry:
+def _resized(noted: Geometry, scale: NDArray[np.float64], names: Sequence[str]) -> Geometry:
     """Give what a file said, with the size of a voxel that the person gave the layer since."""
-    if np.allclose(noted.spacing, sizes, rtol=_EXACT):
+    unit, factors = common_unit(names, noted.units) or (PIXEL, tuple(1.0 / scale))
+    sizes = scale * factors
+    if unit in (PIXEL, noted.units) and np.allclose(noted.spacing, sizes, rtol=_EXACT):
         return noted
-    factors = np.append(sizes / noted.spacing, 1.0)
-    resized = Geometry.from_affine(noted.affine * factors, unit)
+    stretched = np.append(sizes / noted.spacing, 1.0)
+    resized = Geometry.from_affine(noted.affine * stretched, unit)
     return resized if noted.matrix else _without_matrix(resized)
 
 

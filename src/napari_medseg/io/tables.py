@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_medseg.io.atomic import atomic_write
+from napari_medseg.io.units import written
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 _SHORT = {"dice": "Dice", "iou": "IoU", "hd95": "HD95", "assd": "ASSD", "xor": "XOR", "hm": "HM"}
 _DISTANCES = ("hd95", "assd")
 _UNIT = re.compile(r"_(mm2|um2|px2|mm3|um3|px3|mm|um|px|ml)$")
-_WRITTEN = {"um": "µm", "um2": "µm²", "um3": "µm³", "mm2": "mm²", "mm3": "mm³"}
-_WRITTEN |= {"px2": "px²", "px3": "px³"}
 
 
 def write_table(path: str | os.PathLike[str], table: pd.DataFrame) -> Path:
@@ -60,12 +59,12 @@ def heading(name: str, units: str = "") -> str:
         Of the distances whose columns do not name any.
     """
     if name in _SHORT:
-        unit = f" ({_WRITTEN.get(units, units)})" if units and name in _DISTANCES else ""
+        unit = f" ({written(units)})" if units and name in _DISTANCES else ""
         return _SHORT[name] + unit
     found = _UNIT.search(name)
     words = name[: found.start()] if found else name
-    written = f" ({_WRITTEN.get(found[1], found[1])})" if found else ""
-    return words.replace("_", " ") + written
+    unit = f" ({written(found[1])})" if found else ""
+    return words.replace("_", " ") + unit
 
 
 def shown(value: Any) -> str:

@@ -16,16 +16,11 @@ from napari_medseg.io.errors import ReadError
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.notes import noted_geometry, parse_note
 from napari_medseg.io.tiff_pixels import complaints, decode
+from napari_medseg.io.units import PIXEL, factor_to, known_unit, written
 
 # Resolutions that printers and photo programs write without having measured anything.
 _PRINT_DPI = frozenset({72.0, 96.0, 100.0, 150.0, 200.0, 240.0, 300.0, 600.0, 1200.0})
 _INCH, _CENTIMETRE = 2, 3
-_IN_MM = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "inch": 25.4, "in": 25.4, '"': 25.4}
-_IN_UM = {"um": 1.0, "µm": 1.0, "μm": 1.0, "micron": 1.0, "micrometer": 1.0, "microns": 1.0} | {
-    "nm": 1e-3,
-    "å": 1e-4,
-    "pm": 1e-6,
-}
 
 
 def read_tiff(file: Path) -> tuple[NDArray[Any], Geometry, bool]:
@@ -88,12 +83,12 @@ def write_tiff_labels(
 
 def ome_entries(geometry: Geometry) -> tuple[dict[str, Any], dict[str, Any]]:
     """Give the OME metadata and the resolution tags that tell a spacing; none for pixels."""
-    if geometry.units == "pixel":
+    if geometry.units == PIXEL:
         return {}, {}
     metadata: dict[str, Any] = {}
     for axis, size in zip("ZYX"[-geometry.ndim :], geometry.spacing, strict=True):
         metadata[f"PhysicalSize{axis}"] = size
-        metadata[f"PhysicalSize{axis}Unit"] = {"um": "µm"}.get(geometry.units, geometry.units)
+        metadata[f"PhysicalSize{axis}Unit"] = written(geometry.units)
     per_cm = 10.0 if geometry.units == "mm" else 10_000.0
     resolution = (per_cm / geometry.spacing[-1], per_cm / geometry.spacing[-2])
     return metadata, {"resolution": resolution, "resolutionunit": "CENTIMETER"}
@@ -126,7 +121,7 @@ def tiff_geometry(tiff: tifffile.TiffFile, ndim: int) -> Geometry:
     if noted is not None:
         return noted
     spacing, units = (
-        _ome_spacing(tiff) or _imagej_spacing(tiff) or _resolution_spacing(tiff) or ({}, "pixel")
+        _ome_spacing(tiff) or _imagej_spacing(tiff) or _resolution_spacing(tiff) or ({}, PIXEL)
     )
     y = spacing.get("Y", 1.0)
     return Geometry((spacing.get("Z", y), y, spacing.get("X", y))[-ndim:], units=units)
@@ -134,13 +129,10 @@ def tiff_geometry(tiff: tifffile.TiffFile, ndim: int) -> Geometry:
 
 def _length(value: float, unit: str) -> tuple[float, str] | None:
     """Give a length in mm or um; None where the unit is unknown or the value makes no sense."""
-    unit = unit.strip().lower().replace("\\u00b5", "µ").replace("\\u00B5", "µ")
-    if not (np.isfinite(value) and value > 0):
+    found = known_unit(unit.replace("\\u00b5", "µ").replace("\\u00B5", "µ"))
+    if found is None or found[0] == PIXEL or not (np.isfinite(value) and value > 0):
         return None
-    for units, table in (("mm", _IN_MM), ("um", _IN_UM)):
-        if unit in table:
-            return value * table[unit], units
-    return None
+    return value * found[1], found[0]
 
 
 Spacing = tuple[dict[str, float], str]
@@ -151,8 +143,7 @@ def _in_one_unit(lengths: dict[str, tuple[float, str] | None]) -> Spacing | None
     if "X" not in known:
         return None
     units = known["X"][1]
-    factor = {("um", "mm"): 1e-3, ("mm", "um"): 1e3}
-    return {a: v * factor.get((u, units), 1.0) for a, (v, u) in known.items()}, units
+    return {axis: n * (factor_to(unit, units) or 1.0) for axis, (n, unit) in known.items()}, units
 
 
 def _ome_root(xml: str) -> ElementTree.Element | None:

@@ -12,9 +12,8 @@ import numpy as np
 from napari_medseg.io.errors import ReadError
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.images import ImageFile
+from napari_medseg.io.units import PIXEL, common_unit
 
-_IN_MM = {"millimeter": 1.0, "centimeter": 10.0, "meter": 1000.0}
-_IN_UM = {"micrometer": 1.0, "nanometer": 1e-3}
 _IN_S = {"second": 1.0, "millisecond": 1e-3, "minute": 60.0}
 
 
@@ -91,7 +90,8 @@ def _arranged(
             levels = [level.squeeze(n - sum(d < n for d in drop)) for level in levels]
             drop = [*drop, n]
     left = tuple(axis for n, axis in enumerate(names) if n not in drop)
-    units, factor = _units(axes, spatial)
+    named = [axes[n].get("unit", "") for n in spatial]
+    units, factor = common_unit(named) or (PIXEL, (1.0,) * len(named))
     geometry = Geometry(
         tuple(abs(scale[n]) * factor[k] for k, n in enumerate(spatial)),
         tuple(shift[n] * factor[k] for k, n in enumerate(spatial)),
@@ -114,20 +114,6 @@ def _channel_moved(level: Any, channel: int, rgb: bool) -> Any:
         return level.squeeze(channel)
     order = [n for n in range(level.ndim) if n != channel]
     return level.transpose([*order, channel])
-
-
-def _units(
-    axes: Sequence[Mapping[str, str]], spatial: Sequence[int]
-) -> tuple[str, tuple[float, ...]]:
-    """Give one unit for all axes of space and what each must be multiplied with."""
-    named = [axes[n].get("unit", "") for n in spatial]
-    for units, table in (("mm", _IN_MM), ("um", _IN_UM)):
-        if all(unit in table for unit in named):
-            return units, tuple(table[unit] for unit in named)
-    both = {unit: 1e-3 * factor for unit, factor in _IN_UM.items()} | _IN_MM
-    if all(unit in both for unit in named):
-        return "mm", tuple(both[unit] for unit in named)
-    return "pixel", (1.0,) * len(named)
 
 
 def _step(

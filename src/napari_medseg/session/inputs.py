@@ -12,6 +12,8 @@ import numpy as np
 
 from napari_medseg.engine.results import Progress
 from napari_medseg.io.geometry import Geometry
+from napari_medseg.io.placement import sizes_of
+from napari_medseg.session.geometry_of import placement_of
 from napari_medseg.session.stack import Stack, full_resolution
 
 if TYPE_CHECKING:
@@ -168,9 +170,5 @@ def _file_of(image: Image) -> tuple[Path | None, str]:
 
 
 def _geometry(image: Image, inputs: Inputs) -> Geometry:
-    stack = inputs.stack
-    free = stack.free
-    units = {f"{image.units[axis]:~}" for axis in free}
-    unit = {"µm": "um"}.get(only, only) if len(units) == 1 and (only := units.pop()) else "pixel"
-    spacing = tuple(abs(float(image.scale[axis])) for axis in free)
-    return Geometry(spacing, units=unit if unit in ("mm", "um") else "pixel")
+    spacing, units = sizes_of(placement_of(image), image.ndim, inputs.stack.free)
+    return Geometry(spacing, units=units)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,8 @@ from numpy.typing import NDArray
 
 from napari_medseg.io.grid import GridError, on_grid_of_both, under
 from napari_medseg.io.notes import noted_geometry
-from napari_medseg.io.placement import geometry_of_labels, world_matrix
+from napari_medseg.io.placement import sizes_of
+from napari_medseg.io.units import short
 from napari_medseg.session.geometry_of import placement_of
 from napari_medseg.session.history import KEY
 from napari_medseg.session.stack import Stack, full_resolution, shape_of
@@ -111,13 +113,13 @@ class Subject:
 
     @classmethod
     def _of(cls, layer: Labels, stack: Stack, planes: Any, start: tuple[int, ...]) -> Subject:
-        spacing, units = spacing_of(layer)
+        spacing, units = spacing_of(layer, stack.order)
         names = layer.metadata.get(KEY, {}).get("class_names")
         return cls(
             layer,
             np.array(planes),
             stack,
-            tuple(spacing[axis] for axis in stack.order),
+            spacing,
             units,
             tuple(str(name) for name in names) if names else None,
             start,
@@ -198,13 +200,8 @@ def planes_of(data: Any, stack: Stack) -> Any:
     return stack.planes_first(np.asarray(data[stack.volume_index]))
 
 
-def spacing_of(layer: Labels) -> tuple[tuple[float, ...], str]:
-    """Give the spacing of every axis of a layer, and its unit."""
-    attributes = placement_of(layer)
-    if layer.ndim in (2, 3):
-        geometry: Geometry = geometry_of_labels(attributes, layer.ndim)
-        return geometry.spacing, "px" if geometry.units == "pixel" else geometry.units
-    lengths = np.linalg.norm(world_matrix(attributes, layer.ndim)[:-1, :-1], axis=0)
-    units = {f"{unit:~}" for unit in layer.units[-2:]}
-    unit = units.pop() if len(units) == 1 else "px"
-    return tuple(lengths.tolist()), {"µm": "um", "um": "um", "mm": "mm"}.get(unit, "px")
+def spacing_of(layer: Layer, axes: Sequence[int] | None = None) -> tuple[tuple[float, ...], str]:
+    """Give the spacing of some axes of a layer, or of every one, and the unit of these."""
+    axes = range(layer.ndim) if axes is None else axes
+    spacing, unit = sizes_of(placement_of(layer), layer.ndim, axes)
+    return spacing, short(unit)

@@ -10,8 +10,10 @@ import numpy as np
 
 from napari_medseg.io import formats
 from napari_medseg.io.formats import LabelFormat
+from napari_medseg.io.units import written
 from napari_medseg.session.history import KEY
 from napari_medseg.session.stack import full_resolution, shape_of
+from napari_medseg.session.subject import spacing_of
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels
@@ -25,10 +27,8 @@ def plan_of(labels: Labels | None, image: Image | None) -> str:
         return ""
     shape = " × ".join(str(n) for n in shape_of(labels))
     grid = f"on the grid of “{image.name}”" if image is not None else "on a grid of its own"
-    sizes = " × ".join(f"{float(s):.3g}" for s in labels.scale)
-    units = {f"{unit:~}" for unit in labels.units}
-    unit = units.pop() if len(units) == 1 else "pixel"
-    size = "" if unit in ("pixel", "px") else f" of {sizes} {unit}"
+    spacing, unit = spacing_of(labels)
+    size = "" if unit == "px" else f" of {' × '.join(f'{s:.3g}' for s in spacing)} {written(unit)}"
     return f"“{labels.name}” {grid}: {shape} voxels{size}. It is read back and compared."
 
 

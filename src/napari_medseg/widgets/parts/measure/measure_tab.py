@@ -8,6 +8,7 @@ import numpy as np
 from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QSizePolicy, QVBoxLayout
 
 from napari_medseg.engine.results import counted
+from napari_medseg.io.units import written
 from napari_medseg.session.colours import hex_colour
 from napari_medseg.session.geometry_of import geometry_of
 from napari_medseg.session.history import KEY
@@ -111,7 +112,11 @@ class MeasureTab(ResultTab):
         self._follow(layer)
         self._on_canvas()
         units = measured.subject.units
-        told = "in pixels: the layer has no spacing" if units == "px" else f"lengths in {units}"
+        told = (
+            "in pixels: the layer has no spacing"
+            if units == "px"
+            else f"lengths in {written(units)}"
+        )
         objects, self._counted = self._counted, ""
         if not len(measured.table):
             self.message.hint(f"“{layer.name}” is empty: there is nothing to measure.")

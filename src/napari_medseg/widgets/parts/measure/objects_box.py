@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QCheckBox, QDoubleSpinBox, QGroupBox, QSizePolicy, QVBoxLayout, QWidget
 
+from napari_medseg.io.units import written
 from napari_medseg.session.subject import spacing_of
 from napari_medseg.widgets.parts.arrange import fill, form
 from napari_medseg.widgets.parts.jobs.button import AnyJob, JobButton
@@ -56,7 +57,7 @@ class ObjectsBox(QGroupBox):
     def show_layer(self, layer: Labels | None, missing: str) -> None:
         """Offer to number the objects of these labels, or say in the tooltip what is missing."""
         unit = "px" if layer is None else spacing_of(layer)[1]
-        self.size.setSuffix(f" {unit}".replace("um", "µm"))
+        self.size.setSuffix(f" {written(unit)}")
         tip = "Make a layer in which each object, such as a nucleus, is a label of its own"
         self.button.set_idle("Number the objects", f"{tip}, and measure it")
         self.button.set_missing(missing)

@@ -89,8 +89,7 @@ class ModelRuns(PlaneJobs):
         options = self._options.options(card, threshold)
         spacing = None
         if self._options.objects.isChecked():
-            steps = spacing_of(image)[0]
-            spacing = tuple(steps[axis] for axis in stack.order)
+            spacing = spacing_of(image, stack.order)[0]
         return segment_model_job(Query.of(image, stack, {}), positions, options, spacing)
 
     def _require_card(self) -> ModelCard:

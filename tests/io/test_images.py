@@ -12,6 +12,7 @@ from napari_medseg.io.errors import ReadError
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.image_files import write_image
 from napari_medseg.io.images import read_image
+from napari_medseg.io.labels import read_labels
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (9, 13), dtype=np.uint8)
@@ -182,17 +183,38 @@ def test_spacing_of_ome(tmp_path):
     np.testing.assert_allclose(geometry.spacing, (4000.0, 500.0, 500.0))
 
 
-def test_spacing_of_imagej(tmp_path):
+@pytest.mark.parametrize("distance", [3.0, -3.0])
+def test_spacing_of_imagej(tmp_path, distance):
     tifffile.imwrite(
         tmp_path / "a.tif",
         STACK,
         imagej=True,
         resolution=(1 / 0.7, 1 / 0.8),
-        metadata={"axes": "ZYX", "spacing": 3.0, "unit": "mm"},
+        metadata={"axes": "ZYX", "spacing": distance, "unit": "mm"},
     )
     geometry = read_image(tmp_path / "a.tif").geometry
     assert geometry.units == "mm"
     np.testing.assert_allclose(geometry.spacing, (3.0, 0.8, 0.7), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("axes", "sizes", "spacing", "found"),
+    [
+        ("ZYX", {"PhysicalSizeX": 0.2, "PhysicalSizeY": 0.3}, (0.3, 0.3, 0.2), "distance unknown"),
+        ("TYX", {"PhysicalSizeX": 0.2}, (0.2, 0.2, 0.2), "time"),
+        ("TYX", {"PhysicalSizeX": 0.2, "PhysicalSizeZ": 3.0}, (3.0, 0.2, 0.2), "time"),
+        ("ZYX", {}, (1.0, 1.0, 1.0), None),
+        ("ZYX", {"PhysicalSizeX": 0.2, "PhysicalSizeZ": 3.0}, (3.0, 0.2, 0.2), None),
+    ],
+)
+def test_planes_at_distances_that_nothing_says_are_told(tmp_path, axes, sizes, spacing, found):
+    path = tmp_path / "a.ome.tif"
+    tifffile.imwrite(path, STACK.astype(np.uint8), ome=True, metadata={"axes": axes} | sizes)
+    for read in (read_image, read_labels):
+        file = read(path)
+        assert file.geometry.spacing == pytest.approx(spacing)
+        codes = {finding.code for finding in file.findings}
+        assert codes & {"distance unknown", "time"} == ({found} if found else set())
 
 
 @pytest.mark.parametrize(

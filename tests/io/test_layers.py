@@ -12,6 +12,7 @@ from napari.components import ViewerModel
 from napari.layers import Labels, Layer
 from npe2 import PluginManifest
 
+from napari_medseg.io.findings import FindingWarning
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.labels import read_labels, write_labels
 from napari_medseg.io.layer_writer import write_layer
@@ -60,6 +61,15 @@ def test_several_planes_are_stacked_and_volumes_are_not(scan, tmp_path):
     (stack,) = (Layer.create(*data) for data in get_reader(paths)(paths))
     np.testing.assert_array_equal(stack.data, VOLUME[:3])
     assert len(read_layers([str(scan), str(scan)])) == 2
+
+
+def test_the_distance_of_stacked_planes_is_told_to_be_unknown(tmp_path):
+    paths = [str(tmp_path / f"{n}.ome.tif") for n in range(3)]
+    for path, plane in zip(paths, VOLUME, strict=False):
+        tifffile.imwrite(path, plane, metadata={"axes": "YX", "PhysicalSizeX": 0.7})
+    with pytest.warns(FindingWarning, match="how far apart"):
+        ((_, attributes, _),) = read_layers(paths)
+    assert attributes["scale"] == (0.7, 0.7, 0.7) and attributes["metadata"]["medseg"]["findings"]
 
 
 def test_of_files_and_folders_opened_together_none_is_left_out(scan, tmp_path):

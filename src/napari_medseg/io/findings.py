@@ -25,7 +25,8 @@ class Finding:
     code : str
         One word or two for programs: ``"uneven"``, ``"tilt"``, ``"sheared"``, ``"duplicate"``,
         ``"orientation unknown"``, ``"position unknown"``, ``"sform"``, ``"anisotropic"``,
-        ``"not finite"``, ``"inverted"``, ``"overlap"`` or ``"fractional"``.
+        ``"not finite"``, ``"inverted"``, ``"overlap"``, ``"fractional"``, ``"distance unknown"`` or
+        ``"time"``.
     sentence : str
         What it is and what follows from it, without anything about the patient.
     warning : bool
@@ -38,6 +39,18 @@ class Finding:
 
     def __str__(self) -> str:
         return self.sentence
+
+
+DISTANCE_UNKNOWN = Finding(
+    "distance unknown",
+    "Nothing says how far apart the planes of this stack lie; the height of a pixel is assumed, so "
+    "volumes, and what else is measured across planes, are not to be relied on.",
+)
+OVER_TIME = Finding(
+    "time",
+    "The planes of this stack are points in time; measure them one by one, as a volume of them "
+    "means nothing.",
+)
 
 
 class FindingWarning(UserWarning):

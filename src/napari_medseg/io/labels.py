@@ -216,7 +216,7 @@ def _label_reader(suffix: str) -> Callable[[Path], _Read]:
     if suffix in TIFF_SUFFIXES:
         from napari_medseg.io.tiff import read_tiff_labels
 
-        return lambda file: (*read_tiff_labels(file), ())
+        return read_tiff_labels
     from napari_medseg.io.photos import read_indices
 
     return lambda file: (*read_indices(file), ())

@@ -16,12 +16,13 @@ import numpy as np
 
 from napari_medseg.io.dicom.headers import DICOM_SUFFIXES, is_dicom
 from napari_medseg.io.dicom.series import Choose
-from napari_medseg.io.findings import tell
+from napari_medseg.io.findings import DISTANCE_UNKNOWN, tell
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.images import IMAGE_SUFFIXES, ImageFile
 from napari_medseg.io.label_file import LabelFile
 from napari_medseg.io.labels import read_labels
 from napari_medseg.io.notes import layer_notes
+from napari_medseg.io.units import PIXEL
 from napari_medseg.io.volume import ZARR_SUFFIX, holds_image, read_volume
 
 LayerData = tuple[Any, dict[str, Any], str]
@@ -73,7 +74,7 @@ def _of_others(paths: Sequence[Path]) -> list[LayerData]:
     images = _told([read_volume(path) for path in paths])
     kinds = {(image.data.shape, image.data.dtype, image.rgb) for image in images}
     if len(images) > 1 and len(kinds) == 1 and images[0].geometry.ndim == 2:
-        return [image_layer(_stacked(images))]
+        return [image_layer(image) for image in _told([_stacked(images)])]
     return [_layer(path, image) for path, image in zip(paths, images, strict=True)]
 
 
@@ -117,7 +118,9 @@ def _stacked(planes: Sequence[ImageFile]) -> ImageFile:
     first = planes[0]
     y, x = first.geometry.spacing
     geometry = Geometry((y, y, x), units=first.geometry.units)
-    return ImageFile(np.stack([plane.data for plane in planes]), geometry, first.rgb, first.name)
+    findings = () if geometry.units == PIXEL else (DISTANCE_UNKNOWN,)
+    data = np.stack([plane.data for plane in planes])
+    return ImageFile(data, geometry, first.rgb, first.name, findings)
 
 
 def _layer(path: Path, image: ImageFile) -> LayerData:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -13,6 +13,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from napari_medseg.io.errors import ReadError
+from napari_medseg.io.findings import DISTANCE_UNKNOWN, OVER_TIME, Finding
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.notes import noted_geometry, parse_note
 from napari_medseg.io.tiff_pixels import complaints, decode
@@ -23,8 +24,8 @@ _PRINT_DPI = frozenset({72.0, 96.0, 100.0, 150.0, 200.0, 240.0, 300.0, 600.0, 12
 _INCH, _CENTIMETRE = 2, 3
 
 
-def read_tiff(file: Path) -> tuple[NDArray[Any], Geometry, bool]:
-    """Give pixels, geometry and whether they are in colour.
+def read_tiff(file: Path) -> tuple[NDArray[Any], Geometry, bool, Sequence[Finding]]:
+    """Give pixels, geometry, whether they are in colour, and what is odd about the geometry.
 
     One leading axis of more than one sample is the stack, whatever the file calls it; several of
     them, and several channels that are no RGB, are refused. The first resolution of a pyramid is
@@ -35,18 +36,20 @@ def read_tiff(file: Path) -> tuple[NDArray[Any], Geometry, bool]:
     ReadError
         With one sentence, where the file holds no single plane or stack.
     """
-    data, geometry, rgb, _ = _read(file, as_numbers=False)
-    return data, geometry, rgb
+    data, geometry, rgb, _, findings = _read(file, as_numbers=False)
+    return data, geometry, rgb, findings
 
 
-def read_tiff_labels(file: Path) -> tuple[NDArray[Any], Geometry, dict[str, Any]]:
-    """Give the label map of a TIFF, its geometry and our entry in it.
+def read_tiff_labels(
+    file: Path,
+) -> tuple[NDArray[Any], Geometry, dict[str, Any], Sequence[Finding]]:
+    """Give the label map of a TIFF, its geometry, our entry in it, and findings.
 
     The numbers of the classes are those that are stored, whatever they look like: the places in a
     palette, and greys that count from white as they are.
     """
-    data, geometry, _, note = _read(file, as_numbers=True)
-    return data, geometry, note
+    data, geometry, _, note, findings = _read(file, as_numbers=True)
+    return data, geometry, note, findings
 
 
 def write_tiff_labels(
@@ -94,7 +97,9 @@ def ome_entries(geometry: Geometry) -> tuple[dict[str, Any], dict[str, Any]]:
     return metadata, {"resolution": resolution, "resolutionunit": "CENTIMETER"}
 
 
-def _read(file: Path, as_numbers: bool) -> tuple[NDArray[Any], Geometry, bool, dict[str, Any]]:
+def _read(
+    file: Path, as_numbers: bool
+) -> tuple[NDArray[Any], Geometry, bool, dict[str, Any], Sequence[Finding]]:
     with complaints() as found, tifffile.TiffFile(file) as tiff:
         data, rgb = decode(tiff, file, as_numbers)
         if found:
@@ -102,7 +107,8 @@ def _read(file: Path, as_numbers: bool) -> tuple[NDArray[Any], Geometry, bool, d
         note = tiff_note(tiff)
         if data.ndim - rgb == 2 and noted_geometry(note, 3):
             data = data[None]  # a volume of one plane stays a volume
-        return data, tiff_geometry(tiff, data.ndim - rgb), rgb, note
+        geometry, findings = tiff_geometry(tiff, data.ndim - rgb)
+        return data, geometry, rgb, note, findings
 
 
 def tiff_note(tiff: tifffile.TiffFile) -> dict[str, Any]:
@@ -111,20 +117,32 @@ def tiff_note(tiff: tifffile.TiffFile) -> dict[str, Any]:
     return parse_note(None if root is None else root.findtext(".//{*}Image/{*}Description"))
 
 
-def tiff_geometry(tiff: tifffile.TiffFile, ndim: int) -> Geometry:
+def tiff_geometry(tiff: tifffile.TiffFile, ndim: int) -> tuple[Geometry, Sequence[Finding]]:
     """Give the geometry of an open TIFF: our own entry, else OME, ImageJ or resolution tags.
 
-    The distance of planes defaults to the height of a pixel. A resolution in inches is taken only
-    where it is not one of the round figures that printing leaves behind.
+    The distance of planes defaults to the height of a pixel, with a finding where that is known. A
+    resolution in inches is taken only where it is not one of the round figures that printing leaves
+    behind.
     """
     noted = noted_geometry(tiff_note(tiff), ndim)
     if noted is not None:
-        return noted
+        return noted, ()
     spacing, units = (
         _ome_spacing(tiff) or _imagej_spacing(tiff) or _resolution_spacing(tiff) or ({}, PIXEL)
     )
-    y = spacing.get("Y", 1.0)
-    return Geometry((spacing.get("Z", y), y, spacing.get("X", y))[-ndim:], units=units)
+    x = spacing.get("X", 1.0)
+    y = spacing.get("Y", x)
+    geometry = Geometry((spacing.get("Z", y), y, x)[-ndim:], units=units)
+    if ndim < 3 or units == PIXEL:
+        return geometry, ()
+    if _is_over_time(tiff):
+        return geometry, (OVER_TIME,)
+    return geometry, () if "Z" in spacing else (DISTANCE_UNKNOWN,)
+
+
+def _is_over_time(tiff: tifffile.TiffFile) -> bool:
+    series = tiff.series[0]
+    return any(axis == "T" and n > 1 for axis, n in zip(series.axes, series.shape, strict=True))
 
 
 def _length(value: float, unit: str) -> tuple[float, str] | None:
@@ -185,7 +203,8 @@ def _imagej_spacing(tiff: tifffile.TiffFile) -> Spacing | None:
     unit = str(entries.get("unit", ""))
     lengths = {axis: _length(1.0 / _per_unit(tiff, f"{axis}Resolution"), unit) for axis in "YX"}
     if "spacing" in entries:
-        lengths["Z"] = _length(float(entries["spacing"]), unit)
+        # ImageJ writes a stack that counts downwards with a distance below nought.
+        lengths["Z"] = _length(abs(float(entries["spacing"])), unit)
     return _in_one_unit(lengths)
 
 

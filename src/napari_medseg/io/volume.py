@@ -134,7 +134,8 @@ def _reader(suffix: str) -> Callable[[Path], ImageFile]:
 def _tiff(file: Path) -> ImageFile:
     from napari_medseg.io.tiff import read_tiff
 
-    return ImageFile(*read_tiff(file), name=split_suffix(file.name)[0])
+    data, geometry, rgb, findings = read_tiff(file)
+    return ImageFile(data, geometry, rgb, split_suffix(file.name)[0], tuple(findings))
 
 
 def _photo(file: Path) -> ImageFile:

@@ -194,6 +194,25 @@ def test_what_does_not_belong_together_is_refused_in_a_sentence(tmp_path, series
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("thickness", [3.0, 2.5, 5.0])
+@pytest.mark.parametrize("apart", [5.0, 0.625])
+def test_planes_lie_where_they_say_however_thick_they_are(tmp_path, thickness, apart):
+    series = write_series(tmp_path / "series", spacing=(apart, 0.7, 0.8))
+    path = write_dicom_seg(tmp_path / "seg.dcm", LABELS, None, [series.folder])
+    header = pydicom.dcmread(path)
+    measures = header.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    del measures.SpacingBetweenSlices
+    measures.SliceThickness = thickness
+    for group in header.PerFrameFunctionalGroupsSequence:
+        corner = group.PlanePositionSequence[0].ImagePositionPatient
+        corner[2] = round(corner[2], 2)  # as scanners write it
+    header.save_as(path)
+    found = read_labels(path)
+    labelled = np.flatnonzero(LABELS.any(axis=(1, 2)))
+    np.testing.assert_array_equal(found.labels, LABELS[labelled[0] : labelled[-1] + 1])
+    assert found.geometry.spacing == pytest.approx((apart, 0.7, 0.8), abs=4e-3)
+
+
 @pytest.mark.parametrize("labelmap", [False, True])
 @pytest.mark.parametrize("deidentify", [False, True])
 def test_images_without_a_thickness_can_be_labelled(tmp_path, labelmap, deidentify):

@@ -75,7 +75,9 @@ class Frame:
     spacing : tuple of float or None
         Distance of rows and of columns in mm.
     thickness : float or None
-        Of the slice, or the distance to the next one, in mm.
+        Of the slice in mm; `distance` where the file says that.
+    distance : float or None
+        Of neighbouring slices in mm; slices may be thinner than that, or overlap.
     rescale : tuple of float
         Slope and intercept.
     group : pydicom.Dataset or None
@@ -89,6 +91,7 @@ class Frame:
     pose: Pose | None
     spacing: tuple[float, float] | None
     thickness: float | None
+    distance: float | None
     rescale: tuple[float, float]
     group: Dataset | None = field(default=None, repr=False, compare=False)
 
@@ -160,7 +163,7 @@ def _frame(
     spacing = _tagged(measures, "PixelSpacing", 2) or _tagged(header, "ImagerPixelSpacing", 2)
     if spacing is not None and not min(spacing) > 0:
         raise ReadError(f"PixelSpacing is {spacing[0]:g} by {spacing[1]:g} mm, which cannot be.")
-    apart = _tagged(measures, "SpacingBetweenSlices", 1) or _tagged(measures, "SliceThickness", 1)
+    distance = _size(measures, "SpacingBetweenSlices")
     slope = _tagged(values, "RescaleSlope", 1) or _tagged(header, "DoseGridScaling", 1) or (1.0,)
     intercept = _tagged(values, "RescaleIntercept", 1) or (0.0,)
     return Frame(
@@ -170,10 +173,17 @@ def _frame(
         pixels,
         _pose(item) if enhanced else _plain_pose(header, index, pixels.frames),
         (spacing[0], spacing[1]) if spacing else None,
-        abs(apart[0]) if apart and apart[0] else None,
+        distance or _size(measures, "SliceThickness"),
+        distance,
         (slope[0] or 1.0, intercept[0]),
         group,
     )
+
+
+def _size(entry: Dataset | None, tag: str) -> float | None:
+    """Give a length without its sign, which says from where to where it was measured."""
+    found = _tagged(entry, tag, 1)
+    return abs(found[0]) if found and found[0] else None
 
 
 def _tagged(entry: Dataset | None, tag: str, count: int) -> tuple[float, ...] | None:

@@ -196,9 +196,10 @@ def _own_grid(file: Path, frames: Sequence[Frame]) -> tuple[list[int], int, Geom
     start, last = _pose(first), max((_pose(frame) for frame in frames), key=lambda p: p.along)
     distances = np.array([_pose(frame).along for frame in frames]) - start.along
     gaps = np.diff(np.unique(np.round(distances, 3)))
-    step = first.thickness or (float(gaps.min()) if len(gaps) else 1.0)
-    if len(gaps) and gaps.min() < 0.99 * step:
-        step = float(gaps.min())
+    step = first.thickness or 1.0
+    if len(gaps) and (first.distance is None or gaps.min() < 0.99 * step):
+        # The smallest gap, in the mean over all: each is rounded in the file.
+        step = float(gaps.sum() / np.rint(gaps / gaps.min()).sum())
     places = np.rint(distances / step).astype(int)
     if np.abs(distances - places * step).max() > 0.1 * step:
         raise ReadError(

@@ -17,6 +17,7 @@ from napari_medseg.io.errors import ReadError
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.images import read_image
 from napari_medseg.io.labels import read_labels
+from napari_medseg.io.user_folders import data_folder
 
 from .dicom_phantoms import (
     PATIENT_ID,
@@ -310,6 +311,18 @@ def test_pseudonyms_follow_from_the_key_alone(tmp_path):
     assert (tmp_path / "a" / "pseudonyms.key").stat().st_mode & 0o077 == 0
     assert pseudonym_of(patient, key) != pseudonym_of(patient, pseudonym_key(tmp_path / "b"))
     assert moved_date("20200301", 366) == "20190301" and moved_date("", 5) == ""
+
+
+def test_a_key_is_found_where_it_was_kept_earlier(tmp_path, monkeypatch):
+    def folder(name: str, appauthor: str | bool | None = None):
+        return tmp_path / ("earlier" if appauthor is False else "now") / name
+
+    monkeypatch.delenv("NAPARI_MEDSEG_DATA")
+    monkeypatch.setattr("platformdirs.user_data_path", folder)
+    key = pseudonym_key()
+    assert key == pseudonym_key(data_folder()) and not (tmp_path / "earlier").exists()
+    earlier = pseudonym_key(tmp_path / "earlier" / "napari-medseg")
+    assert pseudonym_key() == earlier != key
 
 
 def test_terms_are_those_of_the_standard():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from napari_medseg.io.settings_file import CONFIG_VARIABLE
+from napari_medseg.io.user_folders import CONFIG_VARIABLE
 from napari_medseg.session.settings import (
     Settings,
     SettingsError,

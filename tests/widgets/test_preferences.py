@@ -10,7 +10,8 @@ import pytest
 from napari.settings import get_plugin_settings
 from napari.settings._plugin_config_generator import plugin_configuration_generator
 
-from napari_medseg.io.settings_file import CONFIG_VARIABLE, LIMITS
+from napari_medseg.io.settings_file import LIMITS
+from napari_medseg.io.user_folders import CONFIG_VARIABLE
 from napari_medseg.session.settings import Settings, change_settings, settings, settings_path
 from napari_medseg.widgets.parts.preferences import PAGE, PLUGIN, Preferences
 

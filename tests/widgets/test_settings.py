@@ -10,7 +10,7 @@ from napari.components import ViewerModel
 
 from napari_medseg.engine import devices
 from napari_medseg.engine.results import Progress
-from napari_medseg.io.settings_file import CONFIG_VARIABLE
+from napari_medseg.io.user_folders import CONFIG_VARIABLE
 from napari_medseg.session.settings import change_settings, settings, settings_path
 from napari_medseg.widgets.parts.by_example.details import Details
 from napari_medseg.widgets.parts.cluster.details import ClusterDetails

@@ -1,13 +1,12 @@
 """The file that holds what a person set once for all sessions; a bad one never stops the program.
 
-It is ``settings.json`` in the user's folder for configurations, which `CONFIG_VARIABLE` overrides.
+It is ``settings.json`` in the user's folder for configurations, `config_folder`.
 The window, the command line and the Python calls read the same file.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -15,11 +14,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
 from napari_medseg.io.atomic import SaveError, atomic_write
+from napari_medseg.io.user_folders import config_folder
 
-CONFIG_VARIABLE = "NAPARI_MEDSEG_CONFIG"
 FILE_NAME = "settings.json"
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
@@ -95,10 +92,8 @@ LIMITS = {
 
 
 def settings_path() -> Path:
-    """Give the file; its folder is the one that `CONFIG_VARIABLE` names, where it is set."""
-    folder = os.environ.get(CONFIG_VARIABLE)
-    root = Path(folder).expanduser() if folder else platformdirs.user_config_path("napari-medseg")
-    return root / FILE_NAME
+    """Give the file."""
+    return config_folder() / FILE_NAME
 
 
 def read_settings() -> Settings:

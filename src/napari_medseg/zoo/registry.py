@@ -6,9 +6,8 @@ import os
 import warnings
 from pathlib import Path
 
-import platformdirs
-
 from napari_medseg.io.settings_file import read_settings
+from napari_medseg.io.user_folders import data_folder
 from napari_medseg.zoo.cards import CARD_FILE, CardError, ModelCard
 from napari_medseg.zoo.published import downloadable
 
@@ -39,7 +38,7 @@ def user_folder() -> Path:
     chosen = os.environ.get(FOLDER_VARIABLE) or read_settings().cache_folder
     if chosen:
         return Path(chosen).expanduser()
-    return Path(platformdirs.user_data_dir("napari-medseg")) / "models"
+    return data_folder() / "models"
 
 
 def list_models(*, present: bool = False) -> list[ModelCard]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_medseg.io.atomic import atomic_write
+from napari_medseg.io.user_folders import data_folder, former_key_folder
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -52,6 +53,7 @@ _PLACES = {
     "PlaneOrientationSequence": ("ImageOrientationPatient",),
 }
 _GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
+_KEY = "pseudonyms.key"
 _FEWEST_DAYS, _MOST_DAYS = 365, 10 * 365
 
 
@@ -110,8 +112,8 @@ def pseudonym_key(folder: str | os.PathLike[str] | None = None) -> bytes:
     SaveError
         Where it cannot be kept.
     """
-    home = Path(folder) if folder is not None else _data_folder()
-    file = home / "pseudonyms.key"
+    home = Path(folder) if folder is not None else _key_folder()
+    file = home / _KEY
     if not file.is_file():
         home.mkdir(parents=True, exist_ok=True)
         atomic_write(file, _write_key)
@@ -123,11 +125,12 @@ def _write_key(path: Path) -> None:
         stream.write(secrets.token_bytes(32))
 
 
-def _data_folder() -> Path:
-    import platformdirs
-
+def _key_folder() -> Path:
     named = os.environ.get("NAPARI_MEDSEG_DATA")
-    return Path(named) if named else platformdirs.user_data_path("napari-medseg", appauthor=False)
+    if named:
+        return Path(named)
+    former = former_key_folder()
+    return former if (former / _KEY).is_file() else data_folder()
 
 
 def _digest(header: Dataset, key: bytes, purpose: bytes) -> bytes:

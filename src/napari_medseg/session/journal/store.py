@@ -18,8 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-import platformdirs
-
+from napari_medseg.io.user_folders import data_folder
 from napari_medseg.session.journal.records import read_records
 
 FOLDER_VARIABLE = "NAPARI_MEDSEG_JOURNAL"
@@ -39,7 +38,7 @@ def journal_folder() -> Path:
     override = os.environ.get(FOLDER_VARIABLE)
     if override:
         return Path(override).expanduser()
-    return platformdirs.user_data_path("napari-medseg") / "unsaved"
+    return data_folder() / "unsaved"
 
 
 @dataclass(frozen=True)

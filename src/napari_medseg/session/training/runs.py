@@ -16,9 +16,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import platformdirs
 import psutil
 
+from napari_medseg.io.user_folders import data_folder
 from napari_medseg.session.training.command import TrainingCommand
 
 EVENTS, STOP, OUTPUT = "events.jsonl", "STOP", "output.txt"
@@ -31,7 +31,7 @@ AT_WORK: tuple[Phase, ...] = ("new", "running", "stopping")
 
 def runs_folder() -> Path:
     """Give the folder in which the app keeps its runs."""
-    return Path(platformdirs.user_data_dir("napari-medseg")) / "runs"
+    return data_folder() / "runs"
 
 
 def start(command: TrainingCommand) -> subprocess.Popen[bytes]:

@@ -19,6 +19,7 @@ from napari_medseg.io.atomic import (
     make_folder,
     remove_folder,
     split_suffix,
+    write_once,
 )
 from napari_medseg.io.leftovers import sweep_stale
 
@@ -209,6 +210,21 @@ def test_a_removal_that_was_cut_off_is_not_undone(tmp_path, monkeypatch):
     assert not (tmp_path / "model").exists()
     sweep_stale(tmp_path, older_than=-1)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_of_two_that_write_a_file_once_the_first_stays(tmp_path, monkeypatch, links):
+    path = tmp_path / "a.key"
+    if not links:
+        monkeypatch.setattr(os, "link", lambda *_: os.stat("/no such file"))
+
+    def late(to: Path) -> None:
+        write_once(path, lambda early: early.write_text("first"))
+        to.write_text("second")
+
+    write_once(path, late)
+    assert path.read_text() == "first"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_suffixes_of_two_parts_are_one():

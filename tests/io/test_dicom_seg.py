@@ -10,6 +10,7 @@ from pydicom.sr._concepts_dict import concepts
 
 from napari_medseg.engine.results import Provenance
 from napari_medseg.io.atomic import SaveError
+from napari_medseg.io.dicom import deidentify
 from napari_medseg.io.dicom.deidentify import moved_date, pseudonym_key, pseudonym_of
 from napari_medseg.io.dicom.seg_writing import SegOptions, write_dicom_seg
 from napari_medseg.io.dicom.terms import CATEGORIES, SIDES, TERMS, UNKNOWN, parse_term, term_for
@@ -311,6 +312,18 @@ def test_pseudonyms_follow_from_the_key_alone(tmp_path):
     assert (tmp_path / "a" / "pseudonyms.key").stat().st_mode & 0o077 == 0
     assert pseudonym_of(patient, key) != pseudonym_of(patient, pseudonym_key(tmp_path / "b"))
     assert moved_date("20200301", 366) == "20190301" and moved_date("", 5) == ""
+
+
+def test_of_programs_that_make_the_key_at_once_all_have_the_same(tmp_path, monkeypatch):
+    write, keys = deidentify._write_key, []
+
+    def late(path):
+        monkeypatch.setattr(deidentify, "_write_key", write)
+        keys.append(pseudonym_key(tmp_path / "a"))
+        write(path)
+
+    monkeypatch.setattr(deidentify, "_write_key", late)
+    assert [pseudonym_key(tmp_path / "a")] == keys
 
 
 def test_a_key_is_found_where_it_was_kept_earlier(tmp_path, monkeypatch):

@@ -109,6 +109,40 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     _sync_folder(target.parent)
 
 
+def write_once(path: str | os.PathLike[str], write: Callable[[Path], object]) -> None:
+    """Write a file where there is none; of several programs that do so at once, one wins.
+
+    Parameters
+    ----------
+    path : path-like
+        Where the file shall be; one that is there stays as it is.
+    write : callable
+        As in `atomic_write`.
+
+    Raises
+    ------
+    SaveError
+        As `atomic_write`.
+    """
+    target = Path(os.path.realpath(path))
+    _check_folder(target)
+    temporary = target.with_name(hidden_name(target.stem, "tmp", target.suffix))
+    try:
+        write(temporary)
+        force_to_disk(temporary)
+        try:
+            os.link(temporary, target)
+        except OSError:  # it is there by now, or the disk knows no links
+            if not target.exists():
+                temporary.rename(target)
+    except OSError as error:
+        raise _explained(error, target) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+    _sync_folder(target.parent)
+
+
 @contextmanager
 def reading_back(temporary: Path, path: str | os.PathLike[str]) -> Iterator[None]:
     """Turn whatever is raised while a file is read back into the sentence why it was not saved."""

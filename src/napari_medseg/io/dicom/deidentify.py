@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_medseg.io.atomic import atomic_write
+from napari_medseg.io.atomic import make_folder, write_once
 from napari_medseg.io.user_folders import data_folder, former_key_folder
 
 if TYPE_CHECKING:
@@ -115,8 +115,8 @@ def pseudonym_key(folder: str | os.PathLike[str] | None = None) -> bytes:
     home = Path(folder) if folder is not None else _key_folder()
     file = home / _KEY
     if not file.is_file():
-        home.mkdir(parents=True, exist_ok=True)
-        atomic_write(file, _write_key)
+        make_folder(home)
+        write_once(file, _write_key)
     return file.read_bytes()
 
 

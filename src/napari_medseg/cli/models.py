@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Mapping
 from dataclasses import asdict
 from enum import StrEnum
@@ -46,13 +45,11 @@ def about_models(context: typer.Context) -> None:
 @models.command("list")
 def list_(json_: Json = False) -> None:
     """List all models, and whether they are on this computer."""
-    from napari_medseg.zoo.registry import list_models
+    from napari_medseg.zoo.registry import find_models
 
-    with warnings.catch_warnings(record=True) as notices:
-        warnings.simplefilter("always")
-        cards = list_models()
-    for notice in notices:
-        say(str(notice.message))
+    cards, left_out = find_models()
+    for sentence in left_out:
+        say(sentence)
     if json_:
         print_json([_fields(card) for card in cards])
         return

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import local
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from numpy.typing import NDArray
 from napari_medseg.io.geometry import Geometry
 
 _MOST_ANISOTROPIC = 10.0
+_HEARD = local()
 _ORTHOGONAL = 1e-3  # cosine between axes: an angle of 0.06 degrees
 
 
@@ -57,8 +60,23 @@ class FindingWarning(UserWarning):
     """A finding, told by the means of Python; napari shows it as a notification."""
 
 
+@contextmanager
+def hearing() -> Iterator[list[str]]:
+    """Give the list to which what is told in this thread goes, instead of being warned of."""
+    sentences: list[str] = []
+    _HEARD.sentences = sentences
+    try:
+        yield sentences
+    finally:
+        del _HEARD.sentences
+
+
 def tell(findings: Iterable[Finding]) -> None:
     """Warn of each finding that puts measurements or positions at stake, every time anew."""
+    heard: list[str] | None = getattr(_HEARD, "sentences", None)
+    if heard is not None:
+        heard += warnings_of(findings)
+        return
     for sentence in warnings_of(findings):
         warnings.warn_explicit(sentence, FindingWarning, __name__, 1)
 

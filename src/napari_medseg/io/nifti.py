@@ -7,11 +7,7 @@ touches, so a label map carries the matrix of its image to the bit.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from threading import get_ident
 from types import ModuleType
 from typing import Any
 
@@ -22,6 +18,7 @@ from napari_medseg.io.atomic import split_suffix
 from napari_medseg.io.errors import ReadError
 from napari_medseg.io.findings import Finding
 from napari_medseg.io.geometry import Geometry
+from napari_medseg.io.hush import hushed
 from napari_medseg.io.images import ImageFile
 from napari_medseg.io.notes import noted_geometry, parse_note
 from napari_medseg.io.units import known_unit
@@ -59,7 +56,8 @@ def read_nifti_labels(
 def _read(file: Path) -> tuple[ImageFile, dict[str, Any]]:
     """Give a volume by the rules of `read_nifti`, and our entry in its header."""
     nibabel = import_nibabel()
-    with _silent(), np.errstate(invalid="ignore"):
+    # Findings tell what of a header matters, not nibabel.
+    with hushed("nibabel.global"), np.errstate(invalid="ignore"):
         image = nibabel.load(file, mmap=False)  # a file that changes must not change the image
     shape = image.shape
     while len(shape) > 3 and shape[-1] == 1:
@@ -149,22 +147,6 @@ def _has_sizes(image: Any) -> bool:
     sizes = np.asarray(raw["pixdim"][1:4], float)[: len(image.shape)]
     needed = np.array(image.shape[:3]) > 1
     return bool(np.isfinite(sizes).all() and (sizes[needed] != 0).all())
-
-
-@contextmanager
-def _silent() -> Iterator[None]:
-    """Keep what nibabel says of the header it reads from the screen; findings tell what matters."""
-    here = get_ident()
-    logger = logging.getLogger("nibabel.global")
-
-    def elsewhere(record: logging.LogRecord) -> bool:
-        return record.thread != here
-
-    logger.addFilter(elsewhere)
-    try:
-        yield
-    finally:
-        logger.removeFilter(elsewhere)
 
 
 def _furthest(one: Any, other: Any, shape: tuple[int, ...]) -> float:

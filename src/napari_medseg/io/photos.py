@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from napari_medseg.io.errors import ReadError
 from napari_medseg.io.geometry import Geometry
+from napari_medseg.io.hush import hushed
 from napari_medseg.io.notes import NOTE_KEY, noted_geometry, parse_note
 from napari_medseg.io.palette import class_colour
 
@@ -26,8 +26,7 @@ def read_photo(file: Path) -> tuple[NDArray[Any], Geometry, bool]:
         Where the picture has more than about 179 million pixels, which a file of a few bytes could
         claim to have.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+    with hushed(category=Image.DecompressionBombWarning):
         try:
             with Image.open(file) as opened:
                 opened.load()

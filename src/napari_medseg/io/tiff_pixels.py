@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from tifffile import PHOTOMETRIC
 
 from napari_medseg.io.errors import ReadError
+from napari_medseg.io.hush import hushed
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -123,12 +123,8 @@ def _decode_with_pillow(page: tifffile.TiffPage, file: Path, as_numbers: bool) -
     """Decode what tifffile leaves to others: palettes, CMYK, few bits, LZW and JPEG strips."""
     from PIL import Image, ImageSequence
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        with Image.open(file) as image:
-            frames = [
-                _frame(frame.copy(), page, as_numbers) for frame in ImageSequence.Iterator(image)
-            ]
+    with hushed(category=Image.DecompressionBombWarning), Image.open(file) as image:
+        frames = [_frame(one.copy(), page, as_numbers) for one in ImageSequence.Iterator(image)]
     shapes = {data.shape for data, _ in frames}
     if len(shapes) > 1:
         raise ReadError(f"{file.name} holds pages of different sizes; save them one by one.")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from napari_medseg.io import layers
+from napari_medseg.io.findings import hearing
 from napari_medseg.io.layers import LayerData
 
 if TYPE_CHECKING:
@@ -28,10 +28,9 @@ def read(path: str | Sequence[str]) -> list[LayerData] | list[tuple[None]]:
     """Read files or a folder into layers; of several series the person says which."""
     if not _has_window():
         return layers.read_layers(path) or NOTHING
-    with warnings.catch_warnings(record=True) as found:
-        warnings.simplefilter("always")
+    with hearing() as sentences:
         data = layers.read_layers(path, _ask)
-    _tell_later([str(warning.message) for warning in found])
+    _tell_later(sentences)
     return data or NOTHING
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QFileSystemWatcher, QTimer
@@ -21,7 +20,7 @@ from napari_medseg.widgets.parts.with_model.cards import ModelCards
 from napari_medseg.widgets.parts.with_model.options import ModelOptions
 from napari_medseg.widgets.parts.with_model.runs import ModelRuns
 from napari_medseg.widgets.parts.with_model.zoo_buttons import ZooButtons
-from napari_medseg.zoo.registry import list_models, user_folder
+from napari_medseg.zoo.registry import find_models, user_folder
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -79,15 +78,13 @@ class SegmentWithModel(ProposalDock):
         """Read the cards anew, and show those that fit the image first."""
         if user_folder().is_dir():
             self._watcher.addPath(str(user_folder()))
-        with warnings.catch_warnings(record=True) as notices:
-            warnings.simplefilter("always")
-            cards = list_models()
+        cards, left_out = find_models()
         image = self.case.image
         self.cards.show_models(ranked(cards, None if image is None else Traits.of(image)))
         if choose:
             self.cards.choose(choose)
-        if notices:
-            self.message.problem(str(notices[0].message))
+        if left_out:
+            self.message.problem(left_out[0])
         self._on_card()
 
     def showEvent(self, event: QShowEvent) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_medseg.io.atomic import atomic_write, make_folder
+from napari_medseg.io.hush import hushed
 from napari_medseg.zoo.cards import CardError, ModelCard
 from napari_medseg.zoo.registry import get_card
 from napari_medseg.zoo.specs import InputSpec
@@ -158,8 +158,7 @@ def _quiet() -> Iterator[None]:
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with hushed():
             yield
     finally:
         logger.setLevel(level)

@@ -53,23 +53,34 @@ def list_models(*, present: bool = False) -> list[ModelCard]:
     present : bool
         Whether to leave out those that are still to be downloaded.
     """
+    cards, left_out = find_models(present=present)
+    for sentence in left_out:
+        warnings.warn(sentence, UserWarning, stacklevel=2)
+    return cards
+
+
+def find_models(*, present: bool = False) -> tuple[list[ModelCard], list[str]]:
+    """Give the cards that `list_models` gives, and a sentence about each that it leaves out."""
     cards: dict[str, ModelCard] = {}
+    left_out = []
     for root in (bundled_folder(), user_folder()):
         for folder in _model_folders(root):
             try:
                 card = ModelCard.from_folder(folder)
             except CardError as error:
-                warnings.warn(f"A model was left out. {error}", UserWarning, stacklevel=2)
+                left_out.append(f"A model was left out. {error}")
                 continue
             if card.name in cards:
-                message = f"A second model named {card.name!r} was left out: rename it in its card."
-                warnings.warn(message, UserWarning, stacklevel=2)
+                left_out.append(
+                    f"A second model named {card.name!r} was left out: rename it in its card."
+                )
                 continue
             cards[card.name] = card
     if not present:
         cards = {**{card.name: card for card in downloadable()}, **cards}
     ready = [card for card in cards.values() if card.state != "to download"]
-    return ready + [card for card in cards.values() if card.state == "to download"]
+    later = [card for card in cards.values() if card.state == "to download"]
+    return ready + later, left_out
 
 
 def get_card(name: str) -> ModelCard:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Generator
 
 import numpy as np
@@ -11,6 +10,7 @@ from scipy.cluster.vq import kmeans2, vq
 from skimage.filters import threshold_otsu
 
 from napari_medseg.engine.results import finished
+from napari_medseg.io.hush import hushed
 
 _SAMPLE = 1 << 16
 _RESTARTS = 3
@@ -73,9 +73,8 @@ def _centres(
 ) -> tuple[NDArray[np.float64], float]:
     """Find centres, and how far the pixels are from them in all."""
     clusters = min(clusters, len(np.unique(pixels, axis=0)))
-    with warnings.catch_warnings():
+    with hushed(category=UserWarning):
         # An emptied cluster keeps its centre and attracts nothing: there is one cluster less.
-        warnings.filterwarnings("ignore", message="One of the clusters is empty")
         centres, _ = kmeans2(pixels, clusters, minit="++", rng=generator)
     _, distance = vq(pixels, centres)
     return centres, float(np.square(distance).sum())

@@ -6,18 +6,16 @@ pydicom's own messages, which quote such values, are kept quiet.
 
 from __future__ import annotations
 
-import logging
-import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from itertools import islice
 from pathlib import Path
-from threading import local
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from napari_medseg.io.dicom.entries import plain_text
 from napari_medseg.io.errors import ReadError
+from napari_medseg.io.hush import hushed
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 SEGMENTATION_CLASSES = frozenset({"1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"})
 _PREAMBLE = 128
-_QUIET = local()  # whether this thread is within `quiet` already
 _LOOKED_AT = 64  # files of a folder, to see whether it is DICOM at all
 
 
@@ -100,21 +97,9 @@ def text(header: Dataset, tag: str) -> str:
             return ""
 
 
-@contextmanager
-def quiet() -> Iterator[None]:
+def quiet() -> AbstractContextManager[None]:
     """Keep pydicom's messages from screen and log: they quote the header."""
-    if getattr(_QUIET, "already", False):
-        yield
-        return
-    logger = logging.getLogger("pydicom")
-    before = logger.disabled
-    logger.disabled = _QUIET.already = True
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.disabled, _QUIET.already = before, False
+    return hushed("pydicom")
 
 
 def import_pydicom() -> ModuleType:

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 import napari_medseg as medseg
 from napari_medseg.cli import app
-from napari_medseg.cli.cohort import _changed
+from napari_medseg.cli.cohort import _changed, _spread
 from napari_medseg.engine.by_example.adapt.adaptation import Adaptation, Shares
 from napari_medseg.io.labels import read_labels
 from napari_medseg.zoo import architectures
@@ -58,6 +58,22 @@ def test_a_cluster_writes_what_one_process_writes(planes, scheduler, tmp_path):
     for path in planes:
         found = [read_labels(tmp_path / where / path.name) for where in ("alone", "spread")]
         np.testing.assert_array_equal(found[0].labels, found[1].labels)
+
+
+def test_processes_in_another_folder_find_what_was_typed(planes, scheduler, tmp_path, monkeypatch):
+    def spread(*work):
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        return _spread(*work)
+
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("napari_medseg.cli.cohort._spread", spread)
+    call = (*(path.name for path in planes), "-o", "out", "--method", "otsu")
+    done = run(*call, "--scheduler", scheduler)
+    assert done.exit_code == 0, done.output
+    monkeypatch.chdir(tmp_path)
+    assert all((Path("out") / path.name).is_file() for path in planes)
+    assert "3 of 3 inputs were done before" in run(*call, "--resume").stderr
 
 
 def test_the_report_says_what_failed_and_why(planes, scheduler, tmp_path):

@@ -101,10 +101,10 @@ def run_cohort(
     work = partial(_noted, work=work)
     report = _Report(out / REPORT, command, cohort.options)
     finished = report.finished() if cohort.resume else {}
-    left = [path for path in inputs if str(path) not in finished]
+    left = [path for path in inputs if os.path.abspath(path) not in finished]
     if cohort.resume:
         say(f"{len(inputs) - len(left)} of {len(inputs)} inputs were done before.")
-    before = [path for path in inputs if str(path) in finished]
+    before = [path for path in inputs if os.path.abspath(path) in finished]
     keep = report.keep if len(inputs) > 1 or cohort.scheduler else None
     with ExitStack() as stack:
         order: Iterable[Path] = left
@@ -114,7 +114,7 @@ def run_cohort(
         run_each(
             command,
             chain(before, order),
-            lambda path: finished.get(str(path)) or work(path),
+            lambda path: finished.get(os.path.abspath(path)) or work(path),
             json_,
             keep,
         )
@@ -141,7 +141,7 @@ class _Report:
             say(f"{self.path} is of another call{self._other_in(old)}: all is done again.")
             return {}
         return {
-            entry["input"]: entry
+            os.path.abspath(entry["input"]): entry
             for entry in old["results"]
             if Path(entry["output"]).exists() and entry["changed"] == _changed(entry["input"])
         }

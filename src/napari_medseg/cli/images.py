@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -131,6 +131,9 @@ def run_on_images(
     is_new = not request.out.exists()
     with refusing(ValueError, OSError):
         checked_folder(request.out)
+    if request.cohort.scheduler:  # its processes may work in another folder
+        inputs = [path.absolute() for path in inputs]
+        request = replace(request, out=request.out.absolute())
     work = partial(_run, request=request, start=start)
     try:
         with refusing(WrongRequest):

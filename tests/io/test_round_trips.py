@@ -23,7 +23,7 @@ from napari_medseg.io.images import read_image
 from napari_medseg.io.label_file import LabelFile
 from napari_medseg.io.labels import label_steps, read_labels, write_labels
 from napari_medseg.io.layers import read_layers
-from napari_medseg.io.nnunet import Case, cases_of, nnunet_steps
+from napari_medseg.io.nnunet import Case, cases_of, nnunet_steps, why_no_case_name
 from napari_medseg.io.steps import finish
 from napari_medseg.io.volume import read_volume
 from napari_medseg.io.zarr_labels import read_zarr_labels, zarr_label_steps
@@ -240,6 +240,12 @@ def test_a_case_never_takes_the_files_of_another(tmp_path, names):
     files = [entry["images"][0].casefold() for entry in cases.values()]
     assert len(set(files)) == len(cases)
     assert stray.read_bytes() == b"of another program"
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a/b", "-a", ".a", "Möller", "a\n"])
+def test_names_that_no_case_can_have_are_told(name):
+    assert why_no_case_name(name).endswith(".")
+    assert not why_no_case_name("0.-_A")
 
 
 def test_colour_picture_becomes_three_channels(tmp_path):

@@ -38,6 +38,7 @@ _COLOURS = ("R", "G", "B")
 _SHOWN = 5
 _MOST_MISSING = 32
 """Numbers without a class that may lie between classes, of which other cases may have some."""
+_CASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _DATASET = re.compile(r"Dataset\d{3}_[A-Za-z0-9_-]+")
 
 
@@ -160,6 +161,18 @@ def check_dataset_name(folder: Path) -> None:
         )
 
 
+def why_no_case_name(name: str) -> str:
+    """Say in a sentence why a case cannot be called so; empty where it can."""
+    if _CASE.fullmatch(name):
+        return ""
+    if not name:
+        return "The case has no name yet; give it one that does not name the patient."
+    return (
+        f"“{name}” cannot name a case; begin with a letter or digit, and use letters, digits, "
+        "points, dashes and underscores."
+    )
+
+
 def cases_of(folder: Path) -> list[str]:
     """Give the names of the cases that a dataset lists; none where there is no dataset."""
     return sorted(_description(folder).get("dataset", {}))
@@ -167,11 +180,9 @@ def cases_of(folder: Path) -> list[str]:
 
 def _consecutive(case: Case) -> NDArray[np.unsignedinteger]:
     labels = exact_labels(case.labels)
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", case.name):
-        raise ValueError(
-            f"“{case.name}” cannot name a case; use letters, digits, points, dashes and "
-            "underscores."
-        )
+    reason = why_no_case_name(case.name)
+    if reason:
+        raise ValueError(reason)
     expected = case.image.shape[: case.image.ndim - 1] if case.rgb else case.image.shape
     if expected != labels.shape:
         raise ValueError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from qtpy.QtCore import Signal
@@ -45,9 +44,9 @@ class NnunetOptions(QGroupBox):
 
     def problem(self) -> str:
         """Say in a sentence why the name cannot be; empty if it can."""
-        if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", self.case):
-            return ""
-        return "Name the case with letters, digits, points, dashes and underscores."
+        from napari_medseg.io.nnunet import why_no_case_name
+
+        return why_no_case_name(self.case)
 
     def _on_edited(self) -> None:
         self._typed = True

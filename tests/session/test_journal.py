@@ -15,8 +15,8 @@ import pytest
 from napari.layers import Image, Labels
 
 from napari_medseg.engine.by_example.support import make_example
+from napari_medseg.io.notes import NOTE_KEY
 from napari_medseg.session.examples import Examples
-from napari_medseg.session.history import KEY
 from napari_medseg.session.journal.blocks import BlockGrid
 from napari_medseg.session.journal.recognise import (
     find_place,
@@ -126,7 +126,9 @@ def test_labels_lie_where_they_lay_with_names_and_locks(tmp_path: Path) -> None:
         affine=np.diag([1, -1, 1, 1]),
         units=("mm",) * 3,
         axis_labels=("z", "y", "x"),
-        metadata={KEY: {"class_names": ["background", "lesion"], "geometry": {"spacing": [4]}}},
+        metadata={
+            NOTE_KEY: {"class_names": ["background", "lesion"], "geometry": {"spacing": [4]}}
+        },
     )
     locks = Locks({(3, None, None)}, {1})
     locks.put(layer)
@@ -137,8 +139,8 @@ def test_labels_lie_where_they_lay_with_names_and_locks(tmp_path: Path) -> None:
     assert np.array_equal(back.data, layer.data)
     assert np.array_equal(back._data_to_world.affine_matrix, layer._data_to_world.affine_matrix)
     assert back.units == layer.units
-    assert back.metadata[KEY]["class_names"] == ["background", "lesion"]
-    assert back.metadata[KEY]["geometry"] == {"spacing": [4]}
+    assert back.metadata[NOTE_KEY]["class_names"] == ["background", "lesion"]
+    assert back.metadata[NOTE_KEY]["geometry"] == {"spacing": [4]}
     assert Locks.of(back) == Locks(frozenset(locks.planes), frozenset(locks.classes))
 
 

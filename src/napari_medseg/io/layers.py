@@ -21,7 +21,7 @@ from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.images import IMAGE_SUFFIXES, ImageFile
 from napari_medseg.io.label_file import LabelFile
 from napari_medseg.io.labels import read_labels
-from napari_medseg.io.notes import layer_notes
+from napari_medseg.io.notes import NOTE_KEY, layer_notes
 from napari_medseg.io.units import PIXEL
 from napari_medseg.io.volume import ZARR_SUFFIX, holds_image, read_volume
 
@@ -81,7 +81,7 @@ def _of_others(paths: Sequence[Path]) -> list[LayerData]:
 def image_layer(image: ImageFile, **attributes: Any) -> LayerData:
     """Give an image as a layer; further attributes of the layer win."""
     metadata = {
-        "medseg": {
+        NOTE_KEY: {
             "geometry": image.geometry.as_dict(),
             "findings": [finding.sentence for finding in image.findings],
             "value_unit": image.value_unit,
@@ -103,7 +103,7 @@ def image_layer(image: ImageFile, **attributes: Any) -> LayerData:
 def labels_layer(labels: LabelFile, **attributes: Any) -> LayerData:
     """Give a label map as a layer; further attributes of the layer win."""
     metadata = {
-        "medseg": {
+        NOTE_KEY: {
             "geometry": labels.geometry.as_dict(),
             "findings": [finding.sentence for finding in labels.findings],
             "class_names": list(labels.class_names),

@@ -12,10 +12,11 @@ from psygnal import Signal
 
 from napari_medseg.engine.results import Progress, Provenance, finished
 from napari_medseg.engine.scaling import ValueRange
+from napari_medseg.io.notes import NOTE_KEY
 from napari_medseg.session.edits import Mode, why_not_writable, write_job
 from napari_medseg.session.empty_labels import empty_labels
 from napari_medseg.session.examples import Examples
-from napari_medseg.session.history import KEY, accepted_steps, record
+from napari_medseg.session.history import accepted_steps, record
 from napari_medseg.session.inputs import Inputs
 from napari_medseg.session.locks import Locks
 from napari_medseg.session.owners import note_owner
@@ -325,10 +326,10 @@ class Case:
         """Keep the names with the labels, so that they are saved with them."""
         if self.labels is not None:
             names = list(self.examples.class_names)
-            self.labels.metadata[KEY] = {**self._notes(), "class_names": names}
+            self.labels.metadata[NOTE_KEY] = {**self._notes(), "class_names": names}
 
     def _notes(self) -> dict[str, Any]:
-        return {} if self.labels is None else self.labels.metadata.get(KEY, {})
+        return {} if self.labels is None else self.labels.metadata.get(NOTE_KEY, {})
 
     def _require_image(self) -> Image:
         if self.image is None:

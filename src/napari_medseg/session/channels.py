@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from napari_medseg.io.notes import NOTE_KEY
 from napari_medseg.session.geometry_of import geometry_without
-from napari_medseg.session.history import KEY
 from napari_medseg.session.stack import shape_of
 
 if TYPE_CHECKING:
@@ -63,6 +63,6 @@ def channel_layer(image: Image, channel: Channel) -> Image:
         multiscale=image.multiscale,
         colormap=image.colormap,
         contrast_limits=image.contrast_limits,
-        metadata={KEY: dict(image.metadata.get(KEY, {}))},
+        metadata={NOTE_KEY: dict(image.metadata.get(NOTE_KEY, {}))},
         **geometry_without(image, channel.axis),
     )

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_medseg.io.notes import NOTE_KEY
 from napari_medseg.session.colours import class_colormap
 from napari_medseg.session.geometry_of import geometry_of
-from napari_medseg.session.history import KEY
 from napari_medseg.session.owners import note_owner
 from napari_medseg.session.stack import shape_of
 
@@ -23,12 +23,12 @@ def empty_labels(image: Image) -> Labels:
     """
     from napari.layers import Labels
 
-    geometry = image.metadata.get(KEY, {}).get("geometry")
+    geometry = image.metadata.get(NOTE_KEY, {}).get("geometry")
     labels = Labels(
         np.zeros(shape_of(image), np.uint8),
         name=f"{image.name} labels",
         colormap=class_colormap(),
-        metadata={KEY: {"geometry": geometry}} if geometry else {},
+        metadata={NOTE_KEY: {"geometry": geometry}} if geometry else {},
         **geometry_of(image),
     )
     note_owner(labels, image)

@@ -6,14 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from napari_medseg.engine.results import Provenance
-from napari_medseg.io.notes import Witness, steps_left
+from napari_medseg.io.notes import NOTE_KEY, Witness, steps_left
 from napari_medseg.session.inputs import Inputs
 from napari_medseg.session.stack import PlaneKey, full_resolution
 
 if TYPE_CHECKING:
     from napari.layers import Labels, Layer
-
-KEY = "medseg"
 
 AcceptedStep = tuple[dict[str, Any], Inputs | None, Witness | None]
 """An entry of the history, what it was made from, and some of the voxels it wrote."""
@@ -54,7 +52,7 @@ def record(
     inputs : Inputs, optional
         What it was made from; kept beside the list under ``"inputs"`` and in no file.
     """
-    notes = dict(layer.metadata.get(KEY, {}))
+    notes = dict(layer.metadata.get(NOTE_KEY, {}))
     made = provenance.as_dict()
     if inputs is not None:
         made["parameters"] = {**made["parameters"], **inputs.place}
@@ -69,7 +67,7 @@ def record(
     ):
         notes[name] = list(values)
     notes["class_names"] = list(class_names)
-    layer.metadata[KEY] = notes
+    layer.metadata[NOTE_KEY] = notes
 
 
 def accepted(layer: Labels) -> list[dict[str, Any]]:
@@ -79,7 +77,7 @@ def accepted(layer: Labels) -> list[dict[str, Any]]:
 
 def accepted_steps(layer: Layer) -> list[AcceptedStep]:
     """Give the same with what each was made from, and some of the voxels that it wrote."""
-    notes = layer.metadata.get(KEY, {})
+    notes = layer.metadata.get(NOTE_KEY, {})
     steps = _noted(notes)
     return [steps[index] for index in steps_left(notes, full_resolution(layer))] if steps else []
 

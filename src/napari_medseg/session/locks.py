@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from napari_medseg.session.history import KEY
+from napari_medseg.io.notes import NOTE_KEY
 from napari_medseg.session.stack import PlaneKey
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Locks:
     @classmethod
     def of(cls, layer: Labels | None) -> Locks:
         """Give the locks of a labels layer, which all docks share."""
-        notes = {} if layer is None else layer.metadata.get(KEY, {})
+        notes = {} if layer is None else layer.metadata.get(NOTE_KEY, {})
         return cls(notes.get(_PLANES, frozenset()), notes.get(_CLASSES, frozenset()))
 
     def put(self, layer: Labels) -> None:
@@ -45,7 +45,7 @@ class Locks:
             _PLANES: frozenset(self.planes),
             _CLASSES: frozenset(self.classes),
         }
-        layer.metadata[KEY] = {**layer.metadata.get(KEY, {}), **noted}
+        layer.metadata[NOTE_KEY] = {**layer.metadata.get(NOTE_KEY, {}), **noted}
 
 
 def locked_part(plane: PlaneKey, lock: PlaneKey) -> tuple[int | slice, ...] | None:

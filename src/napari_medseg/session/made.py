@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from napari_medseg.session.history import KEY, accepted_steps
+from napari_medseg.io.notes import NOTE_KEY
+from napari_medseg.session.history import accepted_steps
 from napari_medseg.session.inputs import Inputs
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class Step:
 
 def steps_of(layer: Layer) -> list[Step]:
     """Give what methods wrote into a labels layer, oldest first; nothing if all was painted."""
-    notes = layer.metadata.get(KEY, {})
+    notes = layer.metadata.get(NOTE_KEY, {})
     earlier = notes.get("provenance") or {}
     entries = [*earlier.get("accepted", ())]
     if earlier.get("method"):

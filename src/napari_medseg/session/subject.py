@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medseg.io.grid import GridError, on_grid_of_both, under
-from napari_medseg.io.notes import noted_geometry
+from napari_medseg.io.notes import NOTE_KEY, noted_geometry
 from napari_medseg.io.placement import sizes_of
 from napari_medseg.io.units import short
 from napari_medseg.session.geometry_of import placement_of
-from napari_medseg.session.history import KEY
 from napari_medseg.session.stack import Stack, full_resolution, shape_of
 
 if TYPE_CHECKING:
@@ -114,7 +113,7 @@ class Subject:
     @classmethod
     def _of(cls, layer: Labels, stack: Stack, planes: Any, start: tuple[int, ...]) -> Subject:
         spacing, units = spacing_of(layer, stack.order)
-        names = layer.metadata.get(KEY, {}).get("class_names")
+        names = layer.metadata.get(NOTE_KEY, {}).get("class_names")
         return cls(
             layer,
             np.array(planes),
@@ -181,7 +180,7 @@ def patient_geometries(labels: Layer, other: Layer) -> tuple[Geometry, Geometry]
     """
     if shape_of(labels) != shape_of(other) and (labels.translate.any() or other.translate.any()):
         return None  # a part that was cut out of a layer has moved, and still has its notes
-    one, two = (noted_geometry(i.metadata.get(KEY, {}), i.ndim) for i in (labels, other))
+    one, two = (noted_geometry(i.metadata.get(NOTE_KEY, {}), i.ndim) for i in (labels, other))
     if one is None or two is None or not (one.matrix and two.matrix and labels.ndim == 3):
         return None
     return (one, two) if one.ndim == two.ndim else None

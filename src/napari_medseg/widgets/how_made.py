@@ -14,7 +14,7 @@ from qtpy.QtWidgets import (
     QPlainTextEdit,
 )
 
-from napari_medseg.session.history import KEY
+from napari_medseg.io.notes import NOTE_KEY
 from napari_medseg.session.inputs import Files, Inputs, find_job, save_job
 from napari_medseg.session.layer_kinds import is_labels_of_user
 from napari_medseg.session.made import Step, steps_of, title_of, words_of
@@ -218,7 +218,7 @@ class HowMade(Dock):
 
 def _is_labels(layer: Layer) -> bool:
     """Tell whether a method may have written into a layer: the clusters on display count, too."""
-    return is_labels_of_user(layer) or (isinstance(layer, Labels) and KEY in layer.metadata)
+    return is_labels_of_user(layer) or (isinstance(layer, Labels) and NOTE_KEY in layer.metadata)
 
 
 def _paragraph() -> QLabel:

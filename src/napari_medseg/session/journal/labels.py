@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_medseg.io.notes import NOTE_KEY
 from napari_medseg.session.geometry_of import geometry_of
-from napari_medseg.session.history import KEY
 from napari_medseg.session.journal.blocks import Block, BlockGrid
 from napari_medseg.session.journal.records import JournalFile, Record
 from napari_medseg.session.strokes import boxes_of
@@ -136,7 +136,7 @@ class LabelsJournal:
         return {block for box in boxes.values() for block in self._grid.within(box)}
 
     def _present_notes(self) -> dict[str, Any]:
-        noted = self.layer.metadata.get(KEY, {})
+        noted = self.layer.metadata.get(NOTE_KEY, {})
         return {name: _plain(noted[name]) for name in _NOTES if noted.get(name)}
 
 

@@ -17,8 +17,8 @@ from napari_medseg.engine.by_example.support import (
     make_example,
 )
 from napari_medseg.engine.measure.classes import class_name
+from napari_medseg.io.notes import NOTE_KEY
 from napari_medseg.session.colours import class_colormap
-from napari_medseg.session.history import KEY
 from napari_medseg.session.journal.blocks import BlockGrid
 from napari_medseg.session.journal.examples import example_of
 from napari_medseg.session.journal.records import read_records
@@ -124,7 +124,7 @@ def layer_of(restored: RestoredLabels, name: str) -> Labels:
         restored.labels,
         name=name,
         colormap=class_colormap(),
-        metadata={KEY: notes},
+        metadata={NOTE_KEY: notes},
         **{key: np.asarray(placed[key]) for key in ("rotate", "shear", "affine")},
         **{key: placed[key] for key in ("scale", "translate", "units", "axis_labels")},
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medseg.session.history import KEY
+from napari_medseg.io.notes import NOTE_KEY
 from napari_medseg.session.layer_kinds import derived
 from napari_medseg.session.owners import note_owner
 from napari_medseg.session.region import placed_on
@@ -54,7 +54,7 @@ def probability_layers(
             contrast_limits=(0, 1),
             opacity=0.5,
             visible=index == 0,
-            metadata={**derived(), KEY: {"provenance": segmentation.provenance.as_dict()}},
+            metadata={**derived(), NOTE_KEY: {"provenance": segmentation.provenance.as_dict()}},
             **placed_on(image, start),
         )
         for index, (name, one_map) in enumerate(
@@ -89,7 +89,7 @@ def objects_layer(
     layer = Labels(
         on_all_axes(stack.planes_back(objects[planes]), stack.free, len(stack.at)),
         name=f"objects: {', '.join(segmentation.class_names[1:])}",
-        metadata={**derived(), KEY: {"provenance": segmentation.provenance.as_dict()}},
+        metadata={**derived(), NOTE_KEY: {"provenance": segmentation.provenance.as_dict()}},
         **placed_on(image, start),
     )
     note_owner(layer, image)

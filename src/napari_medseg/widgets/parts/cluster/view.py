@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
+from napari_medseg.io.notes import NOTE_KEY
 from napari_medseg.session.case import Case
 from napari_medseg.session.clustering import ClusterMap
-from napari_medseg.session.history import KEY
 from napari_medseg.session.layer_kinds import not_of_user
 from napari_medseg.session.region import placed_on
 from napari_medseg.session.stack import stack_on_display
@@ -59,7 +59,7 @@ class ClusterView:
             self.layer.data = clusters.region.slab(clusters.shown)
         inputs, made = clusters.inputs, clusters.provenance.as_dict()
         made["parameters"] |= inputs.place
-        self.layer.metadata[KEY] = {"provenance": made, "made_from": inputs}
+        self.layer.metadata[NOTE_KEY] = {"provenance": made, "made_from": inputs}
 
     def activate(self) -> None:
         """Make the clusters the layer that clicks go to."""

@@ -10,8 +10,8 @@ import numpy as np
 
 from napari_medseg.io import formats
 from napari_medseg.io.formats import LabelFormat
+from napari_medseg.io.notes import NOTE_KEY
 from napari_medseg.io.units import written
-from napari_medseg.session.history import KEY
 from napari_medseg.session.stack import full_resolution, shape_of
 from napari_medseg.session.subject import spacing_of
 
@@ -46,7 +46,7 @@ def class_names_of(labels: Labels | None) -> dict[int, str]:
     """Give the classes by label value: those the layer names, or else those it may hold."""
     if labels is None:
         return {}
-    names = list(labels.metadata.get(KEY, {}).get("class_names") or ())
+    names = list(labels.metadata.get(NOTE_KEY, {}).get("class_names") or ())
     data = full_resolution(labels)
     if not names and isinstance(data, np.ndarray) and data.size:
         names = [""] * (min(int(data.max()), _MOST_GUESSED) + 1)

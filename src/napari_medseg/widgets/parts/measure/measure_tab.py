@@ -8,10 +8,10 @@ import numpy as np
 from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QSizePolicy, QVBoxLayout
 
 from napari_medseg.engine.results import counted
+from napari_medseg.io.notes import NOTE_KEY
 from napari_medseg.io.units import written
 from napari_medseg.session.colours import hex_colour
 from napari_medseg.session.geometry_of import geometry_of
-from napari_medseg.session.history import KEY
 from napari_medseg.session.layer_kinds import derived, is_image, is_labels_of_user
 from napari_medseg.session.measurement import (
     Measured,
@@ -135,11 +135,13 @@ class MeasureTab(ResultTab):
             return
         count = int(numbered.objects.max(initial=0))
         place = geometry_of(layer)
-        known = layer.metadata.get(KEY, {}).get("geometry")  # of the patient: layers cannot hold it
+        known = layer.metadata.get(NOTE_KEY, {}).get(
+            "geometry"
+        )  # of the patient: layers cannot hold it
         objects = self._viewer.add_labels(
             numbered.objects,
             name=f"{layer.name}, objects",
-            metadata={**derived(), **({KEY: {"geometry": known}} if known else {})},
+            metadata={**derived(), **({NOTE_KEY: {"geometry": known}} if known else {})},
             **place,
         )
         if (owner := owner_of(layer)) is not None:

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_medseg.io import labels, nnunet, zarr_labels
+from napari_medseg.io import nnunet, read_back, zarr_labels
+from napari_medseg.io.atomic import SaveError
 from napari_medseg.io.dicom import seg_check as dicom_seg_check
 from napari_medseg.io.dicom.seg_writing import dicom_seg_steps
 from napari_medseg.io.geometry import Geometry
@@ -65,11 +66,8 @@ def test_a_slow_disk_is_waited_for_in_a_thread(tmp_path, series, kind, monkeypat
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_was_written_is_read_back_in_a_thread(tmp_path, series, kind, monkeypatch):
-    module, name = {
-        "ome-zarr": (zarr_labels, "_compare"),
-        "dicom-seg": (dicom_seg_check, "_described"),
-        "nnunet": (nnunet, "_compare"),
-    }.get(kind, (labels, "_compare"))
+    is_seg = kind == "dicom-seg"
+    module, name = (dicom_seg_check, "_described") if is_seg else (read_back, "compare")
     real, seen = getattr(module, name), []
 
     def compare(*arguments):
@@ -79,6 +77,27 @@ def test_what_was_written_is_read_back_in_a_thread(tmp_path, series, kind, monke
     monkeypatch.setattr(module, name, compare)
     finish(steps_of(kind, tmp_path, series))
     assert seen and threading.main_thread() not in seen
+
+
+@pytest.mark.parametrize("kind", ["nifti", "ome-tiff", "ome-zarr", "nnunet"])
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        (Geometry((2.5, 0.7, 0.9), units="mm"), "the spacing in the file is"),
+        (Geometry(GEOMETRY.spacing, (0.0, 0.0, 5.0), units="mm"), "lie elsewhere"),
+    ],
+)
+def test_a_file_that_says_other_places_than_meant_is_not_kept(
+    tmp_path, series, kind, wrong, told, monkeypatch
+):
+    def misplaced(found, where, *meant):
+        return compare(found, wrong, *meant)
+
+    compare = read_back.compare
+    monkeypatch.setattr(read_back, "compare", misplaced)
+    with pytest.raises(SaveError, match=told):
+        finish(steps_of(kind, tmp_path, series))
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 @pytest.mark.parametrize("kind", ["nifti", "ome-zarr", "dicom-seg", "nnunet"])

@@ -17,10 +17,11 @@ from napari_medseg.io.dicom.headers import is_dicom
 from napari_medseg.io.errors import ReadError, guarded
 from napari_medseg.io.findings import Finding, geometry_findings
 from napari_medseg.io.geometry import Geometry
-from napari_medseg.io.grid import on_grid_of_both, same_place
+from napari_medseg.io.grid import on_grid_of_both
 from napari_medseg.io.images import NIFTI_SUFFIXES, TIFF_SUFFIXES, ImageFile, checked_suffix
 from napari_medseg.io.label_file import LabelFile, exact_labels
 from napari_medseg.io.notes import HasDict, make_note
+from napari_medseg.io.read_back import compare_steps
 from napari_medseg.io.steps import Step, Steps, finish, in_background
 
 WRITTEN_SUFFIXES = (".png", *TIFF_SUFFIXES, *NIFTI_SUFFIXES)
@@ -91,7 +92,8 @@ def label_steps(
         raise ValueError(f"The geometry has {where.ndim} axes, the labels have {exact.ndim}.")
     note = make_note(where, provenance, class_names)
     write = _writer(Path(path).name, exact, where, note, like)
-    return (yield from save_in_steps(path, write, partial(_compared, labels=exact, geometry=where)))
+    compare = partial(compare_steps, read=_stored, data=exact, geometry=where)
+    return (yield from save_in_steps(path, write, compare))
 
 
 def read_labels(
@@ -231,22 +233,6 @@ def _one_channel(file: Path, colours: NDArray[Any]) -> NDArray[Any]:
     return colours[..., 0]
 
 
-def _compared(path: Path, labels: NDArray[Any], geometry: Geometry) -> Steps[None]:
-    message = "Reading back and comparing"
-    yield from in_background(lambda _: _compare(path, labels, geometry), message, 1, 1)
-
-
-def _compare(path: Path, labels: NDArray[Any], geometry: Geometry) -> None:
-    """Raise where a file does not hold these labels, or not where they lie."""
+def _stored(path: Path) -> tuple[NDArray[Any], Geometry]:
     found = read_labels(path)
-    if found.labels.shape[-labels.ndim :] != labels.shape or not np.array_equal(
-        found.labels.reshape(labels.shape), labels
-    ):
-        raise ValueError("the labels in the file differ from those that were to be saved.")
-    spacing = found.geometry.spacing[-labels.ndim :]
-    if not np.allclose(spacing, geometry.spacing, rtol=1e-6, atol=0.0):
-        raise ValueError(f"the spacing in the file is {spacing}, not {geometry.spacing}.")
-    if found.geometry.ndim == geometry.ndim and not same_place(
-        labels.shape, geometry, found.geometry
-    ):
-        raise ValueError("the labels in the file lie elsewhere than those that were to be saved.")
+    return found.labels, found.geometry

@@ -28,8 +28,10 @@ from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.label_counts import counts_of
 from napari_medseg.io.label_file import exact_labels
 from napari_medseg.io.labels import label_steps
+from napari_medseg.io.nifti import read_nifti
 from napari_medseg.io.nifti_labels import nifti_label_steps
 from napari_medseg.io.notes import make_note
+from napari_medseg.io.read_back import compare_steps
 from napari_medseg.io.steps import Steps, as_part, in_background
 
 ENDING = ".nii.gz"
@@ -117,7 +119,7 @@ def nnunet_steps(folder: str | os.PathLike[str], case: Case) -> Steps[Path]:
             partial(
                 nifti_label_steps, labels=data, geometry=case.geometry, note=note, like=case.like
             ),
-            partial(_compared, data=data),
+            partial(compare_steps, read=_stored, data=data, geometry=case.geometry, what="pixels"),
         )
         yield from as_part(steps, n, total, "Writing the image")
     target = dataset / "labelsTr" / f"{stem}{ENDING}"
@@ -320,14 +322,6 @@ def _made(folder: Path) -> None:
         ) from error
 
 
-def _compared(path: Path, data: NDArray[Any]) -> Steps[None]:
-    yield from in_background(lambda _: _compare(path, data), "Reading back and comparing", 1, 1)
-
-
-def _compare(path: Path, data: NDArray[Any]) -> None:
-    import nibabel
-
-    stored: Any = nibabel.load(path)
-    found = np.asarray(stored.dataobj).T.reshape(data.shape)
-    if not np.array_equal(found, data):
-        raise ValueError("the image in the file differs from the one that was to be saved.")
+def _stored(path: Path) -> tuple[NDArray[Any], Geometry]:
+    found = read_nifti(path)
+    return found.data, found.geometry

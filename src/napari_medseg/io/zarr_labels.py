@@ -22,11 +22,11 @@ from napari_medseg.io.atomic_steps import save_in_steps
 from napari_medseg.io.errors import ReadError
 from napari_medseg.io.findings import geometry_findings
 from napari_medseg.io.geometry import Geometry
-from napari_medseg.io.grid import same_place
 from napari_medseg.io.label_counts import counts_of
 from napari_medseg.io.label_file import LabelFile, exact_labels
 from napari_medseg.io.notes import NOTE_KEY, HasDict, make_note, noted_geometry
 from napari_medseg.io.palette import class_colour
+from napari_medseg.io.read_back import compare_steps
 from napari_medseg.io.steps import Step, Steps, as_part, in_background
 from napari_medseg.io.zarr_images import zarr_package
 
@@ -83,7 +83,7 @@ def zarr_label_steps(
         for number, level in enumerate(levels):
             yield from as_part(_level_steps(group, number, level), number, len(levels), "Writing")
 
-    compare = partial(_compared, labels=exact, geometry=geometry)
+    compare = partial(compare_steps, read=_stored, data=exact, geometry=geometry)
     opened = partial(replacing_folder, may_replace=is_ome_zarr)
     return (yield from save_in_steps(path, write, compare, opened))
 
@@ -203,14 +203,6 @@ def _dataset(geometry: Geometry, level: int) -> dict[str, Any]:
     return {"path": str(level), "coordinateTransformations": transformations}
 
 
-def _compared(path: Path, labels: NDArray[Any], geometry: Geometry) -> Steps[None]:
-    message = "Reading back and comparing"
-    yield from in_background(lambda _: _compare(path, labels, geometry), message, 1, 1)
-
-
-def _compare(path: Path, labels: NDArray[Any], geometry: Geometry) -> None:
+def _stored(path: Path) -> tuple[NDArray[Any], Geometry]:
     found = read_zarr_labels(path)
-    if not np.array_equal(found.labels, labels):
-        raise ValueError("the labels in the file differ from those that were to be saved.")
-    if not same_place(labels.shape, geometry, found.geometry):
-        raise ValueError("the labels in the file lie elsewhere than those that were to be saved.")
+    return found.labels, found.geometry

@@ -135,9 +135,8 @@ class MeasureTab(ResultTab):
             return
         count = int(numbered.objects.max(initial=0))
         place = geometry_of(layer)
-        known = layer.metadata.get(NOTE_KEY, {}).get(
-            "geometry"
-        )  # of the patient: layers cannot hold it
+        # What a file says of the patient, layers cannot hold.
+        known = layer.metadata.get(NOTE_KEY, {}).get("geometry")
         objects = self._viewer.add_labels(
             numbered.objects,
             name=f"{layer.name}, objects",

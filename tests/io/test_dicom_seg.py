@@ -196,6 +196,15 @@ def test_what_does_not_belong_together_is_refused_in_a_sentence(tmp_path, series
     assert not list(tmp_path.iterdir())
 
 
+def test_a_missing_slice_is_named_as_the_reason(tmp_path):
+    series = write_series(tmp_path / "series")
+    where = read_image(series.folder).geometry
+    sorted(series.files)[2].unlink()
+    with pytest.raises(ValueError, match=r"5\.00 mm between planes 2 and 3.*may be missing"):
+        write_dicom_seg(tmp_path / "seg.dcm", LABELS, where, [series.folder])
+    assert not (tmp_path / "seg.dcm").exists()
+
+
 @pytest.mark.parametrize("thickness", [3.0, 2.5, 5.0])
 @pytest.mark.parametrize("apart", [5.0, 0.625])
 def test_planes_lie_where_they_say_however_thick_they_are(tmp_path, thickness, apart):

@@ -8,13 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medseg.io.dicom.frames import Frame
-from napari_medseg.io.dicom.grid import pose_of
+from napari_medseg.io.dicom.grid import SAME_PLACE_MM, pose_of
 from napari_medseg.io.dicom.headers import text
 from napari_medseg.io.dicom.pixels import stored_values
 from napari_medseg.io.errors import ReadError
 from napari_medseg.io.findings import Finding
-
-_SAME_PLACE = 1e-3  # mm
 
 
 def without_copies(frames: list[Frame]) -> tuple[list[Frame], list[Finding], int]:
@@ -28,7 +26,7 @@ def without_copies(frames: list[Frame]) -> tuple[list[Frame], list[Finding], int
     places: list[list[Frame]] = []
     for frame in frames:
         corner = pose_of(frame).corner
-        if places and np.allclose(pose_of(places[-1][0]).corner, corner, atol=_SAME_PLACE):
+        if places and np.allclose(pose_of(places[-1][0]).corner, corner, atol=SAME_PLACE_MM):
             places[-1].append(frame)
         else:
             places.append([frame])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,6 +14,7 @@ from napari_medseg.io.geometry import Geometry
 
 _UNEVEN = 0.01  # of the distance of planes; half a step of what scanners round to
 _ROUNDING = 0.011  # mm; positions in files have two decimals or more
+SAME_PLACE_MM = 1e-3
 TO_APP = np.array([[0.0, 0.0, 1.0], [0.0, -1.0, 0.0], [-1.0, 0.0, 0.0]])
 """Turns DICOM's (left, back, up) into the app's (up, front, right)."""
 
@@ -34,7 +37,7 @@ def pose_of(frame: Frame) -> Pose:
     return frame.pose
 
 
-def unevenness(frames: list[Frame]) -> str:
+def unevenness(frames: Sequence[Frame]) -> str:
     """Say how planes are spaced unevenly; empty where they are not."""
     if len(frames) < 3:
         return ""
@@ -84,13 +87,21 @@ def geometry_of_frames(frames: list[Frame]) -> Geometry:
             f"The planes around {frames[0].file.name} have pixels of different sizes; choose files "
             "of one scan."
         )
-    rows, columns = _spacing(frames[0])
+    return Geometry.from_affine(affine_of_frames(frames))
+
+
+def affine_of_frames(frames: Sequence[Frame]) -> NDArray[np.float64]:
+    """Give the matrix from (plane, row, column) to the app's space, of planes in even steps.
+
+    Pixels of unknown size count as 1 mm.
+    """
+    rows, columns = frames[0].spacing or (1.0, 1.0)
     pose = pose_of(frames[0])
     matrix = np.eye(4)
     axes = np.stack([_step(frames), pose.down * rows, pose.across * columns], axis=1)
     matrix[:3, :3] = TO_APP @ axes
     matrix[:3, 3] = TO_APP @ pose.corner
-    return Geometry.from_affine(matrix)
+    return matrix
 
 
 def unplaced(frames: list[Frame]) -> Geometry:
@@ -107,7 +118,7 @@ def in_app(vector: NDArray[np.float64]) -> tuple[float, ...]:
     return tuple((TO_APP @ vector).tolist())
 
 
-def _step(frames: list[Frame]) -> NDArray[np.float64]:
+def _step(frames: Sequence[Frame]) -> NDArray[np.float64]:
     """Give the way from one plane to the next."""
     first = pose_of(frames[0])
     if len(frames) == 1:

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medseg.io.dicom.frames import Frame, frames_of
+from napari_medseg.io.dicom.grid import SAME_PLACE_MM
 from napari_medseg.io.dicom.headers import quiet, read_header
 from napari_medseg.io.dicom.seg_segments import Segment
-from napari_medseg.io.dicom.source import SAME_PLACE_MM, SourceImage
+from napari_medseg.io.dicom.source import SourceImage
 from napari_medseg.io.steps import Step, Steps, in_background
 
 if TYPE_CHECKING:

@@ -25,6 +25,7 @@ from napari_medseg.io.dicom.deidentify import (
     moved_date,
     pseudonym_key,
 )
+from napari_medseg.io.dicom.grid import unevenness
 from napari_medseg.io.dicom.headers import quiet
 from napari_medseg.io.dicom.seg_check import Meant, check_segmentation
 from napari_medseg.io.dicom.seg_segments import (
@@ -210,7 +211,16 @@ def _on_images(
     """Give labels (slice, row, column) as the images have them."""
     placed = geometry is not None and bool(geometry.matrix) and geometry.ndim == labels.ndim == 3
     if placed and geometry is not None and source.affine is not None:
-        return on_grid(labels, geometry.affine, source.shape, source.affine)
+        try:
+            return on_grid(labels, geometry.affine, source.shape, source.affine)
+        except GridError as error:
+            uneven = unevenness(source.frames)
+            if not uneven:
+                raise
+            raise GridError(
+                f"These DICOM images are no volume: {uneven}; get the missing planes, or choose "
+                "the images on which the labels were painted."
+            ) from error
     volume = labels[None] if labels.ndim == 2 else labels
     if volume.shape != source.shape:
         raise GridError(

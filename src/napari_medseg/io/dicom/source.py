@@ -14,16 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medseg.io.dicom.frames import Frame, Pose, frames_of
-from napari_medseg.io.dicom.grid import TO_APP
+from napari_medseg.io.dicom.frames import Frame, frames_of
+from napari_medseg.io.dicom.grid import SAME_PLACE_MM, affine_of_frames, along, pose_of
 from napari_medseg.io.dicom.headers import is_dicom, is_segmentation, read_header
 from napari_medseg.io.errors import ReadError
 from napari_medseg.io.steps import Step, Steps, in_background
 
 if TYPE_CHECKING:
     from pydicom import Dataset
-
-SAME_PLACE_MM = 1e-3
 
 
 @dataclass(frozen=True)
@@ -108,19 +106,14 @@ def source_image(headers: dict[Path, Dataset]) -> SourceImage:
         if len(headers) > 1:
             raise ReadError("These DICOM images do not say where they lie; give a single one.")
         return SourceImage(tuple(headers.values()), tuple(frames), None)
-    ordered = sorted(frames, key=_along)
+    ordered = sorted(frames, key=along)
     kept = [frame.header for frame in ordered] if len(headers) > 1 else headers.values()
     return SourceImage(tuple(kept), tuple(ordered), _affine(ordered))
 
 
-def _along(frame: Frame) -> float:
-    return frame.pose.along if frame.pose is not None else 0.0
-
-
 def _affine(frames: list[Frame]) -> NDArray[np.float64]:
-    poses = [frame.pose for frame in frames if frame.pose is not None]
-    first = poses[0]
-    if not all(first.is_parallel(pose) for pose in poses):
+    poses = [pose_of(frame) for frame in frames]
+    if not all(poses[0].is_parallel(pose) for pose in poses):
         raise ReadError("The DICOM images of this series are not parallel; give one stack.")
     gaps = [after.along - before.along for before, after in pairwise(poses)]
     if gaps and min(gaps) < SAME_PLACE_MM:
@@ -128,20 +121,7 @@ def _affine(frames: list[Frame]) -> NDArray[np.float64]:
             "Several DICOM images of this series lie in the same place (phases, echoes or copies); "
             "give the files of one."
         )
-    down, across = frames[0].spacing or (1.0, 1.0)
-    affine = np.eye(4)
-    affine[:3, 0] = TO_APP @ _step(poses, frames[0].thickness)
-    affine[:3, 1] = TO_APP @ first.down * down
-    affine[:3, 2] = TO_APP @ first.across * across
-    affine[:3, 3] = TO_APP @ first.corner
-    return affine
-
-
-def _step(poses: list[Pose], thickness: float | None) -> NDArray[np.float64]:
-    """Give the way from one slice to the next, which a tilted gantry turns from the normal."""
-    if len(poses) == 1:
-        return poses[0].normal * (thickness or 1.0)
-    return (poses[-1].corner - poses[0].corner) / (len(poses) - 1)
+    return affine_of_frames(frames)
 
 
 def _files(paths: Iterable[Path]) -> list[Path]:

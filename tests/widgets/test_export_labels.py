@@ -78,6 +78,15 @@ def test_dicom_images_get_a_dicom_seg_that_lies_on_them(dock, series, tmp_path, 
     assert dock.folder_button.isVisibleTo(dock)
 
 
+def test_an_image_that_is_gone_is_named_as_gone(dock, series, tmp_path, qtbot):
+    gone = sorted(series.folder.iterdir())[2]
+    gone.unlink()
+    dock.target.point_to(tmp_path / "out.dcm")
+    click(qtbot, dock.button)
+    qtbot.waitUntil(lambda: dock.message.kind == "problem", timeout=60_000)
+    assert f"{gone.name} is not there any more" in dock.message.text()
+
+
 def test_a_class_can_have_any_code(dock, series, tmp_path, qtbot):
     types = dock.dicom.terms.cellWidget(1, 1)
 

@@ -36,7 +36,8 @@ def world_matrix(attributes: Mapping[str, Any], ndim: int) -> NDArray[np.float64
     """
     placed = np.eye(ndim + 1)
     scale = _given(attributes, "scale", np.ones(ndim))
-    rotate, shear = _turn(attributes, ndim), _shear(attributes, ndim)
+    rotate = _turn(attributes, ndim)
+    shear = full_shear(_given(attributes, "shear", np.zeros(ndim * (ndim - 1) // 2)), ndim)
     placed[:ndim, :ndim] = rotate @ shear @ np.diag(scale)
     placed[:ndim, ndim] = _given(attributes, "translate", np.zeros(ndim))
     affine = _given(attributes, "affine", np.eye(ndim + 1))
@@ -152,9 +153,8 @@ def _turn(attributes: Mapping[str, Any], ndim: int) -> NDArray[np.float64]:
     return turn
 
 
-def _shear(attributes: Mapping[str, Any], ndim: int) -> NDArray[np.float64]:
-    """Give the shear in full; napari writes an upper triangular one as the list of its elements."""
-    shear = _given(attributes, "shear", np.zeros(ndim * (ndim - 1) // 2))
+def full_shear(shear: NDArray[np.float64], ndim: int) -> NDArray[np.float64]:
+    """Give a shear in full; napari writes an upper triangular one as the list of its elements."""
     if shear.ndim == 2:
         return shear
     matrix = np.eye(ndim)

@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from napari_medseg.io.placement import geometry_of_labels, world_matrix
+from napari_medseg.io.placement import full_shear, geometry_of_labels, world_matrix
 from napari_medseg.session.stack import shape_of
 
 if TYPE_CHECKING:
@@ -91,18 +90,8 @@ def _placed(layer: Layer, kept: list[int]) -> dict[str, Any]:
         "scale": layer.scale[kept],
         "translate": layer.translate[kept],
         "rotate": layer.rotate[square],
-        "shear": _shear_matrix(layer)[square],
+        "shear": full_shear(np.asarray(layer.shear, float), layer.ndim)[square],
         "affine": layer.affine.set_slice(kept),
         "units": tuple(layer.units[axis] for axis in kept),
         "axis_labels": tuple(layer.axis_labels[axis] for axis in kept),
     }
-
-
-def _shear_matrix(layer: Layer) -> NDArray[np.float64]:
-    """Give the shear in full; napari writes an upper triangular one as the list of its elements."""
-    shear = np.asarray(layer.shear, float)
-    if shear.ndim == 2:
-        return shear
-    matrix = np.eye(layer.ndim)
-    matrix[np.triu_indices(layer.ndim, k=1)] = shear
-    return matrix

@@ -59,6 +59,10 @@ def read_header(file: Path) -> Dataset:
             syntax = header.file_meta.get("TransferSyntaxUID")
             plain = syntax is not None and not syntax.is_deflated
             header.pixels_at = stream.tell() if plain else None
+    except FileNotFoundError as error:
+        raise ReadError(
+            f"{file.name} is not there any more; put it back, or open the images anew."
+        ) from error
     except PermissionError as error:
         raise ReadError(f"You may not read {file.name}; ask its owner for the right to.") from error
     except Exception as error:

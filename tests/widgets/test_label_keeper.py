@@ -205,6 +205,7 @@ def test_examples_of_a_dock_that_was_closed_come_back_into_the_next(
     assert "An example was not saved when the dock was closed" in bar.words.text()
     click(qtbot, bar.restore_button)
     assert again.case.examples.support().content_hash == content
+    assert "Press Predict this plane" in again.message.text()
     qtbot.waitUntil(lambda: len(list(unsaved.rglob("*.journal"))) == 1, timeout=60_000)
 
 

@@ -68,6 +68,8 @@ class SegmentByExample(ProposalDock):
             self.message.hint("Open an image: drop a file on the window, or File > Open Sample.")
         elif other_names := self.case.why_other_names():
             self.message.problem(other_names)
+        elif self.case.labels is None and len(self.case.examples):
+            self.message.hint("Press Predict this plane, or New labels to paint one more example.")
         elif self.case.labels is None:
             self.message.hint("Press New labels, then paint the class on one plane.")
         else:
@@ -153,7 +155,7 @@ class SegmentByExample(ProposalDock):
 
     def _on_examples(self) -> None:
         self._show_examples()
-        if not len(self.case.examples):
+        if self.case.labels is None or not len(self.case.examples):
             self.tell_first_step()
 
     def _show_examples(self) -> None:

@@ -208,7 +208,7 @@ def _load_described(folder: Path) -> SupportSet:
         # Readers may widen rare types such as float16; the values are the same.
         image = _read_plane(folder / IMAGES / names[0]).astype(dtype, copy=False)
         mask = read_labels(folder / MASKS / names[1]).labels
-        _add(support, names[0], image, mask, f"example {number}", value_range)
+        _add(support, names[0], image, mask, f"No. {number}", value_range)
     if content.get("adaptation") is not None:
         try:
             support.adaptation = read_adaptation(content["adaptation"], folder)

@@ -82,4 +82,4 @@ def example_of(note: dict[str, Any], body: bytes, number: int) -> SupportExample
     mask = np.frombuffer(content[size:], np.uint8).reshape(shape[:2])
     limits = note["value_range"]
     value_range = None if limits is None else (limits[0], limits[1])
-    return SupportExample(image, mask, f"example {number}", value_range)
+    return SupportExample(image, mask, f"No. {number}", value_range)

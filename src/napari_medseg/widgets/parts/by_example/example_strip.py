@@ -114,7 +114,7 @@ class ExampleCard(QFrame):
     def update_entry(self, entry: Entry, index: int) -> None:
         """Take over a new place in the strip and a new score."""
         self.entry, self.index = entry, index
-        name = entry.example.name or f"example {index + 1}"
+        name = entry.example.name or f"No. {index + 1}"
         self.name.setText(name)
         where = "Click to go to its plane. " if entry.origin else ""
         score = entry.score

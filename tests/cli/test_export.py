@@ -116,10 +116,12 @@ def test_what_is_there_goes_only_if_told(work):
 def test_an_image_of_the_series_is_never_replaced(work):
     target = sorted((work / "series").iterdir())[0]
     before = target.read_bytes()
-    call = ("--to", "dicom-seg", "--like", work / "series", "-o", target, "--replace")
-    refused = run(work / "l.nii.gz", *call)
-    assert refused.exit_code == 2 and "is the image itself" in refused.output
-    assert target.read_bytes() == before
+    (work / "link").symlink_to(work / "series")
+    for like in (work / "series", work / "link"):
+        call = ("--to", "dicom-seg", "--like", like, "-o", target, "--replace")
+        refused = run(work / "l.nii.gz", *call)
+        assert refused.exit_code == 2 and "is the image itself" in refused.output
+        assert target.read_bytes() == before
 
 
 @pytest.mark.parametrize(

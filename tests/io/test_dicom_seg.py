@@ -205,7 +205,7 @@ def test_a_missing_slice_is_named_as_the_reason(tmp_path):
     assert not (tmp_path / "seg.dcm").exists()
 
 
-@pytest.mark.parametrize("thickness", [3.0, 2.5, 5.0])
+@pytest.mark.parametrize("thickness", [3.0, 4.0, 5.0])
 @pytest.mark.parametrize("apart", [5.0, 0.625])
 def test_planes_lie_where_they_say_however_thick_they_are(tmp_path, thickness, apart):
     series = write_series(tmp_path / "series", spacing=(apart, 0.7, 0.8))
@@ -219,9 +219,25 @@ def test_planes_lie_where_they_say_however_thick_they_are(tmp_path, thickness, a
         corner[2] = round(corner[2], 2)  # as scanners write it
     header.save_as(path)
     found = read_labels(path)
+    assert not found.findings
     labelled = np.flatnonzero(LABELS.any(axis=(1, 2)))
     np.testing.assert_array_equal(found.labels, LABELS[labelled[0] : labelled[-1] + 1])
     assert found.geometry.spacing == pytest.approx((apart, 0.7, 0.8), abs=4e-3)
+
+
+@pytest.mark.parametrize("planes", [[0, 5], [0, 2, 5]])
+def test_planes_that_were_not_labelled_are_still_there(tmp_path, planes):
+    series = write_series(tmp_path / "series", spacing=(5.0, 0.7, 0.8))
+    labels = np.zeros(SHAPE, np.uint8)
+    labels[planes, 2:5, 3:6] = 1
+    path = write_dicom_seg(tmp_path / "seg.dcm", labels, None, [series.folder])
+    header = pydicom.dcmread(path)
+    del header.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].SpacingBetweenSlices
+    header.save_as(path)
+    found = read_labels(path)
+    np.testing.assert_array_equal(found.labels, labels)
+    assert found.geometry.spacing == pytest.approx((5.0, 0.7, 0.8), abs=1e-3)
+    assert [finding.code for finding in found.findings] == ["distance unknown"]
 
 
 @pytest.mark.parametrize("labelmap", [False, True])

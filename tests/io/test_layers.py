@@ -12,6 +12,7 @@ from napari.components import ViewerModel
 from napari.layers import Labels, Layer
 from npe2 import PluginManifest
 
+from napari_medseg.io.dicom.seg_writing import write_dicom_seg
 from napari_medseg.io.findings import FindingWarning
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.labels import read_labels, write_labels
@@ -82,6 +83,18 @@ def test_of_files_and_folders_opened_together_none_is_left_out(scan, tmp_path):
         assert sorted(len(data) for data, _, _ in found) == [2, 3, 4]
     files = [scan, *other.files]
     assert sorted(len(data) for data, _, _ in read_layers([str(file) for file in files])) == [3, 4]
+
+
+def test_a_segmentation_opened_with_the_folder_of_its_image_lies_on_that(tmp_path):
+    series = write_series(tmp_path / "series", stored=np.zeros((6, 8, 9), np.int16))
+    labels = np.zeros((6, 8, 9), np.uint8)
+    labels[[0, 5], 2:4, 3:6] = 1
+    (tmp_path / "segs").mkdir()
+    seg = write_dicom_seg(tmp_path / "segs" / "seg.dcm", labels, None, [series.folder])
+    for paths in permutations([series.folder, seg]):
+        image, found = read_layers([str(path) for path in paths])
+        assert (image[2], found[2]) == ("image", "labels")
+        np.testing.assert_array_equal(found[0], labels)
 
 
 @pytest.mark.parametrize("name", ["a.gif", "none.nii.gz", "folder.nii"])

@@ -344,3 +344,15 @@ def test_what_is_redone_is_proposed_no_more(case: Case, viewer: ViewerModel) -> 
     labels.redo()
     case.accept_redone()
     assert case.proposal is None
+
+
+def test_what_is_painted_by_hand_was_not_redone(case: Case, viewer: ViewerModel) -> None:
+    labels = case.new_labels()
+    propose(case, viewer, 1, 2)
+    case.accept([1])
+    written = labels.data.copy()
+    labels.undo()
+    assert case.propose_undone()
+    labels.data_setitem(np.nonzero(written), written[np.nonzero(written)])
+    case.accept_redone()
+    assert case.proposal.positions == [1, 2]

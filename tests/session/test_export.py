@@ -9,6 +9,7 @@ import nibabel
 import numpy as np
 import pytest
 from napari.layers import Image, Labels, Layer
+from napari.layers._source import layer_source
 
 from napari_medseg.engine.results import finished
 from napari_medseg.io.formats import FORMATS
@@ -87,6 +88,15 @@ def test_labels_that_lie_elsewhere_are_refused(image: Image, tmp_path: Path) -> 
     layer = opened(tmp_path / "far.nii.gz", mask().astype(np.float32), elsewhere)
     with pytest.raises(ValueError, match=r"do not lie on the voxels|reach"):
         export_of(as_labels(layer), image)
+
+
+def test_labels_alone_may_replace_their_own_file(tmp_path: Path) -> None:
+    target = tmp_path / "own.nii.gz"
+    stored = opened(target, mask().astype(np.float32), affine())
+    with layer_source(path=str(target)):
+        layer = as_labels(stored)
+    finished(export_job(export_of(layer), FORMATS["nifti"], target))
+    np.testing.assert_array_equal(np.asarray(nibabel.load(target).dataobj), mask())
 
 
 def test_labels_without_a_file_go_by_the_screen(image: Image, tmp_path: Path) -> None:

@@ -228,6 +228,10 @@ def test_labels_of_a_file_are_shown_on_their_image_wherever_that_was_put(
     (back,) = viewer.open(str(target), plugin="napari-medseg")
     for voxel in ((0, 0, 0), (2, 74, 69)):
         assert np.allclose(back.data_to_world(voxel), image.data_to_world(voxel))
+    back.translate = (0, 0, 99)
+    viewer.layers.remove(back)
+    viewer.layers.append(back)
+    assert np.array_equal(back.translate, (0, 0, 99)), "moved by a person, so left there"
 
 
 def test_autosave_can_be_turned_off(dock: SegmentByExample, qtbot: QtBot, unsaved: Path) -> None:

@@ -70,6 +70,27 @@ def dicom_images(
     return [image, *_segmentations(found, chosen, image)]
 
 
+def dicom_together(
+    paths: Sequence[Path], choose: Choose | None = None
+) -> list[ImageFile | LabelFile]:
+    """Give what folders and files hold that are opened at once, as `dicom_images` does for one.
+
+    A segmentation among the files lies on the image of the folder that it was painted on.
+    """
+    folders = [path for path in paths if path.is_dir()]
+    found = [each for folder in folders for each in dicom_images([folder], choose)]
+    images = {each.source.get("series"): each for each in found if isinstance(each, ImageFile)}
+    alone = []
+    for file in (path for path in paths if not path.is_dir()):
+        belongs = bool(images) and _is_segmentation(file)
+        image = images.get(referenced_series(file)) if belongs else None
+        if image is None:
+            alone.append(file)
+        else:
+            found.append(_laid_on(file, image))
+    return [*found, *(dicom_images(alone, choose) if alone else [])]
+
+
 def _others(count: int) -> Finding:
     return Finding(
         "other series",
@@ -107,14 +128,15 @@ def _one_file(file: Path) -> ImageFile:
 
 def _segmentations(found: Folder, chosen: Series, image: ImageFile) -> list[LabelFile]:
     """Give the segmentations of an image, on its grid where they lie on it."""
-    laid = []
-    for file in found.segmentations:
-        if referenced_series(file) == chosen.uid:
-            try:
-                laid.append(read_segmentation(file, image))
-            except ReadError:
-                laid.append(read_segmentation(file))
-    return laid
+    belonging = (file for file in found.segmentations if referenced_series(file) == chosen.uid)
+    return [_laid_on(file, image) for file in belonging]
+
+
+def _laid_on(file: Path, image: ImageFile) -> LabelFile:
+    try:
+        return read_segmentation(file, image)
+    except ReadError:
+        return read_segmentation(file)
 
 
 def _is_segmentation(file: Path) -> bool:

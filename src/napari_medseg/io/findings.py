@@ -64,11 +64,12 @@ class FindingWarning(UserWarning):
 def hearing() -> Iterator[list[str]]:
     """Give the list to which what is told in this thread goes, instead of being warned of."""
     sentences: list[str] = []
+    before = getattr(_HEARD, "sentences", None)
     _HEARD.sentences = sentences
     try:
         yield sentences
     finally:
-        del _HEARD.sentences
+        _HEARD.sentences = before
 
 
 def tell(findings: Iterable[Finding]) -> None:

@@ -20,6 +20,11 @@ class _InThisThread:
     def __init__(self) -> None:
         self.thread: int | None = get_ident()
 
+    @property
+    def is_over(self) -> bool:
+        """Whether nobody is meant any more."""
+        return self.thread is None
+
     def match(self, text: str) -> bool:
         return get_ident() == self.thread
 
@@ -42,7 +47,11 @@ def hushed(*loggers: str, category: type[Warning] = Warning) -> Iterator[None]:
         return record.thread != thread
 
     entry = ("ignore", here, category, None, 0)
-    cast("list[Any]", warnings.filters).insert(0, entry)
+    filters = cast("list[Any]", warnings.filters)
+    for left in [old for old in filters if isinstance(old[1], _InThisThread) and old[1].is_over]:
+        with suppress(ValueError):
+            filters.remove(left)
+    filters.insert(0, entry)
     for name in loggers:
         logging.getLogger(name).addFilter(elsewhere)
     try:

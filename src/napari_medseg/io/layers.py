@@ -55,18 +55,15 @@ def read_layers(path: str | Sequence[str], choose: Choose | None = None) -> list
     others: list[Path] = []
     for each in paths:
         (dicom if _is_dicom(each) else others).append(each)
-    groups = [[path] for path in dicom if path.is_dir()]
-    groups.append([path for path in dicom if not path.is_dir()])
-    found = [layer for group in groups if group for layer in _of_dicom(group, choose)]
-    return found + _of_others(others)
+    return (_of_dicom(dicom, choose) if dicom else []) + _of_others(others)
 
 
 def _of_dicom(paths: Sequence[Path], choose: Choose | None) -> list[LayerData]:
-    from napari_medseg.io.dicom_layers import dicom_images
+    from napari_medseg.io.dicom_layers import dicom_together
 
     return [
         image_layer(found) if isinstance(found, ImageFile) else labels_layer(found)
-        for found in _told(dicom_images(paths, choose))
+        for found in _told(dicom_together(paths, choose))
     ]
 
 

@@ -91,6 +91,11 @@ def sizes_of(
     return tuple((lengths * factors).tolist()), unit
 
 
+def has_lengths(attributes: Mapping[str, Any], ndim: int) -> bool:
+    """Tell whether the axes of a layer have a unit of length, or pixels, in common."""
+    return common_unit(_unit_names(attributes, ndim)) is not None
+
+
 def _unit_names(attributes: Mapping[str, Any], ndim: int) -> list[str]:
     return [str(unit) for unit in attributes.get("units") or (PIXEL,) * ndim]
 
@@ -121,9 +126,11 @@ def _alone(attributes: Mapping[str, Any], ndim: int) -> Geometry:
 
 def _resized(noted: Geometry, scale: NDArray[np.float64], names: Sequence[str]) -> Geometry:
     """Give what a file said, with the size of a voxel that the person gave the layer since."""
-    unit, factors = common_unit(names, noted.units) or (PIXEL, tuple(1.0 / scale))
+    found = common_unit(names, noted.units)
+    unit, factors = found or (PIXEL, tuple(1.0 / scale))
     sizes = scale * factors
-    if unit in (PIXEL, noted.units) and np.allclose(noted.spacing, sizes, rtol=_EXACT):
+    told = found is not None and unit in (PIXEL, noted.units)
+    if told and np.allclose(noted.spacing, sizes, rtol=_EXACT):
         return noted
     stretched = np.append(sizes / noted.spacing, 1.0)
     resized = Geometry.from_affine(noted.affine * stretched, unit)

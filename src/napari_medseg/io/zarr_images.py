@@ -90,7 +90,7 @@ def _arranged(
             levels = [level.squeeze(n - sum(d < n for d in drop)) for level in levels]
             drop = [*drop, n]
     left = tuple(axis for n, axis in enumerate(names) if n not in drop)
-    named = [axes[n].get("unit", "") for n in spatial]
+    named = [axes[n].get("unit") or "" for n in spatial]
     units, factor = common_unit(named) or (PIXEL, (1.0,) * len(named))
     geometry = Geometry(
         tuple(abs(scale[n]) * factor[k] for k, n in enumerate(spatial)),

@@ -190,7 +190,7 @@ class Case:
         written = yield from self._write(proposal, planes)
         for position in planes:
             proposal.discard(position)
-        self._remember(proposal, kept, written)
+        self._reopening.remember(proposal, kept, written)
         if not proposal.positions and proposal is self.proposal:
             self.proposal = None
         self.proposal_changed.emit()
@@ -206,7 +206,7 @@ class Case:
         kept = {position: proposal.kept(position)}
         written = finished(job)
         proposal.discard(position, piece)
-        self._remember(proposal, kept, written)
+        self._reopening.remember(proposal, kept, written)
         self.proposal_changed.emit()
         return written.voxels
 
@@ -218,7 +218,7 @@ class Case:
         # What a person erased looks like what was undone, but leaves nothing to redo.
         if self.labels is None or not steps_to_redo(self.labels):
             return False
-        found = self._reopening.undone(full_resolution(self.labels), self.proposal)
+        found = self._reopening.undone(self.labels, self.proposal)
         if found is not None:
             self.proposal = found
             self.proposal_changed.emit()
@@ -226,11 +226,11 @@ class Case:
 
     def accept_redone(self) -> None:
         """Propose no longer what was accepted, undone and then redone; called as the above."""
-        if self.labels is None or not self._reopening.redone(full_resolution(self.labels)):
-            return
-        if self.proposal is not None and not self.proposal.positions:
-            self.proposal = None
-        self.proposal_changed.emit()
+        redone = None if self.labels is None else self._reopening.redone(self.labels)
+        if redone is not None and redone is self.proposal:
+            if not redone.positions:
+                self.proposal = None
+            self.proposal_changed.emit()
 
     def reject(self) -> None:
         """Drop the proposal; the labels are not touched."""
@@ -246,10 +246,6 @@ class Case:
         if not self.fits(self.labels):
             return f"“{self.labels.name}” has another size than the image."
         return why_not_writable(self.labels)
-
-    def _remember(self, proposal: Proposal, kept: Mapping[int, Any], written: Written) -> None:
-        if self.labels is not None:
-            self._reopening.remember(proposal, kept, written, full_resolution(self.labels))
 
     def _write(
         self,

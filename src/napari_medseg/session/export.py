@@ -69,9 +69,12 @@ class Source:
 
         if not path.exists():
             return False
-        if any(file.exists() and file.samefile(path) for file in self.files):
+        several = len(self.files) > 1  # of a series only those of that name are looked at
+        alike = [f for f in self.files if not several or f.name.lower() == path.name.lower()]
+        if any(file.exists() and file.samefile(path) for file in alike):
             return True
-        among = any(file.is_dir() and file in path.parents for file in self.files)
+        folders = [file.resolve() for file in alike if file.is_dir()]
+        among = any(folder in path.resolve().parents for folder in folders)
         return among and is_dicom(path) and not is_segmentation(read_header(path))
 
 
@@ -231,7 +234,8 @@ def export_job(
     ValueError, ReadError, SaveError
         With one sentence; what was there before is then untouched.
     """
-    if export.source.holds(target):
+    is_of_image = export.image is not None or export.source.kind == "dicom"
+    if is_of_image and export.source.holds(target):
         raise ValueError(f"{target.name} is the image itself: give the labels another name.")
     yield Progress(0, 1, _READING)
     steps = _exported(export, format_, target, seg, case)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_medseg.io.placement import full_shear, geometry_of_labels, world_matrix
+from napari_medseg.io.placement import full_shear, geometry_of_labels, has_lengths, world_matrix
 from napari_medseg.session.stack import shape_of
 
 if TYPE_CHECKING:
@@ -63,6 +63,8 @@ def placement_of(layer: Layer) -> dict[str, Any]:
 def lie_alike(first: Layer, second: Layer) -> bool:
     """Tell whether two layers of as many axes lie in the same place, as their files say."""
     ndim = first.ndim
+    if not (has_lengths(placement_of(first), ndim) and has_lengths(placement_of(second), ndim)):
+        return _shown_alike(first, second)
     one, other = (geometry_of_labels(placement_of(layer), ndim) for layer in (first, second))
     return bool(np.allclose(one.affine, other.affine, rtol=0.0, atol=_ALIKE))
 
@@ -71,12 +73,21 @@ def lay_on_its_image(labels: Labels, images: Iterable[Image]) -> None:
     """Show labels that were read from a file where the image is shown that they lie on.
 
     A file says where its voxels lie in space, but not where a person has put the image on the
-    screen. Labels that are shown on such an image already stay there.
+    screen. Labels that are shown on such an image already stay there, and so do those that a
+    person has moved herself.
     """
+    if _is_moved(labels):
+        return
     alike = [i for i in images if shape_of(i) == shape_of(labels) and lie_alike(labels, i)]
     if alike and not any(_shown_alike(labels, image) for image in alike):
         for name, value in geometry_of(alike[0]).items():
             setattr(labels, name, value)
+
+
+def _is_moved(layer: Layer) -> bool:
+    """Tell whether a layer was moved or turned; readers of files only scale and mirror."""
+    upright = np.allclose(np.asarray(layer.rotate), np.eye(layer.ndim))
+    return bool(np.any(np.asarray(layer.translate))) or not upright
 
 
 def _shown_alike(first: Layer, second: Layer) -> bool:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from napari_medseg.io.notes import Witness
 from napari_medseg.session.proposal import Proposal
-from napari_medseg.session.undo_step import Written
+from napari_medseg.session.stack import full_resolution
+from napari_medseg.session.undo_step import Written, is_last_step, step_to_redo
+
+if TYPE_CHECKING:
+    from napari.layers import Labels
 
 
 @dataclass(frozen=True)
@@ -23,14 +24,7 @@ class _Accepted:
     before: Any
     after: Any
     witness: Witness
-    written: NDArray[np.integer]
-
-    def is_back_in(self, labels: Any) -> bool:
-        """Tell whether labels hold what was written, voxel for voxel of the witness."""
-        try:
-            return np.array_equal(labels[self.witness.where], self.written)
-        except (IndexError, TypeError):  # another array has taken the place of the labels
-            return False
+    undone_by: object = None
 
 
 class Reopening:
@@ -44,9 +38,7 @@ class Reopening:
         """Open nothing again of what was accepted until now."""
         self._accepted, self._undone = [], []
 
-    def remember(
-        self, proposal: Proposal, kept: Mapping[int, Any], written: Written, labels: Any
-    ) -> None:
+    def remember(self, proposal: Proposal, kept: Mapping[int, Any], written: Written) -> None:
         """Take note of planes as they were (`Proposal.kept`), and of what was written of them.
 
         A volume accepted as a whole is not kept: its probabilities would hold too much memory.
@@ -54,18 +46,16 @@ class Reopening:
         self._undone = []
         if written.witness is not None and len(kept) == 1:
             ((position, before),) = kept.items()
-            values = np.array(labels[written.witness.where])
             after = proposal.kept(position)
-            accepted = _Accepted(proposal, position, before, after, written.witness, values)
-            self._accepted.append(accepted)
+            self._accepted.append(_Accepted(proposal, position, before, after, written.witness))
 
-    def undone(self, labels: Any, opened: Proposal | None) -> Proposal | None:
+    def undone(self, labels: Labels, opened: Proposal | None) -> Proposal | None:
         """Give the proposal with all in it again that is no more in the labels.
 
         Parameters
         ----------
-        labels : array
-            As they are now.
+        labels : napari Labels
+            Just after an undo.
         opened : Proposal, optional
             The one that is open; another is not put in its place.
 
@@ -75,19 +65,20 @@ class Reopening:
             None where there is nothing to open again.
         """
         found = None
-        while self._accepted and not self._accepted[-1].witness.is_left_in(labels):
+        data = full_resolution(labels)
+        while self._accepted and not self._accepted[-1].witness.is_left_in(data):
             last = self._accepted.pop()
-            self._undone.append(last)
+            self._undone.append(replace(last, undone_by=step_to_redo(labels)))
             if (found or opened or last.proposal) is last.proposal:
                 found = last.proposal
                 found.bring_back(last.position, last.before)
         return found
 
-    def redone(self, labels: Any) -> bool:
-        """Take out of its proposal what is in the labels again; gives whether there was any."""
-        count = len(self._undone)
-        while self._undone and self._undone[-1].is_back_in(labels):
-            last = self._undone.pop()
-            self._accepted.append(last)
-            last.proposal.bring_back(last.position, last.after)
-        return len(self._undone) < count
+    def redone(self, labels: Labels) -> Proposal | None:
+        """Take out of its proposal what was just redone; gives that proposal, None without any."""
+        if not self._undone or not is_last_step(labels, self._undone[-1].undone_by):
+            return None
+        last = self._undone.pop()
+        self._accepted.append(last)
+        last.proposal.bring_back(last.position, last.after)
+        return last.proposal

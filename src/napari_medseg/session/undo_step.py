@@ -108,6 +108,18 @@ def steps_to_redo(layer: Labels) -> int:
     return len(getattr(layer, "_redo_history", ()))
 
 
+def step_to_redo(layer: Labels) -> object:
+    """Give something that is the same as long as the step is that Redo would bring back now."""
+    steps = list(getattr(layer, "_redo_history", ()))
+    return steps[-1][0] if steps and steps[-1] else None
+
+
+def is_last_step(layer: Labels, step: object) -> bool:
+    """Tell whether the last that was done is what `step_to_redo` gave, so that it was redone."""
+    steps = list(getattr(layer, "_undo_history", ()))
+    return bool(steps) and any(part is step for part in steps[-1])
+
+
 def forget_redo(layer: Labels, change: Change) -> None:
     """Keep Redo from bringing back what was undone, by a step that changes nothing.
 

@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 _HALF = 0.5
+_DISTANCE_GUESSED = Finding(
+    "distance unknown",
+    "This DICOM-SEG does not say how far apart the planes of its image lie; their thickness is "
+    "taken for it, so open it together with its image before you measure volumes.",
+)
 _SAME_PLACE = 0.05  # of the smallest side of a voxel
 _MOST_TOLD = 4  # pairs of segments that overlap, in one sentence
 
@@ -71,6 +76,7 @@ def _read(file: Path, image: ImageFile | None) -> LabelFile:
     masks = all_stored_values(frames)
     if image is None:
         places, count, geometry = _own_grid(file, frames)
+        guessed = frames[0].distance is None and not _has_neighbours(places)
     else:
         places, geometry = _places_on(file, frames, image.source), image.geometry
         count = image.data.shape[-3]
@@ -81,7 +87,7 @@ def _read(file: Path, image: ImageFile | None) -> LabelFile:
     names = _names(header)
     findings = _overlap_findings(lost, names)
     if image is None:  # else the image's own findings tell of its geometry
-        findings += geometry_findings(geometry)
+        findings += geometry_findings(geometry) + ([_DISTANCE_GUESSED] if guessed else [])
     name = "Segments" if image is None else f"Segments of {image.name}"
     made = provenance_of(header)
     return LabelFile(exact_labels(labels), geometry, names, made, name, tuple(findings))
@@ -190,6 +196,18 @@ def _places_on(file: Path, frames: Sequence[Frame], source: Mapping[str, Any]) -
     return places
 
 
+def _are_multiples(gaps: NDArray[np.float64], step: float, within: float) -> bool:
+    """Tell whether planes lie a whole number of steps apart, within a share of a step."""
+    counts = np.rint(gaps / step)
+    return bool(counts.min() >= 1 and np.abs(gaps - counts * step).max() <= within * step)
+
+
+def _has_neighbours(places: Sequence[int]) -> bool:
+    """Tell whether two planes lie next to one another, or there is but one."""
+    gaps = np.diff(np.unique(places))
+    return not len(gaps) or bool(gaps.min() == 1)
+
+
 def _own_grid(file: Path, frames: Sequence[Frame]) -> tuple[list[int], int, Geometry]:
     """Give the plane of each frame, how many planes there are, and where they lie."""
     first = min(frames, key=lambda frame: _pose(frame).along)
@@ -197,11 +215,11 @@ def _own_grid(file: Path, frames: Sequence[Frame]) -> tuple[list[int], int, Geom
     distances = np.array([_pose(frame).along for frame in frames]) - start.along
     gaps = np.diff(np.unique(np.round(distances, 3)))
     step = first.thickness or 1.0
-    if len(gaps) and (first.distance is None or gaps.min() < 0.99 * step):
+    if len(gaps) and not _are_multiples(gaps, step, 0.02):
         # The smallest gap, in the mean over all: each is rounded in the file.
         step = float(gaps.sum() / np.rint(gaps / gaps.min()).sum())
     places = np.rint(distances / step).astype(int)
-    if np.abs(distances - places * step).max() > 0.1 * step:
+    if len(gaps) and not _are_multiples(gaps, step, 0.1):
         raise ReadError(
             f"The planes of {file.name} are unevenly spaced; open it together with its image."
         )

@@ -142,7 +142,7 @@ class JournalStore:
     def _left_behind(self) -> Iterator[Path]:
         for folder in sorted(self.root.glob("*")) if self.root.is_dir() else []:
             if folder in _own:
-                yield from sorted(path for path in _released if path.parent == folder)
+                yield from sorted(path for path in tuple(_released) if path.parent == folder)
             elif folder.is_dir() and not _is_locked(folder / _LOCK):
                 yield from sorted(folder.glob(f"*{SUFFIX}"))
 

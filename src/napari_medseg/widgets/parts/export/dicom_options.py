@@ -83,6 +83,7 @@ class DicomOptions(QGroupBox):
         known = self._known.kind == "dicom"
         self.folder_button.setVisible(not known)
         files = self.source.files
+        self.images.setToolTip(str(files[0].parent if known else files[0]) if files else "")
         if known:
             one = len(files) == 1
             self.images.setText(
@@ -90,7 +91,6 @@ class DicomOptions(QGroupBox):
             )
         elif files:
             self.images.setText(f"Images: the folder “{files[0].name}”")
-            self.images.setToolTip(str(files[0]))
         else:
             self.images.setText("Choose the folder of the DICOM images.")
 

@@ -92,3 +92,24 @@ def test_findings_are_heard_by_who_listens_and_warned_of_otherwise():
     assert sentences == [TILT.sentence]
     with pytest.warns(FindingWarning, match="tilted"):
         tell([TILT])
+
+
+def test_who_listens_inside_another_who_listens_takes_nothing_away():
+    with hearing() as outer:
+        with hearing() as inner:
+            tell([TILT])
+        tell([TILT, TILT])
+    assert (len(inner), len(outer)) == (1, 2)
+    with pytest.warns(FindingWarning):
+        tell([TILT])
+
+
+def test_filters_that_another_thread_brought_back_go_with_the_next_one():
+    with warnings.catch_warnings():
+        for _ in range(5):
+            with hushed("pydicom"):
+                kept = list(warnings.filters)
+            warnings.filters[:] = kept  # as by `catch_warnings` of another thread that overlaps
+        with hushed("pydicom"):
+            pass
+        assert len(warnings.filters) == len(kept) - 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from pathlib import Path
 
@@ -80,6 +81,15 @@ def write_zarr(path: Path, data, axes: str, version: str, **extra) -> Path:
     else:
         group.attrs["ome"] = {"version": "0.5", "multiscales": multiscales}
     return path
+
+
+def test_axes_whose_unit_is_null_are_in_pixels(tmp_path):
+    path = write_zarr(tmp_path / "a.zarr", np.zeros((3, 8, 8), np.uint8), "zyx", "0.5")
+    notes = json.loads((path / "zarr.json").read_text())
+    for axis in notes["attributes"]["ome"]["multiscales"][0]["axes"]:
+        axis["unit"] = None
+    (path / "zarr.json").write_text(json.dumps(notes))
+    assert read_volume(path).geometry.units == "pixel"
 
 
 @pytest.mark.parametrize("version", ["0.4", "0.5"])

@@ -51,3 +51,11 @@ def test_layers_lie_alike_where_their_files_say_so() -> None:
     first = _image("first", scale=(2, 1))
     assert lie_alike(first, _image("second", scale=(2, 1)))
     assert not lie_alike(first, _image("second", scale=(2, 1.5)))
+
+
+def test_layers_over_time_lie_alike_where_they_are_shown_alike() -> None:
+    units = ("s", "um")
+    first = _image("first", scale=(1, 0.5), units=units)
+    assert lie_alike(first, _image("second", scale=(1, 0.5), units=units))
+    assert not lie_alike(first, _image("second", scale=(1, 2), units=units))
+    assert not lie_alike(first, _image("second", scale=(1, 0.5), translate=(0, 9), units=units))

@@ -6,12 +6,10 @@ import gzip
 import json
 import logging
 import os
-import resource
 import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Timer
@@ -33,6 +31,7 @@ from napari_medseg.io.nnunet import Case, cases_of, nnunet_steps
 from napari_medseg.io.steps import Steps, finish, in_background
 from napari_medseg.io.zarr_labels import read_zarr_labels, zarr_label_steps
 from napari_medseg.session.export import export_job, export_of
+from tests.disks import nearly_full
 
 from .dicom_phantoms import SHAPE, Phantom, write_series
 
@@ -83,17 +82,6 @@ def writer(kind: str, folder: Path, series: Phantom) -> Writer:
 
 def expected(kind: str, labels: np.ndarray) -> np.ndarray:
     return labels[0] if kind == "png" else labels
-
-
-@contextmanager
-def nearly_full(limit: int) -> Iterator[None]:
-    """Let no file grow beyond a size, as on a disk with no more room than that."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize("kind", KINDS)

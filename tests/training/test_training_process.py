@@ -20,6 +20,7 @@ import torch
 from medseg_training import checkpoints
 from medseg_training.__main__ import main
 from medseg_training.run_lock import locked
+from tests.disks import nearly_full
 
 Process = subprocess.Popen[bytes]
 Launch = Callable[..., Process]
@@ -234,6 +235,21 @@ def test_a_disk_that_becomes_full_anywhere_ends_it_with_a_sentence_and_costs_not
     assert 0 < checkpoints.load(run / "checkpoints")["step"] < 6
     assert main(["train", "--resume", str(run)]) == 0
     assert checkpoints.load(run / "checkpoints")["step"] == 6
+
+
+@pytest.mark.parametrize("room", [20_000, 400_000])  # less than weights, than a checkpoint
+def test_a_disk_that_takes_no_checkpoint_ends_it_with_a_sentence(
+    room: int, image_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["train", "unet", f"data.root={image_folder}", *SMALL, "trainer.epochs=1"]
+    with nearly_full(room):
+        assert main([*words, "--run", str(tmp_path / "run")]) == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said == (
+        f"The disk of {tmp_path / 'run'} takes no file so large. Free some space, then begin the "
+        "run again."
+    )
+    assert not any((tmp_path / "run" / "checkpoints").glob("last*"))
 
 
 def test_a_folder_that_cannot_be_written_in_is_refused(

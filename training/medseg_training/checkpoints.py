@@ -10,7 +10,8 @@ from pickle import UnpicklingError
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as as_bytes
 from torch import Tensor
 
 from napari_medseg.io.atomic import atomic_write, force_to_disk, reading_back, replacing
@@ -34,7 +35,7 @@ def save(folder: Path, state: dict[str, Any]) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     last = folder / LAST
     with replacing(last) as temporary:
-        torch.save(state, temporary)
+        _write(state, temporary)
         with reading_back(temporary, last):
             _read(temporary)
         if _is_whole(last):
@@ -62,7 +63,14 @@ def save_weights(folder: Path, weights: Mapping[str, Tensor]) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     # Tensors of one storage, such as attention masks, are written one by one.
     content = {key: value.detach().cpu().clone().contiguous() for key, value in weights.items()}
-    return atomic_write(folder / BEST, lambda path: save_file(content, path), verify=load_file)
+    return atomic_write(
+        folder / BEST, lambda path: path.write_bytes(as_bytes(content)), verify=load_file
+    )
+
+
+def is_begun(folder: Path) -> bool:
+    """Say whether there is a checkpoint, readable or not."""
+    return (folder / LAST).exists() or (folder / PREVIOUS).exists()
 
 
 def load_trained(folder: Path) -> tuple[dict[str, Tensor], int]:
@@ -81,6 +89,17 @@ def load_trained(folder: Path) -> tuple[dict[str, Tensor], int]:
     if best.exists():
         weights = load_file(best)
     return weights, int(state["step"])
+
+
+def _write(state: dict[str, Any], path: Path) -> None:
+    """Write with a file of Python's, which says why a disk takes no more; torch's does not."""
+    try:
+        with open(path, "wb") as stream:
+            torch.save(state, stream)
+    except RuntimeError as error:
+        if isinstance(error.__context__, OSError):
+            raise error.__context__ from error
+        raise
 
 
 def _read(path: Path, *, mapped: bool = False) -> dict[str, Any]:

@@ -22,6 +22,12 @@ DESCRIPTION = (
     "Values are changed by section.key=value, written as in TOML. Behind torchrun write "
     "--run-folder instead of --run, which torchrun takes for one of its own."
 )
+_FULL = {
+    errno.ENOSPC: "is full",
+    errno.EDQUOT: "takes no more, because your quota is used up",
+    errno.EFBIG: "takes no file so large",
+}
+"""What a disk does that takes no more, by the number of the error."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -127,13 +133,24 @@ def _try_out(config: RunConfig | Recipe) -> None:
 
 
 def _explained(error: Exception, folder: Path) -> Exception:
-    """Say what to do about a disk that became full, whatever was being written."""
-    if not isinstance(error, OSError) or error.errno != errno.ENOSPC:
+    """Say what to do about a disk that takes no more, whatever was being written."""
+    reason = _FULL.get(error.errno or 0) if isinstance(error, OSError) else None
+    if reason is None:
         return error
-    return OSError(
-        f"The disk of {folder} is full. The last checkpoint is whole: free some space, then go on "
-        f"with {_resuming(folder)}."
-    )
+    if _is_begun(folder):
+        rest = (
+            f"The last checkpoint is whole: free some space, then go on with {_resuming(folder)}."
+        )
+    else:
+        rest = "Free some space, then begin the run again."
+    return OSError(f"The disk of {folder} {reason}. {rest}")
+
+
+def _is_begun(folder: Path) -> bool:
+    """Say whether a run came to a checkpoint, so that it can go on."""
+    from medseg_training.checkpoints import is_begun
+
+    return is_begun(folder / "checkpoints")
 
 
 def _resuming(folder: Path) -> str:
@@ -159,7 +176,7 @@ def _run_folder(options: argparse.Namespace) -> Path:
     folder: Path = options.run or (
         Path("runs") / f"{Path(options.recipe).stem}-{time.strftime('%Y%m%d-%H%M%S')}"
     )
-    if any((folder / "checkpoints").glob("last*.ckpt")):
+    if _is_begun(folder):
         raise ValueError(
             f"{folder} holds a training already: go on with {_resuming(folder)}, or choose "
             "another folder."

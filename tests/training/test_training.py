@@ -197,10 +197,18 @@ def test_a_loss_that_is_no_number_ends_the_run_with_the_last_good_state(
     trainer.save()
     with torch.no_grad():
         next(trainer.net.parameters()).fill_(float("nan"))
-    with pytest.raises(TrainingError, match="loss of step 0"):
+    with pytest.raises(TrainingError, match=r"loss of step 0 .* resume from the last checkpoint"):
         trainer.fit()
     state = checkpoints.load(tmp_path / "run" / "checkpoints")
     assert all(bool(v.isfinite().all()) for v in state["net"].values())
+
+
+def test_before_the_first_checkpoint_there_is_nothing_to_resume_from(start: Start) -> None:
+    trainer = start()
+    with torch.no_grad():
+        next(trainer.net.parameters()).fill_(float("nan"))
+    with pytest.raises(TrainingError, match=r"lower optimiser\.rate and begin the run again"):
+        trainer.fit()
 
 
 def test_weights_that_a_gradient_broke_are_never_written(

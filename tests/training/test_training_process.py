@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -259,6 +260,45 @@ def test_a_folder_that_cannot_be_written_in_is_refused(
     words = ["train", "unet", f"data.root={image_folder}", *SMALL]
     assert main([*words, "--run", str(tmp_path / "file" / "run")]) == 2
     assert "choose another run folder" in capsys.readouterr().err
+
+
+def test_a_run_without_a_checkpoint_is_begun_anew(
+    image_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = tmp_path / "run"
+    words = ["train", "unet", f"data.root={image_folder}", *SMALL, "trainer.epochs=1"]
+    words += ["--run", str(run)]
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints, "save", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            main(words)
+    assert (run / "checkpoints" / checkpoints.BEST).exists()
+    assert main(["train", "--resume", str(run)]) == 2
+    assert "ended before its first checkpoint" in capsys.readouterr().err
+    (run / "notes.txt").write_text("mine")
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    assert main([*words, "data.merge=any"]) == 2
+    assert "choose another folder" in capsys.readouterr().err
+    assert before == {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    (run / "notes.txt").unlink()
+    assert main([*words, "data.merge=any"]) == 0
+    rows = (run / "metrics.csv").read_text().splitlines()
+    assert [row.count(",") for row in rows] == [rows[0].count(",")] * 2
+    assert sum(event["event"] == "started" for event in events(run)) == 1
+    assert len((run / "command.txt").read_text().splitlines()) == 1
+
+
+def test_a_folder_of_other_things_is_not_written_over(
+    image_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "config.json").write_text("mine")
+    words = ["train", "unet", f"data.root={image_folder}", *SMALL, "--run", str(tmp_path)]
+    assert main(words) == 2
+    assert "choose another folder" in capsys.readouterr().err
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]
 
 
 def test_a_run_is_not_begun_twice_but_gone_on_with(

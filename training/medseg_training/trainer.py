@@ -250,7 +250,7 @@ class Trainer:
         if not all(bool(parameter.isfinite().all()) for parameter in self.net.parameters()):
             raise TrainingError(
                 f"After {counted(self.step, 'step')} the weights are no finite numbers any more; "
-                "lower optimiser.rate and resume from the last checkpoint."
+                f"{self._what_to_do()}"
             )
 
     def _check_losses(self) -> None:
@@ -268,9 +268,13 @@ class Trainer:
         if broken:
             first = self.step - len(self._losses) + int(broken[0])
             raise TrainingError(
-                f"The loss of step {first} is {float(totals[broken[0]])}; lower optimiser.rate and "
-                "resume from the last checkpoint."
+                f"The loss of step {first} is {float(totals[broken[0]])}; {self._what_to_do()}"
             )
+
+    def _what_to_do(self) -> str:
+        begun = checkpoints.is_begun(self.run.checkpoints)
+        way = "resume from the last checkpoint" if begun else "begin the run again"
+        return f"lower optimiser.rate and {way}."
 
     def _report_is_due(self) -> bool:
         plan = self.plan

@@ -94,9 +94,12 @@ def _train(
     config: RunConfig | Recipe, folder: Path, processes: Processes, resumes: bool, echo: Echo
 ) -> None:
     from medseg_training.build import build_trainer
+    from medseg_training.earlier_run import remove_earlier
     from medseg_training.run_lock import locked
 
     with locked(folder) if processes.leads else nullcontext():
+        if processes.leads and not resumes:
+            remove_earlier(folder)
         trainer = build_trainer(config, folder, echo=echo, processes=processes, resumes=resumes)
         try:
             if resumes:
@@ -170,17 +173,20 @@ def _tell(folder: Path, error: Exception) -> None:
 
 
 def _run_folder(options: argparse.Namespace) -> Path:
+    from medseg_training.earlier_run import check_free
+
     if options.resume:
         resumed: Path = options.resume
+        if not _is_begun(resumed):
+            raise ValueError(
+                f"{resumed} ended before its first checkpoint, so that there is nothing to go on "
+                "from: begin it again, without --resume."
+            )
         return resumed
     folder: Path = options.run or (
         Path("runs") / f"{Path(options.recipe).stem}-{time.strftime('%Y%m%d-%H%M%S')}"
     )
-    if _is_begun(folder):
-        raise ValueError(
-            f"{folder} holds a training already: go on with {_resuming(folder)}, or choose "
-            "another folder."
-        )
+    check_free(folder)
     return folder
 
 

@@ -25,6 +25,7 @@ from medseg_training.trainer import Trainer, TrainingError
 from napari_medseg.engine.with_model.job import segment
 from napari_medseg.zoo.cards import ModelCard
 from napari_medseg.zoo.weights import load_net
+from tests.engine.pretrained import BrightNet
 
 ConfigFactory = Callable[..., RunConfig]
 Start = Callable[..., Trainer]
@@ -209,6 +210,47 @@ def test_before_the_first_checkpoint_there_is_nothing_to_resume_from(start: Star
         next(trainer.net.parameters()).fill_(float("nan"))
     with pytest.raises(TrainingError, match=r"lower optimiser\.rate and begin the run again"):
         trainer.fit()
+
+
+def own_net(self: BrightNet, x: torch.Tensor) -> torch.Tensor:
+    """What a net of another package gives: logits for the background and two classes."""
+    return torch.cat([self.weight[0] * x, 1 - x, x], 1)
+
+
+def fails(self: BrightNet, x: torch.Tensor) -> torch.Tensor:
+    raise KeyError("boom")
+
+
+@pytest.mark.parametrize(
+    ("forward", "error", "sentence"),
+    [
+        (fails, ValueError, "BrightNet of the package tests .* raised KeyError: 'boom'"),
+        (
+            lambda self, x: own_net(self, x)[..., ::2, ::2],
+            ValueError,
+            r"BrightNet .* gives \(4, 3, 16, 16\) instead of \(4, 3, 32, 32\)",
+        ),
+        (
+            lambda self, x: own_net(self, x) / (1 if self.training else 0),
+            TrainingError,
+            "After 3 steps the loss on the cases to validate on is nan",
+        ),
+    ],
+)
+def test_what_a_net_of_another_package_does_wrong_is_told(
+    start: Start,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    forward: Callable[..., torch.Tensor],
+    error: type[Exception],
+    sentence: str,
+) -> None:
+    monkeypatch.setattr(BrightNet, "forward", forward)
+    options = {"n_classes": "$classes", "in_channels": "$channels"}
+    trainer = start(net__name="tests.engine.pretrained:BrightNet", net__options=options)
+    with pytest.raises(error, match=sentence):
+        trainer.fit()
+    assert "NaN" not in (tmp_path / "run" / "events.jsonl").read_text()
 
 
 def test_weights_that_a_gradient_broke_are_never_written(

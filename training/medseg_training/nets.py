@@ -11,7 +11,7 @@ from torch import nn
 
 from medseg_training.schema import NetOptions
 from napari_medseg.nets.condseg_encoder import ConDSegEncoder
-from napari_medseg.zoo.architectures import build_net, known_nets, size_multiple
+from napari_medseg.zoo.architectures import build_net, known_nets, reason_of, size_multiple
 from napari_medseg.zoo.specs import InputSpec
 
 
@@ -99,8 +99,8 @@ def build(name: str, options: Mapping[str, Any]) -> nn.Module:
     try:
         constructor = getattr(import_module(module), member)
         net = constructor(**options)
-    except (ImportError, AttributeError, TypeError, ValueError) as error:
-        raise NetError(f"The net {name} cannot be built: {error}.") from error
+    except Exception as error:  # a net of another package may raise anything
+        raise NetError(f"The net {name} cannot be built: {reason_of(error)}.") from error
     if not isinstance(net, nn.Module):
         raise NetError(f"{name} is no torch.nn.Module, so it cannot be trained.")
     return net

@@ -25,6 +25,7 @@ from medseg_training.schedules import Schedule
 from medseg_training.stopping import StopRequest
 from medseg_training.words import few_steps
 from napari_medseg.engine.results import counted
+from napari_medseg.nets.inference import is_lack_of_memory
 
 LONGEST_SILENCE = 10.0
 """Seconds after which slow steps are reported before the recipe asks for it."""
@@ -118,6 +119,11 @@ class Trainer:
         found = self._measured()
         if found is None:
             return None
+        if not math.isfinite(found.loss):
+            raise TrainingError(
+                f"After {counted(self.step, 'step')} the loss on the cases to validate on is "
+                f"{found.loss}; {self._what_to_do()}"
+            )
         # Plateaus and early stops are decided by the first process, for all.
         score, loss = (
             self.processes.agreed(value if self.processes.leads else -math.inf)
@@ -319,11 +325,6 @@ class Trainer:
             f"trainer.batch_size={smaller} and trainer.accumulate={more * self.method.parts}"
             + (", or a smaller data.size." if smaller == self.plan.batch_size else ".")
         )
-
-
-def is_lack_of_memory(error: RuntimeError) -> bool:
-    """Say whether a GPU, or the CPU, could not give the memory asked for."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def seed_of(*numbers: int) -> int:

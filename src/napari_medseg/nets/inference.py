@@ -41,6 +41,58 @@ def logits_of(net: nn.Module, x: Tensor) -> Tensor:
     return logits
 
 
+def checked_logits(net: nn.Module, x: Tensor, maps: int) -> Tensor:
+    """Give the logits (B, maps, H, W) of a net, which may be of another package.
+
+    Raises
+    ------
+    NetFault
+        With one sentence, where a net of another package fails, or the answer has another shape.
+    """
+    try:
+        logits = logits_of(net, x)
+    except Exception as error:
+        if _is_ours(net) or _is_ours(error) or is_lack_of_memory(error):
+            raise
+        raise NetFault(
+            f"{_named(net)} cannot be used: it raised {type(error).__name__}: {error}."
+        ) from error
+    expected = (len(x), maps, *x.shape[-2:])
+    found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+    if found != expected:
+        raise NetFault(
+            f"{_named(net)} cannot be used: it gives {found} instead of {expected} (images, maps, "
+            "height, width)."
+        )
+    return logits
+
+
+class NetFault(ValueError):
+    """A net does not answer as it must; the message says which, and what it did."""
+
+
+def is_lack_of_memory(error: Exception) -> bool:
+    """Say whether torch failed for want of memory, which each device words differently."""
+    words = ("out of memory", "can't allocate memory", "not enough memory")
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or (
+        isinstance(error, RuntimeError) and any(word in str(error) for word in words)
+    )
+
+
+def _is_ours(thing: object) -> bool:
+    """Say whether a net or an error is of this package."""
+    return _package(thing) == _package(logits_of)
+
+
+def _package(thing: object) -> str:
+    return getattr(thing, "__module__", "").partition(".")[0]
+
+
+def _named(net: nn.Module) -> str:
+    origin = "" if _is_ours(net) else f" of the package {_package(net)}"
+    return f"The net {type(net).__name__}{origin}"
+
+
 def _fold_children(module: nn.Module) -> None:
     children = list(module.named_children())
     for (name, conv), (norm_name, norm) in pairwise(children):

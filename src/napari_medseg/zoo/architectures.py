@@ -52,8 +52,17 @@ def build_net(net: str, options: Mapping[str, Any] | None = None) -> nn.Module:
         )
     try:
         return _constructor(net)(**dict(options or {}))
-    except (TypeError, ValueError) as error:
-        raise CardError(f"The net {net} cannot be built as its card says: {error}.") from error
+    except CardError:
+        raise
+    except Exception as error:  # a net of another package may raise anything
+        raise CardError(f"The net {net} cannot be built: {reason_of(error)}.") from error
+
+
+def reason_of(error: Exception) -> str:
+    """Give the words of an error without their full stop, with its kind where they need it."""
+    words = str(error).rstrip(".")
+    plain = isinstance(error, (ImportError, AttributeError, TypeError, ValueError))
+    return words if plain and words else f"it raised {type(error).__name__}: {words}"
 
 
 def size_multiple(net: str, options: Mapping[str, Any]) -> int:
@@ -78,5 +87,7 @@ def _constructor(net: str) -> Any:
     (point,) = entry_points(group=ENTRY_POINTS, name=net)
     try:
         return point.load()
-    except (ImportError, AttributeError) as error:
-        raise CardError(f"The net {net} of another package cannot be imported: {error}.") from error
+    except Exception as error:
+        raise CardError(
+            f"The net {net} of another package cannot be imported: {reason_of(error)}."
+        ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +141,28 @@ def test_other_failures_are_not_taken_for_a_lack_of_memory(
         return BrightNet.forward(self, x)
 
     monkeypatch.setattr(GreedyNet, "forward", broken)
-    with pytest.raises(RuntimeError, match="a fault of the net"):
+    said = "net GreedyNet of the package tests cannot be used: it raised RuntimeError: a fault of"
+    with pytest.raises(ValueError, match=said):
+        finish(segment_job(image, SegmentOptions(greedy)))
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (lambda x: x[..., ::2, ::2], r"gives \(1, 1, 64, 64\) instead of \(1, 1, 128, 128\)"),
+        (lambda x: (x, x), "gives tuple instead of"),
+        (lambda x: x / 0 * 0, "values that are no numbers"),
+    ],
+)
+def test_an_answer_that_cannot_be_used_is_told(
+    answer: Callable[[Tensor], Any],
+    sentence: str,
+    greedy: ModelCard,
+    image: np.ndarray,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(GreedyNet, "forward", lambda _, x: answer(x))
+    with pytest.raises(ValueError, match=sentence):
         finish(segment_job(image, SegmentOptions(greedy)))
 
 

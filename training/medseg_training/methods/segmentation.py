@@ -18,7 +18,7 @@ from medseg_training.losses.selfreg import SelfRegularization
 from medseg_training.methods.method import Method, Validation
 from medseg_training.methods.previews import preview_png
 from napari_medseg.nets.feature_taps import TapNames, tap_features
-from napari_medseg.nets.inference import logits_of
+from napari_medseg.nets.inference import checked_logits
 from napari_medseg.zoo.specs import InputSpec, OutputSpec
 
 
@@ -127,7 +127,7 @@ class SegmentationMethod(Method):
         picture = b""
         for batch in self.task.held_out:
             x, labels = self.prepared(batch)
-            logits = full_precision(logits_of(net, x))
+            logits = full_precision(checked_logits(net, x, self.task.output.channels))
             losses.append((float(self.supervised(logits, labels)), len(x)))
             found = labels_of(logits, self.task.output)
             tally.add(batch.names, found, labels)

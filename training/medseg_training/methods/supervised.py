@@ -12,7 +12,7 @@ from medseg_training.methods.segmentation import (
     full_precision,
 )
 from medseg_training.schema import LossOptions
-from napari_medseg.nets.inference import logits_of
+from napari_medseg.nets.inference import checked_logits
 
 
 class Supervised(SegmentationMethod):
@@ -46,7 +46,7 @@ class Supervised(SegmentationMethod):
     def losses(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
         """Give the supervised loss, and the boundary term where it has a weight."""
         x, labels = batch
-        logits = logits_of(self.net, x)
+        logits = checked_logits(self.net, x, self.task.output.channels)
         terms = {"segmentation": self.supervised(logits, labels)}
         if self.loss.boundary:
             terms["boundary"] = self.loss.boundary * self._boundary(full_precision(logits))

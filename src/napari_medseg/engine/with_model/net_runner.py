@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
@@ -133,8 +134,9 @@ class NetRunner:
     def _ask(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         import torch
 
-        from napari_medseg.nets.inference import logits_of
+        from napari_medseg.nets.inference import checked_logits, is_lack_of_memory
 
+        maps = self.output.channels
         mixed = self.dtype != torch.float32
         # Fixed algorithms without TF32: the same call gives the same bytes on a GPU, too.
         exact = torch.backends.cudnn.flags(
@@ -144,21 +146,22 @@ class NetRunner:
             with torch.inference_mode(), exact, torch.autocast(self.device.type, self.dtype, mixed):
                 x = torch.from_numpy(batch).to(self.device)
                 total = sum(
-                    self._activated(logits_of(self.net, x.flip(axes))).flip(axes)
+                    self._activated(checked_logits(self.net, x.flip(axes), maps)).flip(axes)
                     for axes in self.mirrors
                 )
-                return (total / len(self.mirrors)).cpu().numpy()  # type: ignore[union-attr]
-        except (torch.OutOfMemoryError, RuntimeError) as error:
-            if _is_lack_of_memory(error):
+                answer = (total / len(self.mirrors)).cpu().numpy()  # type: ignore[union-attr]
+        except RuntimeError as error:
+            if is_lack_of_memory(error):
                 raise MemoryError("The device has not enough memory.") from error
             raise
+        if np.isnan(answer.sum()):
+            raise ValueError(
+                "The model gives values that are no numbers for this image; it cannot be used here."
+            )
+        return answer
 
     def _activated(self, logits: torch.Tensor) -> torch.Tensor:
         logits = logits.float()
-        if logits.shape[1] != self.output.channels:
-            raise ValueError(
-                f"The net gives {logits.shape[1]} maps, but its card states {self.output.channels}."
-            )
         return logits.sigmoid() if self.output.activation == "sigmoid" else logits.softmax(1)
 
     def _fitted_batch(self, asked: int | None) -> int:
@@ -176,9 +179,10 @@ class NetRunner:
 
     def _forecast(self) -> int:
         from napari_medseg.engine.with_model.forecast import forecast_forward
-        from napari_medseg.nets.inference import logits_of
+        from napari_medseg.nets.inference import checked_logits
 
-        return forecast_forward(logits_of, self.net, (1, self.input.channels, *self.tile))
+        forward = partial(checked_logits, maps=self.output.channels)
+        return forecast_forward(forward, self.net, (1, self.input.channels, *self.tile))
 
     def _step_down(self, tried: int) -> None:
         """Ask less at once from now on, after a batch of so many did not fit."""
@@ -246,14 +250,6 @@ def _make_stoppable(net: nn.Module, stop: threading.Event) -> None:
 
     for module in net.modules():
         module.register_forward_pre_hook(check)
-
-
-def _is_lack_of_memory(error: Exception) -> bool:
-    """Say whether torch failed for want of memory, which each device words differently."""
-    import torch
-
-    words = ("out of memory", "can't allocate memory", "not enough memory")
-    return isinstance(error, torch.OutOfMemoryError) or any(word in str(error) for word in words)
 
 
 def _in_words(n_bytes: int) -> str:

@@ -54,12 +54,29 @@ def test_values_are_changed_as_they_are_written_in_toml() -> None:
         ("data={root='x', channels=3, mean=[0.5], std=[1]}", "for 1 channels, not for 3"),
         ("data.std=[0]", r"data\.std\.0: it must be greater than 0"),
         ("trainer.batch_size=1000000", r"trainer\.batch_size: it must be less than or equal"),
+        ("data={root='x', mean=[nan], std=[1]}", r"data\.mean\.0: it must be a finite number"),
+        ("data.scaling={low=-5, high=150}", r"data\.scaling: percentiles lie between 0 and 100"),
+        ("data.scaling={kind='window', low=5, high=5}", r"data\.scaling: high must lie above 5"),
+        ("data.scaling={kind='divide', high=0}", r"data\.scaling: high must lie above 0"),
+        ("augment.hole_side=[0, 3]", r"augment\.hole_side\.1: it must be less than or equal to 1"),
+        ("augment.scale_range=[1, inf]", r"augment\.scale_range\.1: it must be a finite number"),
+        ("optimiser.betas=[2, 3]", r"optimiser\.betas\.0: it must be less than 1"),
+        ("optimiser.weight_decay=inf", r"optimiser\.weight_decay: it must be a finite number"),
         ("loss={dice=0, cross_entropy=0}", "loss: .*needs a weight above 0"),
     ],
 )
 def test_wrong_values_are_refused_with_the_reason(change: str, sentence: str) -> None:
     with pytest.raises(RecipeError, match=sentence):
         read_recipe(find_recipe("unet"), [change])
+
+
+def test_wrong_values_of_an_in_context_recipe_are_refused_too() -> None:
+    for change, sentence in (
+        ("optimiser.betas=[2, 3]", r"optimiser\.betas\.0: it must be less than 1"),
+        ("task_warp.rotation=inf", r"task_warp\.rotation: it must be a finite number"),
+    ):
+        with pytest.raises(RecipeError, match=sentence):
+            read_recipe(find_recipe("in_context"), [change])
 
 
 def test_files_that_are_none_are_refused(tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def build_recipe(content: Mapping[str, Any]) -> RunConfig | Recipe:
         where = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
             raise RecipeError(f"A recipe has no value {where}; check its name.") from error
-        said = first["msg"].replace("Input should be", "it must be")
+        said = first["msg"].removeprefix("Value error, ").replace("Input should be", "it must be")
         raise RecipeError(f"Recipe value {where}: {said}.") from error
     assert isinstance(checked, RunConfig | Recipe)
     return checked

@@ -12,14 +12,17 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from medseg_training.data.augment_options import AugmentOptions
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0)]
+Decay = Annotated[float, Field(ge=0, lt=1)]
 Side = Annotated[int, Field(ge=8, le=8192)]
 
 
 class Part(BaseModel):
-    """A table of a recipe: unknown keys are refused, values never change."""
+    """A table of a recipe: unknown keys and infinite numbers are refused, values never change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 class ScalingOptions(Part):
@@ -31,6 +34,15 @@ class ScalingOptions(Part):
     """Percentile or raw value that becomes 0."""
     high: float = 99.5
     """Percentile or raw value that becomes 1."""
+
+    @model_validator(mode="after")
+    def _rising(self) -> ScalingOptions:
+        low = 0.0 if self.kind == "divide" else self.low
+        if not low < self.high:
+            raise ValueError(f"high must lie above {low:g}")
+        if self.kind == "percentile" and not 0 <= low < self.high <= 100:
+            raise ValueError("percentiles lie between 0 and 100")
+        return self
 
 
 class DataOptions(Part):
@@ -144,9 +156,9 @@ class OptimiserOptions(Part):
     """Learning rate."""
     encoder_rate: float = Field(default=1.0, ge=0)
     """Encoder's rate as a part of the others'."""
-    momentum: float = Field(default=0.9, ge=0, lt=1)
+    momentum: Decay = 0.9
     """Of SGD and Muon."""
-    betas: tuple[float, float] = (0.9, 0.999)
+    betas: tuple[Decay, Decay] = (0.9, 0.999)
     weight_decay: float = Field(default=0.0, ge=0)
     """Of all but Muon, which has none here."""
     clip_norm: float = Field(default=0.0, ge=0)
@@ -197,7 +209,7 @@ class TrainerOptions(Part):
     """Batches whose gradients are added for one step."""
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """auto is bfloat16 or float16 on a GPU and float32 elsewhere."""
-    ema: float = Field(default=0.0, ge=0, lt=1)
+    ema: Decay = 0.0
     """Decay of the moving average; 0 for none."""
     early_stop: int = Field(default=0, ge=0)
     """Validations without improvement; 0 for never."""

@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, m
 
 from medseg_training.data.presets import preset
 
-Chance = Annotated[float, Field(ge=0, le=1)]
+Part = Annotated[float, Field(ge=0, le=1)]
+Chance = Part
 
 
 class GeometricOptions(BaseModel):
@@ -20,7 +21,7 @@ class GeometricOptions(BaseModel):
     Lengths are parts of the image's side, angles degrees.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     flip_horizontal: Annotated[Chance, Field(description="Chance: mirror left and right.")] = 0.0
     flip_vertical: Annotated[Chance, Field(description="Chance: mirror top and bottom.")] = 0.0
@@ -65,7 +66,7 @@ class PhotometricOptions(BaseModel):
     turned by up to its part of the circle; these four happen together, with the chance `jitter`.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     jitter: Annotated[
         Chance, Field(description="Chance: change brightness, contrast, saturation and hue.")
@@ -106,7 +107,7 @@ class PhotometricOptions(BaseModel):
     hole_count: tuple[PositiveInt, PositiveInt] = Field(
         default=(1, 10), description="Fewest and most."
     )
-    hole_side: tuple[float, float] = Field(
+    hole_side: tuple[Part, Part] = Field(
         default=(0.03, 0.125), description="Smallest and largest, as a part of the side."
     )
 

@@ -7,11 +7,11 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from medseg_training.in_context.laws import Appearance, Warp
-from medseg_training.schema import CardOptions, StartOptions
+from medseg_training.schema import CardOptions, Decay, StartOptions
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Data(_Part):
@@ -78,13 +78,13 @@ class Optimiser(_Part):
     """Warm-up, a constant rate and a linear fall at the end; Adam, or Muon for matrices."""
 
     kind: Literal["adam", "muon"] = "adam"
-    momentum: float = Field(0.95, ge=0, lt=1)
+    momentum: Decay = 0.95
     rate: float = Field(gt=0)
-    betas: tuple[float, float]
+    betas: tuple[Decay, Decay]
     warm_up: int = Field(ge=0)
     fall: int = Field(ge=0)
     clip_norm: float = Field(gt=0)
-    ema: float = Field(ge=0, lt=1)
+    ema: Decay
 
 
 class Recipe(_Part):

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
+from napari_medseg.engine.planes import Planes
 from napari_medseg.engine.scaling import check_range, robust_range, scale_to_unit
 
 REAL = st.one_of(
@@ -23,6 +25,14 @@ def test_every_real_array_comes_to_the_unit_interval(array: np.ndarray) -> None:
     assert scaled.shape == array.shape
     assert scaled.dtype == np.float32
     assert ((scaled >= 0) & (scaled <= 1)).all()
+
+
+def test_a_tensor_is_taken_for_an_array() -> None:
+    image = torch.arange(48, dtype=torch.uint8).view(6, 8)
+    planes = Planes(image)
+    assert planes.value_range == Planes(image.numpy()).value_range
+    np.testing.assert_array_equal(planes.raw(0), image.numpy())
+    assert robust_range(image) == robust_range(image.numpy())
 
 
 def test_outliers_do_not_flatten_the_image() -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from napari_medseg.engine.resample import Window
 from napari_medseg.engine.scaling import (
     ValueRange,
+    as_array,
     check_range,
     check_real,
     robust_range,
@@ -48,8 +49,7 @@ class Planes:
         value_range: ValueRange | None = None,
         axis: int = 0,
     ) -> None:
-        if not hasattr(image, "shape"):
-            image = np.asarray(image)
+        image = as_array(image)
         check_real(image.dtype)
         shape = tuple(int(length) for length in image.shape)
         self.is_rgb = _has_colours(shape) if rgb is None else rgb

@@ -84,6 +84,11 @@ def scale_to_unit(array: ArrayLike, value_range: ValueRange | None = None) -> ND
     return np.clip((values - low) / (high - low), 0.0, 1.0).astype(np.float32)
 
 
+def as_array(image: Any) -> Any:
+    """Give an image as it is where it is an array of a NumPy type, unread; else make one of it."""
+    return image if isinstance(getattr(image, "dtype", None), np.dtype) else np.asarray(image)
+
+
 def check_range(value_range: ValueRange) -> ValueRange:
     """Give the range as two floats.
 
@@ -123,8 +128,7 @@ def finite_sample(array: Any) -> NDArray[np.float64]:
     ValueError
         If the values are not real numbers.
     """
-    if not hasattr(array, "shape"):
-        array = np.asarray(array)
+    array = as_array(array)
     check_real(array.dtype)
     size = int(np.prod(array.shape))
     long_axes = sum(length > 4 for length in array.shape)

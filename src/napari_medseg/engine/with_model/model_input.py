@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from napari_medseg.engine.colour import GREY
 from napari_medseg.engine.planes import Planes
 from napari_medseg.engine.resample import Window, resize
-from napari_medseg.engine.scaling import ValueRange, finite_sample, robust_range
+from napari_medseg.engine.scaling import ValueRange, as_array, finite_sample, robust_range
 from napari_medseg.zoo.specs import InputSpec, Scaling
 
 STRIP_PIXELS = 2**24
@@ -48,8 +48,7 @@ def input_planes(
     ValueError
         Where the image or the axis cannot be used, or no value lies where the model expects them.
     """
-    if not hasattr(image, "shape"):
-        image = np.asarray(image)
+    image = as_array(image)
     if value_range is None:
         is_rgb = Planes(image, rgb, (0.0, 1.0), axis).is_rgb
         value_range = _stated_range(image[..., :3] if is_rgb else image, spec.scaling)

@@ -1,7 +1,9 @@
-"""Losses that are ratios of sums are those of the whole batch, however many processes share it."""
+"""Processes that share a training: losses are those of the whole batch, and one's end is told."""
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch import Tensor
 
+from medseg_training.distributed import joined
 from medseg_training.losses.condseg import ConsistencyReinforcement, SemanticDecouplingLoss
 from medseg_training.losses.dice_ce import dice_cross_entropy
 
@@ -71,3 +74,24 @@ def test_the_mean_gradient_is_that_of_the_whole_batch(shared_out, name):
     for index, expected in enumerate(whole):
         mean = sum(parts[name][index] for parts in shared_out) / WORLD
         torch.testing.assert_close(mean, expected, rtol=1e-5, atol=1e-9)
+
+
+def _lose_the_other(rank: int, folder: str, port: int) -> None:
+    os.environ |= {"WORLD_SIZE": str(WORLD), "RANK": str(rank)}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    try:
+        with joined(torch.device("cpu")) as processes:
+            processes.agreed(0.0)
+            if rank == 1:
+                os._exit(0)
+            processes.agreed(0.0)
+    except RuntimeError as error:
+        (Path(folder) / "said.txt").write_text(str(error))
+
+
+def test_a_process_says_that_another_one_ended(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    mp.spawn(_lose_the_other, (str(tmp_path), port), nprocs=WORLD)
+    assert (tmp_path / "said.txt").read_text().startswith("Another process of this training ended")

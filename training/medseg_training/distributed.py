@@ -52,6 +52,11 @@ def joined(device: torch.device) -> Iterator[Processes]:
     ----------
     device
         Where this process computes; GPUs talk by NCCL, everything else by Gloo.
+
+    Raises
+    ------
+    RuntimeError
+        When one of the others has ended.
     """
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1:
@@ -60,8 +65,20 @@ def joined(device: torch.device) -> Iterator[Processes]:
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
         yield Processes(dist.get_rank(), world, dist.new_group(backend="gloo"))
+    except RuntimeError as error:
+        if not _is_about_others(error):
+            raise
+        raise RuntimeError(
+            "Another process of this training ended, so this one cannot go on; see what that one "
+            "said."
+        ) from error
     finally:
         dist.destroy_process_group()
+
+
+def _is_about_others(error: RuntimeError) -> bool:
+    """Say whether an error came of talking to another process; those of Gloo have no class."""
+    return isinstance(error, dist.DistError) or "/gloo/" in str(error)
 
 
 def local_device(name: str) -> str:

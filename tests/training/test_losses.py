@@ -74,6 +74,15 @@ def test_ignored_pixels_neither_teach_nor_count() -> None:
     assert logits.grad[..., 4:].abs().sum() == 0
 
 
+def test_a_batch_in_which_no_pixel_counts_teaches_nothing() -> None:
+    logits = torch.randn(2, 3, 6, 6, requires_grad=True)
+    loss = dice_cross_entropy(logits, torch.full((2, 6, 6), 255))
+    loss.backward()
+    assert loss.item() == 0
+    assert logits.grad is not None
+    assert logits.grad.abs().sum() == 0
+
+
 def test_the_boundary_term_dislikes_what_is_thin(shared: Path) -> None:
     wanted = np.load(shared / "golden" / "s3x_boundary_reading.npz")
     logits = torch.from_numpy(wanted["in_logits"])

@@ -38,11 +38,11 @@ def dice_cross_entropy(
     Returns
     -------
     Tensor
-        A scalar.
+        A scalar; 0 where no pixel counts.
     """
-    return dice * batch_dice_loss(logits, labels, ignored) + cross_entropy * F.cross_entropy(
-        logits, labels, ignore_index=ignored
-    )
+    entropy = F.cross_entropy(logits, labels, ignore_index=ignored, reduction="sum")
+    counted = (labels != ignored).sum().clamp(min=1)
+    return dice * batch_dice_loss(logits, labels, ignored) + cross_entropy * entropy / counted
 
 
 def batch_dice_loss(logits: Tensor, labels: Tensor, ignored: int = IGNORED) -> Tensor:

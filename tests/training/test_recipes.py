@@ -39,6 +39,16 @@ def test_values_are_changed_as_they_are_written_in_toml() -> None:
     assert config.trainer.ema == 0.9
 
 
+def test_the_home_folder_may_be_written_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ada")
+    monkeypatch.setenv("USERPROFILE", "/home/ada")
+    config = read_recipe(find_recipe("unet"), ["data.root=~/x", "start.backbone=~/y.pth"])
+    assert isinstance(config, RunConfig)
+    assert (config.data.root, config.start.backbone) == ("/home/ada/x", "/home/ada/y.pth")
+    tasks = read_recipe(find_recipe("in_context"), ["data.root=~/x"])
+    assert tasks.data.root == "/home/ada/x"
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [

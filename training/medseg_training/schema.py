@@ -6,14 +6,16 @@ every field carries the sentence that both show.
 
 from __future__ import annotations
 
+from os.path import expanduser
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from medseg_training.data.augment_options import AugmentOptions
 
 Positive = Annotated[float, Field(gt=0)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
+Place = Annotated[str, AfterValidator(expanduser)]
 Side = Annotated[int, Field(ge=8, le=8192)]
 
 
@@ -48,13 +50,13 @@ class ScalingOptions(Part):
 class DataOptions(Part):
     """Which images, and how the net shall see them; the model card will say the same."""
 
-    root: str
+    root: Place
     """Folder of the data set."""
     kind: Literal["auto", "folders", "nnunet", "decathlon", "slices"] = "auto"
     """Convention of the folder; auto looks at it."""
     fold: int = Field(default=0, ge=0)
     """Which fold is held out for validation."""
-    splits: str = ""
+    splits: Place = ""
     """A splits_final.json to use instead of the folder's own."""
     classes: tuple[str, ...] = ()
     """Classes to learn; all where none is named."""
@@ -184,9 +186,9 @@ class ScheduleOptions(Part):
 class StartOptions(Part):
     """What the weights begin with; at most one file."""
 
-    model: str = ""
+    model: Place = ""
     """A model of the zoo, a model or run folder, a checkpoint."""
-    backbone: str = ""
+    backbone: Place = ""
     """The encoder's checkpoint: ImageNet, Swin-T, a stage 1."""
     statistics: bool = True
     """Take the backbone's BatchNorm statistics, too."""

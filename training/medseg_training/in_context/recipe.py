@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from medseg_training.in_context.laws import Appearance, Warp
-from medseg_training.schema import CardOptions, Decay, StartOptions
+from medseg_training.schema import CardOptions, Decay, Place, StartOptions
 
 
 class _Part(BaseModel):
@@ -17,7 +17,7 @@ class _Part(BaseModel):
 class Data(_Part):
     """Where the tasks come from and how often each source is drawn."""
 
-    root: str
+    root: Place
     leave_out: tuple[str, ...] = ()
     real: float = Field(0.55, ge=0)
     synthetic: float = Field(0.30, ge=0)

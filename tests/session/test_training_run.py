@@ -204,6 +204,18 @@ def test_the_command_can_be_pasted_into_a_terminal(monkeypatch: pytest.MonkeyPat
     assert resumed.arguments == ["train", "--resume", "r"]
 
 
+def test_relative_paths_begin_where_napari_was_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.toml").touch()
+    (tmp_path / "pydantic.py").write_text("raise SystemExit('the wrong module')")
+    run = tmp_path / "runs" / "run"
+    process = runs.start(TrainingCommand("mine.toml", run))
+    process.wait(60)
+    assert RunFollower(run, process).message == "Recipe value data: Field required."
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="priorities are called otherwise there")
 def test_a_training_leaves_the_processor_to_who_works_at_it(tmp_path: Path) -> None:
     run = tmp_path / "run"

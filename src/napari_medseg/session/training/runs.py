@@ -53,11 +53,11 @@ def start(command: TrainingCommand) -> subprocess.Popen[bytes]:
     (run / STOP).unlink(missing_ok=True)
     with open(run / OUTPUT, "ab") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "medseg_training", *command.arguments, "--json"],
+            # Not from the working folder (-P), where paths begin but no module is looked for.
+            [sys.executable, "-P", "-m", "medseg_training", *command.arguments, "--json"],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            cwd=run.parent,
             start_new_session=True,
         )
     _yield_to_others(process.pid)

@@ -67,7 +67,7 @@ class TrainingSource(QGroupBox):
 
     @property
     def folder(self) -> Path | None:
-        """The folder that is named, whole, since a training runs elsewhere; None if none is."""
+        """The folder that is named, whole, so that a run keeps it; None if none is."""
         text = self.line.text().strip()
         return Path(text).expanduser().absolute() if text else None
 

@@ -183,8 +183,12 @@ def test_runs_are_listed_latest_first_and_not_written_over(tmp_path: Path) -> No
     (tmp_path / "no run").mkdir()
     assert [path.name for path in runs.runs_in(tmp_path)] == ["new", "old"]
     assert runs.runs_in(tmp_path / "nowhere") == []
-    with pytest.raises(ValueError, match="resume it"):
+    with pytest.raises(ValueError, match="holds a training; choose another name"):
         runs.start(TrainingCommand("unet", tmp_path / "old"))
+    (tmp_path / "new" / "checkpoints").mkdir()
+    (tmp_path / "new" / "checkpoints" / "last.ckpt").touch()
+    with pytest.raises(ValueError, match="resume it"):
+        runs.start(TrainingCommand("unet", tmp_path / "new"))
 
 
 def test_the_command_can_be_pasted_into_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:

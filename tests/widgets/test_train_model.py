@@ -93,6 +93,11 @@ def test_a_run_that_does_not_listen_can_be_killed_and_the_next_is_only_stopped(
     assert view.phase == "lost"
     assert view.stop_button.text() == "Stop"
     assert not view.stop_button.isEnabled()
+    assert "resume it" not in view.words.text(), "there is no checkpoint"
+    (run / "checkpoints").mkdir()
+    (run / "checkpoints" / "last.ckpt").touch()
+    view.show_run(run)
+    assert "it was killed); resume it" in view.words.text()
 
 
 def test_a_run_that_has_just_begun_is_listed(dock, tmp_path):

@@ -16,7 +16,7 @@ PHASES = {
     "stopped": "Stopped and saved",
     "finished": "Finished",
     "failed": "Failed",
-    "lost": "Ended without a word (the computer went off, or it was killed); resume it",
+    "lost": "Ended without a word (the computer went off, or it was killed)",
 }
 """What a run is doing, by the names of `napari_medseg.session.training.runs.Phase`."""
 

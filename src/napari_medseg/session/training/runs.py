@@ -48,7 +48,8 @@ def start(command: TrainingCommand) -> subprocess.Popen[bytes]:
     if is_alive(run):
         raise ValueError(f"A training is writing to {run.name} already; stop it first.")
     if not command.resume and (run / EVENTS).exists():
-        raise ValueError(f"{run.name} holds a training; resume it, or choose another name.")
+        resume = "resume it, or " if _has_checkpoint(run) else ""
+        raise ValueError(f"{run.name} holds a training; {resume}choose another name.")
     run.mkdir(parents=True, exist_ok=True)
     (run / STOP).unlink(missing_ok=True)
     with open(run / OUTPUT, "ab") as output:
@@ -169,8 +170,7 @@ class RunFollower:
     @property
     def can_resume(self) -> bool:
         """Whether there is a checkpoint to go on from, and nobody is at work."""
-        has_checkpoint = any((self.run / name).exists() for name in _CHECKPOINTS)
-        return has_checkpoint and self.phase not in AT_WORK
+        return _has_checkpoint(self.run) and self.phase not in AT_WORK
 
     @property
     def message(self) -> str:
@@ -218,6 +218,10 @@ class RunFollower:
         """Take back what a run that goes on from a checkpoint repeats."""
         self.losses = [point for point in self.losses if point[0] <= step]
         self.scores = [point for point in self.scores if point[0] <= step]
+
+
+def _has_checkpoint(run: Path) -> bool:
+    return any((run / name).exists() for name in _CHECKPOINTS)
 
 
 def _last_line(output: Path) -> str:

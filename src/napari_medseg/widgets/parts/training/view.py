@@ -247,8 +247,9 @@ class TrainingView(QGroupBox):
 
 
 def _sentence(run: RunFollower) -> str:
+    advice = "; resume it" if run.phase == "lost" and run.can_resume else ""
     sentence = state_words(
-        PHASES[run.phase],
+        PHASES[run.phase] + advice,
         loss=run.losses[-1][1] if run.losses else None,
         dice=run.scores[-1][1] if run.scores else None,
         best=run.best,

@@ -10,6 +10,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 from medseg_training import run_lock
+from medseg_training.earlier_run import check_free, remove_earlier
 from medseg_training.run_lock import LOCK_FILE, RunInUseError, locked
 
 
@@ -39,3 +40,13 @@ def test_a_second_process_is_refused_on_windows(windows: set[int], tmp_path: Pat
         assert min(windows) > len(text), "a locked byte cannot be read"
         with pytest.raises(RunInUseError), locked(tmp_path):
             pass
+
+
+def test_what_came_to_a_checkpoint_meanwhile_is_not_removed(tmp_path: Path) -> None:
+    (tmp_path / "events.jsonl").touch()
+    check_free(tmp_path)
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "last.ckpt").touch()
+    with pytest.raises(RunInUseError, match="holds a training already"):
+        remove_earlier(tmp_path)
+    assert (tmp_path / "events.jsonl").exists()

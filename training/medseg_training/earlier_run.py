@@ -7,7 +7,7 @@ from pathlib import Path
 from medseg_training.checkpoints import BEST, is_begun
 from medseg_training.recipe_files import CONFIG_FILE
 from medseg_training.run_folder import COMMANDS_FILE, EVENTS_FILE, FACTS_FILE, METRICS_FILE
-from medseg_training.run_lock import LOCK_FILE
+from medseg_training.run_lock import LOCK_FILE, RunInUseError
 from medseg_training.stopping import STOP_FILE
 from napari_medseg.engine.results import typed
 
@@ -34,12 +34,14 @@ def check_free(folder: Path) -> None:
 
     Raises
     ------
+    RunInUseError
+        When it holds a training that can go on.
     ValueError
-        When it holds a training that can go on, or files that a training would write over.
+        When it holds files that a training would write over.
     """
     if is_begun(folder / "checkpoints"):
         command = typed(["--resume", str(folder)])
-        raise ValueError(
+        raise RunInUseError(
             f"{folder} holds a training already: go on with {command}, or choose another folder."
         )
     left = _left_in(folder)
@@ -54,7 +56,14 @@ def check_free(folder: Path) -> None:
 
 
 def remove_earlier(folder: Path) -> None:
-    """Remove what a training left that came to no checkpoint; see `check_free`."""
+    """Remove what a training left that came to no checkpoint.
+
+    Raises
+    ------
+    RunInUseError, ValueError
+        As `check_free`: another process may have come to a checkpoint since that was asked.
+    """
+    check_free(folder)
     for file in _left_in(folder):
         (folder / file).unlink()
 

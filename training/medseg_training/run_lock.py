@@ -14,7 +14,7 @@ _LOCKED_BYTE = 2**30
 
 
 class RunInUseError(ValueError):
-    """Another process trains in a run folder; the message says what to do."""
+    """A run folder is that of another training; the message says what to do."""
 
 
 @contextmanager

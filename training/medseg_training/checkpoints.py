@@ -30,7 +30,8 @@ def save(folder: Path, state: dict[str, Any]) -> Path:
     """Write `state` as the last checkpoint of `folder`; the one before becomes the previous one.
 
     Whenever the process is killed, one of the two is whole: the one before makes way only for a
-    whole file, and takes the place of the previous one only if it is whole itself.
+    whole file, and takes the place of the previous one only if it can be opened itself (damage
+    within its tensors is not looked for).
     """
     folder.mkdir(parents=True, exist_ok=True)
     last = folder / LAST

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, m
 
 from medseg_training.data.presets import preset
 
-Part = Annotated[float, Field(ge=0, le=1)]
-Chance = Part
+Share = Annotated[float, Field(ge=0, le=1)]
+Chance = Share
 
 
 class GeometricOptions(BaseModel):
@@ -107,7 +107,7 @@ class PhotometricOptions(BaseModel):
     hole_count: tuple[PositiveInt, PositiveInt] = Field(
         default=(1, 10), description="Fewest and most."
     )
-    hole_side: tuple[Part, Part] = Field(
+    hole_side: tuple[Share, Share] = Field(
         default=(0.03, 0.125), description="Smallest and largest, as a part of the side."
     )
 

@@ -94,6 +94,13 @@ def test_findings_are_heard_by_who_listens_and_warned_of_otherwise():
         tell([TILT])
 
 
+def test_only_warnings_that_begin_so_are_hushed():
+    with hushed(category=UserWarning, beginning="An emptied"):
+        warnings.warn("An emptied cluster", UserWarning, stacklevel=1)
+        with pytest.warns(UserWarning, match="another"):
+            warnings.warn("another", UserWarning, stacklevel=1)
+
+
 def test_who_listens_inside_another_who_listens_takes_nothing_away():
     with hearing() as outer:
         with hearing() as inner:

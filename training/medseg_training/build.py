@@ -26,7 +26,7 @@ from medseg_training.methods.method import Plan
 from medseg_training.methods.segmentation import SegmentationMethod, SegmentationTask
 from medseg_training.methods.supervised import Supervised
 from medseg_training.optimisers import make_optimiser
-from medseg_training.run_folder import FACTS_FILE, RunFolder
+from medseg_training.run_folder import FACTS_FILE, SPLITS_FILE, RunFolder
 from medseg_training.schedules import Schedule
 from medseg_training.schema import (
     DataOptions,
@@ -48,8 +48,6 @@ from napari_medseg.zoo.specs import OutputSpec
 
 _VIEW = 3
 """Keeps the draws of a second look apart from those of the first."""
-
-SPLITS_FILE = "splits_final.json"
 
 
 def build_trainer(

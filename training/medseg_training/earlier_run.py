@@ -6,7 +6,16 @@ from pathlib import Path
 
 from medseg_training.checkpoints import BEST, is_begun
 from medseg_training.recipe_files import CONFIG_FILE
-from medseg_training.run_folder import COMMANDS_FILE, EVENTS_FILE, FACTS_FILE, METRICS_FILE
+from medseg_training.run_folder import (
+    COMMANDS_FILE,
+    ENVIRONMENT_FILE,
+    EVENTS_FILE,
+    FACTS_FILE,
+    METRICS_FILE,
+    SOURCES_FILE,
+    SPLITS_FILE,
+    TRACEBACK_FILE,
+)
 from medseg_training.run_lock import LOCK_FILE, RunInUseError
 from medseg_training.stopping import STOP_FILE
 from napari_medseg.engine.results import typed
@@ -15,13 +24,13 @@ _KEPT = (LOCK_FILE, STOP_FILE, "output.txt")
 _REPLACED = (
     COMMANDS_FILE,
     CONFIG_FILE,
-    "env.json",
+    ENVIRONMENT_FILE,
     EVENTS_FILE,
     FACTS_FILE,
     METRICS_FILE,
-    "sources.json",
-    "splits_final.json",
-    "traceback.txt",
+    SOURCES_FILE,
+    SPLITS_FILE,
+    TRACEBACK_FILE,
     f"checkpoints/{BEST}",
     "previews/*.png",
     "tb/events.out.tfevents.*",

@@ -33,6 +33,10 @@ EVENTS_FILE = "events.jsonl"
 METRICS_FILE = "metrics.csv"
 FACTS_FILE = "facts.json"
 COMMANDS_FILE = "command.txt"
+ENVIRONMENT_FILE = "env.json"
+SPLITS_FILE = "splits_final.json"
+SOURCES_FILE = "sources.json"
+TRACEBACK_FILE = "traceback.txt"
 _PROGRAM = ("python", "-m", "medseg_training")
 
 
@@ -82,7 +86,7 @@ class RunFolder:
         values = self.config.model_dump_json(indent=2)
         for name, text in (
             (CONFIG_FILE, values),
-            ("env.json", json.dumps(environment(), indent=2)),
+            (ENVIRONMENT_FILE, json.dumps(environment(), indent=2)),
             (COMMANDS_FILE, f"{self._commands()}{typed([*_PROGRAM, *sys.argv[1:]])}\n"),
         ):
             write_text(self.path / name, text)

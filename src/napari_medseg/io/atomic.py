@@ -90,23 +90,12 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         As `atomic_write`.
     """
     target = Path(os.path.realpath(path))
-    _check_folder(target)
-    if target.is_dir():
-        raise SaveError(f"{target} is a folder; give the name of a file.")
-    stem, suffix = split_suffix(target.name)
-    temporary = target.with_name(hidden_name(stem, "tmp", suffix))
-    try:
+    with _beside(target) as temporary:
         yield temporary
         force_to_disk(temporary)
         if target.exists():
             shutil.copymode(target, temporary)
         os.replace(temporary, target)
-    except OSError as error:
-        raise _explained(error, target) from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-    _sync_folder(target.parent)
 
 
 def write_once(path: str | os.PathLike[str], write: Callable[[Path], object]) -> None:
@@ -125,9 +114,7 @@ def write_once(path: str | os.PathLike[str], write: Callable[[Path], object]) ->
         As `atomic_write`.
     """
     target = Path(os.path.realpath(path))
-    _check_folder(target)
-    temporary = target.with_name(hidden_name(target.stem, "tmp", target.suffix))
-    try:
+    with _beside(target) as temporary:
         write(temporary)
         force_to_disk(temporary)
         try:
@@ -135,6 +122,18 @@ def write_once(path: str | os.PathLike[str], write: Callable[[Path], object]) ->
         except OSError:  # it is there by now, or the disk knows no links
             if not target.exists():
                 temporary.rename(target)
+
+
+@contextmanager
+def _beside(target: Path) -> Iterator[Path]:
+    """Give a hidden path in the folder of a file, which is gone after the block, come what may."""
+    _check_folder(target)
+    if target.is_dir():
+        raise SaveError(f"{target} is a folder; give the name of a file.")
+    stem, suffix = split_suffix(target.name)
+    temporary = target.with_name(hidden_name(stem, "tmp", suffix))
+    try:
+        yield temporary
     except OSError as error:
         raise _explained(error, target) from error
     finally:

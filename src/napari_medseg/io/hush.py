@@ -17,8 +17,9 @@ from typing import Any, cast
 class _InThisThread:
     """Stands in a filter of warnings for the pattern of a message; fits what one thread says."""
 
-    def __init__(self) -> None:
+    def __init__(self, beginning: str) -> None:
         self.thread: int | None = get_ident()
+        self.beginning = beginning
 
     @property
     def is_over(self) -> bool:
@@ -26,11 +27,11 @@ class _InThisThread:
         return self.thread is None
 
     def match(self, text: str) -> bool:
-        return get_ident() == self.thread
+        return get_ident() == self.thread and text.startswith(self.beginning)
 
 
 @contextmanager
-def hushed(*loggers: str, category: type[Warning] = Warning) -> Iterator[None]:
+def hushed(*loggers: str, category: type[Warning] = Warning, beginning: str = "") -> Iterator[None]:
     """Keep warnings of a category, and what loggers are told, from whoever listens.
 
     Parameters
@@ -39,8 +40,10 @@ def hushed(*loggers: str, category: type[Warning] = Warning) -> Iterator[None]:
         Names of loggers; those below them are not meant.
     category : type
         Of the warnings.
+    beginning : str
+        Of their text.
     """
-    here = _InThisThread()
+    here = _InThisThread(beginning)
     thread = here.thread
 
     def elsewhere(record: logging.LogRecord) -> bool:

@@ -62,10 +62,10 @@ def placement_of(layer: Layer) -> dict[str, Any]:
 
 def lie_alike(first: Layer, second: Layer) -> bool:
     """Tell whether two layers of as many axes lie in the same place, as their files say."""
-    ndim = first.ndim
-    if not (has_lengths(placement_of(first), ndim) and has_lengths(placement_of(second), ndim)):
+    places = [placement_of(layer) for layer in (first, second)]
+    if not all(has_lengths(place, first.ndim) for place in places):
         return _shown_alike(first, second)
-    one, other = (geometry_of_labels(placement_of(layer), ndim) for layer in (first, second))
+    one, other = (geometry_of_labels(place, first.ndim) for place in places)
     return bool(np.allclose(one.affine, other.affine, rtol=0.0, atol=_ALIKE))
 
 

@@ -165,11 +165,11 @@ def _resuming(folder: Path) -> str:
 def _tell(folder: Path, error: Exception) -> None:
     """Leave word in the run folder, where the dock looks; without hiding what went wrong."""
     from medseg_training.events import EventLog
-    from medseg_training.run_folder import EVENTS_FILE
+    from medseg_training.run_folder import EVENTS_FILE, TRACEBACK_FILE
 
     with suppress(OSError):
         EventLog(folder / EVENTS_FILE).write("error", message=str(error))
-        (folder / "traceback.txt").write_text(traceback.format_exc(), encoding="utf-8")
+        (folder / TRACEBACK_FILE).write_text(traceback.format_exc(), encoding="utf-8")
 
 
 def _run_folder(options: argparse.Namespace) -> Path:

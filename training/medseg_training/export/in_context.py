@@ -23,6 +23,7 @@ from medseg_training.export.files import (
 from medseg_training.in_context.recipe import Recipe
 from medseg_training.in_context.report import UNSEEN
 from medseg_training.in_context.sources import NOT_STATED
+from medseg_training.run_folder import SOURCES_FILE
 from napari_medseg.engine.results import counted
 from napari_medseg.zoo.cards import ModelCard
 from napari_medseg.zoo.checkpoints import plain_name
@@ -62,7 +63,7 @@ def export_in_context(
     if not all(bool(torch.isfinite(value).all()) for value in weights.values()):
         raise ExportError(f"The weights of {run} are not finite in half precision.")
     content = to_safetensors(weights)
-    sources = read_json(run / "sources.json")
+    sources = read_json(run / SOURCES_FILE)
     kinds = tuple(sorted({source["modality"] for source in sources} - {NOT_STATED}))
     own = stated(recipe.card, CITATION)
     usual = {"modalities": kinds, "licence": LICENCE, "description": DESCRIPTION}

@@ -22,7 +22,7 @@ from medseg_training.in_context.sources import read_sources
 from medseg_training.in_context.tasks import ImageTask, divided, read_tasks
 from medseg_training.losses import dice_bce_loss
 from medseg_training.methods.method import Method, Validation
-from medseg_training.run_folder import write_text
+from medseg_training.run_folder import SOURCES_FILE, write_text
 from napari_medseg.engine.devices import choose_device
 from napari_medseg.nets.universeg import UniverSeg
 
@@ -98,7 +98,7 @@ class InContext(Method):
         pairs = {task.name: len(task.pairs) for task in self.sampler.tasks}
         sources = read_sources(Path(self.recipe.data.root), pairs)
         content = json.dumps([asdict(source) for source in sources], indent=2, ensure_ascii=False)
-        write_text(run / "sources.json", content)
+        write_text(run / SOURCES_FILE, content)
         return {"tasks": list(pairs), "held_out": [task.name for task in self.held_out]}
 
 

@@ -73,7 +73,7 @@ def _centres(
 ) -> tuple[NDArray[np.float64], float]:
     """Find centres, and how far the pixels are from them in all."""
     clusters = min(clusters, len(np.unique(pixels, axis=0)))
-    with hushed(category=UserWarning):
+    with hushed(category=UserWarning, beginning="One of the clusters is empty"):
         # An emptied cluster keeps its centre and attracts nothing: there is one cluster less.
         centres, _ = kmeans2(pixels, clusters, minit="++", rng=generator)
     _, distance = vq(pixels, centres)

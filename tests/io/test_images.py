@@ -245,12 +245,11 @@ def test_channels_and_hyperstacks_are_refused_with_advice(tmp_path):
     with pytest.raises(ReadError, match="one channel"):
         read_image(tmp_path / "a.ome.tif")
     tifffile.imwrite(tmp_path / "b.ome.tif", np.stack([STACK] * 2), metadata={"axes": "TZYX"})
-    with pytest.raises(ReadError, match="one stack"):
+    with pytest.raises(ReadError, match=r"4 axes \(t, z, y, x\) of sizes 2 × 5 × 9 × 13"):
         read_image(tmp_path / "b.ome.tif")
-    five, colours = np.zeros((2, 3, 4, 32, 32), np.uint8), {"planarconfig": "separate"}
-    tifffile.imwrite(tmp_path / "five.tif", five, photometric="rgb", **colours)
-    with pytest.raises(ReadError, match=r"has 5 axes \w{5} of sizes \(2, 3, 4, 32, 32\)"):
-        read_image(tmp_path / "five.tif")
+    tifffile.imwrite(tmp_path / "six.tif", np.zeros((2, 3, 4, 2, 16, 16), np.uint8))
+    with pytest.raises(ReadError, match=r"has 6 axes \w{6} of sizes \(2, 3, 4, 2, 16, 16\)"):
+        read_image(tmp_path / "six.tif")
 
 
 def oblique_affine() -> np.ndarray:

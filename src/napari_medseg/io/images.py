@@ -72,8 +72,18 @@ class ImageFile:
 
     def __post_init__(self) -> None:
         if not self.axes:
-            ndim = self.data.ndim - self.rgb
-            object.__setattr__(self, "axes", ("t", "z", "y", "x")[-ndim:])
+            object.__setattr__(self, "axes", ("t", "z", "y", "x")[-self.n_axes :])
+
+    @property
+    def n_axes(self) -> int:
+        """How many axes there are but colour."""
+        return int(self.data.ndim) - self.rgb
+
+    @property
+    def sizes(self) -> str:
+        """The axes and their sizes in words, for messages."""
+        sizes = " × ".join(str(n) for n in self.data.shape[: self.n_axes])
+        return f"{self.n_axes} axes ({', '.join(self.axes)}) of sizes {sizes}"
 
 
 def read_image(path: str | os.PathLike[str], series: int | str | None = None) -> ImageFile:
@@ -102,12 +112,10 @@ def read_image(path: str | os.PathLike[str], series: int | str | None = None) ->
     from napari_medseg.io.volume import read_volume
 
     image = read_volume(path, series)
-    ndim = image.data.ndim - image.rgb
-    if ndim > image.geometry.ndim:
-        sizes = " × ".join(str(n) for n in image.data.shape[:ndim])
+    if image.n_axes > image.geometry.ndim:
         raise ReadError(
-            f"{Path(path).name} has {ndim} axes of sizes {sizes}; save one time point or one "
-            "channel of it and open that."
+            f"{Path(path).name} has {image.sizes}; save one time point or one channel of it and "
+            "open that."
         )
     return replace(image, data=np.asarray(image.data), levels=())
 

@@ -139,7 +139,7 @@ def _may_be_labels(path: Path, image: ImageFile) -> bool:
         from napari_medseg.io.photos import is_indexed
 
         return path.suffix.lower() == ".png" and is_indexed(path)
-    return image.data.ndim <= 3
+    return image.n_axes == image.geometry.ndim
 
 
 def _is_ours(path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""TIFF files: planes and stacks, grey or colour, and the spacing that three traditions write."""
+"""TIFF files of any axes, grey or colour, and the spacing that three traditions write."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
+from napari_medseg.io.atomic import split_suffix
 from napari_medseg.io.errors import ReadError
 from napari_medseg.io.findings import DISTANCE_UNKNOWN, OVER_TIME, Finding
 from napari_medseg.io.geometry import Geometry
+from napari_medseg.io.images import ImageFile
 from napari_medseg.io.notes import noted_geometry, parse_note
 from napari_medseg.io.tiff_pixels import complaints, decode
 from napari_medseg.io.units import PIXEL, factor_to, known_unit, written
@@ -22,22 +24,21 @@ from napari_medseg.io.units import PIXEL, factor_to, known_unit, written
 # Resolutions that printers and photo programs write without having measured anything.
 _PRINT_DPI = frozenset({72.0, 96.0, 100.0, 150.0, 200.0, 240.0, 300.0, 600.0, 1200.0})
 _INCH, _CENTIMETRE = 2, 3
+_SECONDS = {"ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
 
 
-def read_tiff(file: Path) -> tuple[NDArray[Any], Geometry, bool, Sequence[Finding]]:
-    """Give pixels, geometry, whether they are in colour, and what is odd about the geometry.
+def read_tiff(file: Path) -> ImageFile:
+    """Give planes and stacks, over time and with channels too, and what is odd about the geometry.
 
-    One leading axis of more than one sample is the stack, whatever the file calls it; several of
-    them, and several channels that are no RGB, are refused. The first resolution of a pyramid is
-    read.
+    One leading axis of more than one sample is the stack, whatever the file calls it, unless it
+    calls it channels. The first resolution of a pyramid is read.
 
     Raises
     ------
     ReadError
-        With one sentence, where the file holds no single plane or stack.
+        With one sentence, where planes are missing or nothing tells what the axes are.
     """
-    data, geometry, rgb, _, findings = _read(file, as_numbers=False)
-    return data, geometry, rgb, findings
+    return _read(file, as_numbers=False)[0]
 
 
 def read_tiff_labels(
@@ -47,9 +48,16 @@ def read_tiff_labels(
 
     The numbers of the classes are those that are stored, whatever they look like: the places in a
     palette, and greys that count from white as they are.
+
+    Raises
+    ------
+    ReadError
+        As for `read_tiff`, and where there is more than one plane or stack.
     """
-    data, geometry, _, note, findings = _read(file, as_numbers=True)
-    return data, geometry, note, findings
+    image, note = _read(file, as_numbers=True)
+    if image.n_axes > image.geometry.ndim:
+        raise ReadError(f"{file.name} has {image.sizes}; save one stack of it and open that.")
+    return image.data, image.geometry, note, image.findings
 
 
 def write_tiff_labels(
@@ -97,18 +105,25 @@ def ome_entries(geometry: Geometry) -> tuple[dict[str, Any], dict[str, Any]]:
     return metadata, {"resolution": resolution, "resolutionunit": "CENTIMETER"}
 
 
-def _read(
-    file: Path, as_numbers: bool
-) -> tuple[NDArray[Any], Geometry, bool, dict[str, Any], Sequence[Finding]]:
+def _read(file: Path, as_numbers: bool) -> tuple[ImageFile, dict[str, Any]]:
     with complaints() as found, tifffile.TiffFile(file) as tiff:
-        data, rgb = decode(tiff, file, as_numbers)
+        pixels = decode(tiff, file, as_numbers)
         if found:
             raise ReadError(f"{file.name} is cut off; get the file again from where it came.")
         note = tiff_note(tiff)
-        if data.ndim - rgb == 2 and noted_geometry(note, 3):
-            data = data[None]  # a volume of one plane stays a volume
-        geometry, findings = tiff_geometry(tiff, data.ndim - rgb)
-        return data, geometry, rgb, note, findings
+        if pixels.n_spatial == 2 and noted_geometry(note, 3):  # a volume of one plane stays one
+            pixels = pixels._replace(data=np.expand_dims(pixels.data, len(pixels.lead)))
+        geometry, findings = tiff_geometry(tiff, pixels.n_spatial)
+        image = ImageFile(
+            pixels.data,
+            geometry,
+            pixels.rgb,
+            split_suffix(file.name)[0],
+            tuple(findings),
+            axes=(*pixels.lead, *"zyx"[-pixels.n_spatial :]),
+            step=_time_step(tiff),
+        )
+        return image, note
 
 
 def tiff_note(tiff: tifffile.TiffFile) -> dict[str, Any]:
@@ -141,8 +156,10 @@ def tiff_geometry(tiff: tifffile.TiffFile, ndim: int) -> tuple[Geometry, Sequenc
 
 
 def _is_over_time(tiff: tifffile.TiffFile) -> bool:
+    """Whether time is what the stack is made of."""
     series = tiff.series[0]
-    return any(axis == "T" and n > 1 for axis, n in zip(series.axes, series.shape, strict=True))
+    longer = [axis for axis, n in zip(series.axes, series.shape, strict=True) if n > 1]
+    return [axis for axis in longer if axis not in "CYXS"] == ["T"]
 
 
 def _length(value: float, unit: str) -> tuple[float, str] | None:
@@ -164,6 +181,22 @@ def _in_one_unit(lengths: dict[str, tuple[float, str] | None]) -> Spacing | None
     return {axis: n * (factor_to(unit, units) or 1.0) for axis, (n, unit) in known.items()}, units
 
 
+def _time_step(tiff: tifffile.TiffFile) -> tuple[float, str]:
+    """Give the time between frames in seconds, or one pixel where the file does not tell it."""
+    found = _ome_pixels(tiff)
+    if found is not None:
+        seconds = _SECONDS.get(found.get("TimeIncrementUnit", "s"), float("nan"))
+        step = float(found.get("TimeIncrement", "nan")) * seconds
+    else:
+        step = float((tiff.imagej_metadata or {}).get("finterval", "nan"))
+    return (step, "s") if np.isfinite(step) and step > 0 else (1.0, "pixel")
+
+
+def _ome_pixels(tiff: tifffile.TiffFile) -> ElementTree.Element | None:
+    root = _ome_root(tiff.ome_metadata) if tiff.ome_metadata else None
+    return root.find(".//{*}Pixels") if root is not None else None
+
+
 def _ome_root(xml: str) -> ElementTree.Element | None:
     try:
         return ElementTree.fromstring(re.sub(r"^<\?xml[^>]*\?>", "", xml.strip()))
@@ -172,8 +205,7 @@ def _ome_root(xml: str) -> ElementTree.Element | None:
 
 
 def _ome_spacing(tiff: tifffile.TiffFile) -> Spacing | None:
-    root = _ome_root(tiff.ome_metadata) if tiff.ome_metadata else None
-    found = root.find(".//{*}Pixels") if root is not None else None
+    found = _ome_pixels(tiff)
     if found is None:
         return None
     return _in_one_unit(

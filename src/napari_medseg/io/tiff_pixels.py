@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import tifffile
@@ -19,7 +19,30 @@ from napari_medseg.io.hush import hushed
 if TYPE_CHECKING:
     from PIL import Image
 
-Pixels = tuple[NDArray[Any], bool]  # in the app's axis order; whether the last axis is colour
+_ORDER = "tcz"  # of leading axes with these names, after those with any other
+
+
+class Pixels(NamedTuple):
+    """Samples in the app's axis order.
+
+    Attributes
+    ----------
+    data
+        ([lead,] [Z,] H, W[, colour]).
+    rgb
+        Whether the last axis is colour.
+    lead
+        Names of the axes before those of space, such as ``("t", "c")``.
+    """
+
+    data: NDArray[Any]
+    rgb: bool
+    lead: tuple[str, ...] = ()
+
+    @property
+    def n_spatial(self) -> int:
+        """How many axes are of space: 2 or 3."""
+        return self.data.ndim - self.rgb - len(self.lead)
 
 
 @contextmanager
@@ -43,7 +66,7 @@ def complaints() -> Iterator[list[str]]:
 
 
 def decode(tiff: tifffile.TiffFile, file: Path, as_numbers: bool) -> Pixels:
-    """Give the samples of an open TIFF, and whether they are in colour.
+    """Give the samples of an open TIFF, and what their axes are.
 
     Parameters
     ----------
@@ -59,7 +82,7 @@ def decode(tiff: tifffile.TiffFile, file: Path, as_numbers: bool) -> Pixels:
     Raises
     ------
     ReadError
-        With one sentence, where the file holds no single plane or stack.
+        With one sentence, where samples are missing or nothing tells what the axes are.
     """
     page = tiff.pages.first
     plain = {PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.RGB}
@@ -89,9 +112,10 @@ def _negative(stored: NDArray[Any], bits: int) -> NDArray[Any]:
 
 
 def _arranged(data: NDArray[Any], axes: str, name: str, guess: bool) -> Pixels:
-    """Bring decoded samples into the order (stack, height, width, colour).
+    """Bring decoded samples into the order (time, channel, stack, height, width, colour).
 
-    A last axis of three or four is taken for colour only where nothing says what it is.
+    A last axis of three or four is taken for colour only where nothing says what it is. A single
+    leading axis is the stack, whatever the file calls it, unless that is channels.
     """
     stored = f"{data.ndim} axes {axes} of sizes {data.shape}"
     if np.iscomplexobj(data):
@@ -107,16 +131,35 @@ def _arranged(data: NDArray[Any], axes: str, name: str, guess: bool) -> Pixels:
     elif rgb:
         data = np.moveaxis(data, axes.index("S"), -1)
         axes = axes.replace("S", "") + "S"
+    elif samples > 4:  # more than colours
+        data = np.moveaxis(data, axes.index("S"), 0)
+        axes = "C" + axes.replace("S", "")
     elif guess and data.ndim >= 3 and data.shape[-1] in (3, 4) and data.shape[-2] > 4:
         rgb = True  # colour that was written without saying so
-    n_spatial = 2 + rgb
-    lead = [n for n in data.shape[:-n_spatial] if n > 1]
-    channels = data.shape[axes.index("C")] if "C" in axes else 1
-    if len(lead) > 1 or channels > 1 or samples > 4:
+    n_lead = data.ndim - 2 - rgb
+    longer = [n for n in range(n_lead) if data.shape[n] > 1]
+    names = _lead_names([axes[n] for n in longer])
+    if len(set(names)) < len(names):
         raise ReadError(f"{name} has {stored}; save one stack or one channel of it and open that.")
-    keep_stack = "Z" in axes or bool(lead)
-    shape = (lead or [1] if keep_stack else []) + list(data.shape[-n_spatial:])
-    return data.reshape(shape), rgb
+    if not longer and "Z" in axes:
+        return Pixels(data.reshape(1, *data.shape[n_lead:]), rgb)
+    data = data.reshape([data.shape[n] for n in longer] + list(data.shape[n_lead:]))
+    order = sorted(range(len(names)), key=lambda n: _ORDER.find(names[n]))
+    data = data.transpose(*order, *range(len(names), data.ndim))
+    return Pixels(data, rgb, tuple(names[n] for n in order if names[n] != "z"))
+
+
+def _lead_names(axes: Sequence[str]) -> list[str]:
+    """Name leading axes: the last that is neither time nor channels is the stack, if none is."""
+    names = [axis.lower() for axis in axes]
+    if "z" in names:
+        return names
+    if len(names) == 1:
+        return names if names == ["c"] else ["z"]
+    unnamed = [n for n, name in enumerate(names) if name not in ("t", "c")]
+    if unnamed:
+        names[unnamed[-1]] = "z"
+    return names
 
 
 def _decode_with_pillow(page: tifffile.TiffPage, file: Path, as_numbers: bool) -> Pixels:
@@ -125,11 +168,11 @@ def _decode_with_pillow(page: tifffile.TiffPage, file: Path, as_numbers: bool) -
 
     with hushed(category=Image.DecompressionBombWarning), Image.open(file) as image:
         frames = [_frame(one.copy(), page, as_numbers) for one in ImageSequence.Iterator(image)]
-    shapes = {data.shape for data, _ in frames}
-    if len(shapes) > 1:
+    if len({frame.data.shape for frame in frames}) > 1:
         raise ReadError(f"{file.name} holds pages of different sizes; save them one by one.")
-    data = frames[0][0] if len(frames) == 1 else np.stack([data for data, _ in frames])
-    return data, frames[0][1]
+    if len(frames) == 1:
+        return frames[0]
+    return Pixels(np.stack([frame.data for frame in frames]), frames[0].rgb)
 
 
 def _frame(frame: Image.Image, page: tifffile.TiffPage, as_numbers: bool) -> Pixels:
@@ -137,11 +180,11 @@ def _frame(frame: Image.Image, page: tifffile.TiffPage, as_numbers: bool) -> Pix
     from napari_medseg.io.photos import pixels
 
     if as_numbers and frame.mode == "P":
-        return np.array(frame), False
+        return Pixels(np.array(frame), False)
     data, rgb = pixels(frame)
     inverted = page.photometric == PHOTOMETRIC.MINISWHITE
     if inverted and frame.mode == ("L" if as_numbers else "I;16"):
         data = _negative(data, 8 * data.itemsize)
     if as_numbers and frame.mode == "L" and page.bitspersample < 8:
         data = data // np.uint8(255 // ((1 << page.bitspersample) - 1))
-    return data, rgb
+    return Pixels(data, rgb)

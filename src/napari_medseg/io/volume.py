@@ -127,15 +127,10 @@ def _reader(suffix: str) -> Callable[[Path], ImageFile]:
 
         return read_nifti
     if suffix in TIFF_SUFFIXES:
-        return _tiff
+        from napari_medseg.io.tiff import read_tiff
+
+        return read_tiff
     return _photo
-
-
-def _tiff(file: Path) -> ImageFile:
-    from napari_medseg.io.tiff import read_tiff
-
-    data, geometry, rgb, findings = read_tiff(file)
-    return ImageFile(data, geometry, rgb, split_suffix(file.name)[0], tuple(findings))
 
 
 def _photo(file: Path) -> ImageFile:

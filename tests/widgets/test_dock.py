@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import subprocess
 import sys
 import weakref
 from collections.abc import Iterator
@@ -147,6 +148,33 @@ def test_what_others_froze_stays_frozen(viewer: Viewer) -> None:
     before = gc.get_freeze_count()
     remove_layer(viewer, viewer.add_labels(np.zeros((8, 8), np.uint8)))
     assert gc.get_freeze_count() == pytest.approx(before, rel=0.01)
+
+
+A_WINDOW_IS_CLOSED = """
+import napari, numpy as np
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QWidget
+from napari_medseg.widgets.parts.canvas_guard import guard_canvas, remove_layer
+from napari_medseg.widgets.parts.farewell import Farewell
+
+viewer = napari.Viewer()
+guard_canvas(viewer)
+viewer.add_image(np.ones((3, 8, 8), np.float32))
+layer = viewer.add_labels(np.ones((3, 8, 8), np.uint8))
+dock = QWidget()
+dock.farewell = Farewell(dock, lambda: remove_layer(viewer, layer))
+viewer.window.add_dock_widget(dock)
+QTimer.singleShot(1500, viewer.window._qt_window.close)
+napari.run()
+print(len(viewer.layers), "layer left")
+"""
+
+
+def test_a_window_is_closed_while_a_dock_still_shows_a_layer() -> None:
+    script = [sys.executable, "-c", A_WINDOW_IS_CLOSED]
+    ended = subprocess.run(script, capture_output=True, text=True, timeout=240, check=False)
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    assert "1 layer left" in ended.stdout
 
 
 def _enabled_arrays() -> list[int]:

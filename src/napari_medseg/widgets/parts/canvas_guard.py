@@ -16,7 +16,7 @@ import sys
 import weakref
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QApplication, QOpenGLWidget
+from qtpy.QtWidgets import QApplication, QOpenGLWidget, QWidget
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -56,10 +56,14 @@ def remove_layer(viewer: Viewer, layer: Layer | None) -> None:
 
 
 def clear_vertex_arrays(event: object = None) -> None:
-    """Disable the vertex arrays of every canvas that there is."""
+    """Disable the vertex arrays of every canvas on the screen.
+
+    A window that was closed is hidden first and taken apart then: its docks still remove what they
+    added, when the canvas beside them may be touched no more.
+    """
     from vispy.gloo import gl
 
-    for window in QApplication.topLevelWidgets():
+    for window in filter(QWidget.isVisible, QApplication.topLevelWidgets()):
         for canvas in window.findChildren(QOpenGLWidget):
             if not canvas.isValid():
                 continue

@@ -21,7 +21,7 @@ from napari_medseg.io.nifti import reversed_axes
 from napari_medseg.session.measurement import Compared, compare_layers_job, measure_layer_job
 from napari_medseg.session.region import placed_on
 from napari_medseg.session.stack import stack_on_display
-from napari_medseg.session.subject import Subject, why_not_together
+from napari_medseg.session.subject import NO_UNIT, Subject, spacing_of, why_not_together
 
 AFFINE = np.diag([3.0, 0.8, 0.7, 1.0])
 NAMES = ("background", "liver")
@@ -144,6 +144,21 @@ def test_the_spacing_is_that_of_the_layer_that_has_one(viewer):
     stack = stack_on_display(plain, viewer.dims)
     for subject in Subject.pair(spaced, plain, stack):
         assert (subject.spacing, subject.units) == ((3.0, 1.0, 1.0), "mm")
+
+
+def test_a_scale_without_a_unit_is_not_called_pixels(viewer):
+    labels = np.zeros((3, 8, 8), np.uint8)
+    labels[1, 2:4, 2:6] = 1
+    plain, scaled = viewer.add_labels(labels), viewer.add_labels(labels, scale=(3, 0.5, 0.7))
+    assert spacing_of(plain) == ((1.0, 1.0, 1.0), "px")
+    assert spacing_of(scaled) == ((3.0, 0.5, 0.7), NO_UNIT)
+    subject = Subject.of(scaled, stack_on_display(scaled, viewer.dims))
+    table = finished(measure_layer_job(subject, None, False)).table
+    assert table["pixels"].tolist() == [8]
+    assert table["volume_unit3"].tolist() == pytest.approx([8 * 3 * 0.5 * 0.7])
+    known = viewer.add_labels(labels, scale=(2, 1, 1), units=("mm",) * 3)
+    both = Subject.pair(known, scaled, stack_on_display(scaled, viewer.dims))
+    assert [subject.units for subject in both] == ["mm", "mm"]
 
 
 def test_classes_are_matched_by_name_and_so_is_the_picture(viewer):

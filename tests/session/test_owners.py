@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import gc
+
 import numpy as np
 from napari.layers import Image, Labels
 
 from napari_medseg.session.geometry_of import lie_alike
 from napari_medseg.session.journal.recognise import image_of
 from napari_medseg.session.layer_kinds import derived
-from napari_medseg.session.owners import image_for, likeliest, may_belong, note_owner, owner_of
+from napari_medseg.session.owners import (
+    image_for,
+    likeliest,
+    may_belong,
+    note_owner,
+    note_same_owner,
+    owner_name,
+    owner_of,
+)
 from napari_medseg.session.training.open_cases import painted_pairs
 
 
@@ -28,6 +38,33 @@ def test_what_was_noted_first_stays_while_that_image_is_there() -> None:
     assert owner_of(labels) is first
     assert not may_belong(labels, second)
     assert image_for(labels, [second, first]) is first
+
+
+def test_labels_of_an_image_that_was_closed_go_with_no_other() -> None:
+    first, second, labels, objects = _image("first"), _image("second"), _labels(), _labels()
+    note_owner(labels, first)
+    note_same_owner(objects, labels)
+    del first
+    gc.collect()
+    for layer in (labels, objects):
+        assert owner_of(layer) is None and owner_name(layer) == "first"
+        assert image_for(layer, [second]) is None and not may_belong(layer, second)
+        note_owner(layer, second)
+        assert not may_belong(layer, second)
+
+
+def test_an_image_that_is_opened_again_is_known_by_its_file() -> None:
+    def opened(path: str, series: str = "") -> Image:
+        return _image("scan", metadata={"medseg": {"source": {"path": path, "series": series}}})
+
+    labels = _labels()
+    note_owner(labels, opened("/a", "1"))
+    gc.collect()
+    assert not may_belong(labels, opened("/a", "2")) and not may_belong(labels, opened("/b", "1"))
+    again = opened("/a", "1")
+    assert image_for(labels, [opened("/b"), again]) is again
+    note_owner(labels, again)
+    assert owner_of(labels) is again
 
 
 def test_of_others_the_first_in_sight_that_is_no_result_is_likeliest() -> None:

@@ -9,6 +9,7 @@ from napari.layers import Layer
 from qtpy.QtGui import QStandardItemModel
 from qtpy.QtWidgets import QDialogButtonBox, QMessageBox
 
+from napari_medseg.io import formats
 from napari_medseg.io.dicom.seg_reading import read_segmentation
 from napari_medseg.io.dicom.terms import TERMS
 from napari_medseg.io.formats import FORMATS
@@ -244,6 +245,39 @@ def test_labels_go_with_the_patient_they_were_made_on(dock, viewer, tmp_path):
     assert not dock.button.isEnabled()
     assert "lies elsewhere than the one the labels were made on" in dock.button.toolTip()
     assert dock.plan.text() == dock.button.toolTip()
+
+
+def opened(viewer, folder) -> Layer:
+    return viewer.add_layer(Layer.create(*read_layers(str(folder))[0]))
+
+
+def test_labels_whose_image_was_closed_go_with_no_other_patient(dock, viewer, series, tmp_path):
+    image, labels = dock.images.choices[0], dock.labels.choices[0]
+    note_owner(labels, image)
+    other = write_series(tmp_path / "other", directions=rotated(), PatientID="ROE-2")
+    later = opened(viewer, other.folder)
+    viewer.layers.selection.active = labels
+    viewer.layers.remove(image)
+    assert dock._labels is labels and dock._image is None
+    assert "which is not the image above" in dock.plan.text()
+    assert dock.format.format is not formats.DICOM_SEG
+    dock._choose_image(later)
+    assert not dock.button.isEnabled()
+    assert "another patient's image" in dock.plan.text()
+    again = opened(viewer, series.folder)
+    dock._choose_labels(labels)
+    assert dock._image is again.__wrapped__, "the same file, opened again"
+
+
+def test_a_name_that_was_used_is_not_proposed_for_other_labels(dock, viewer, tmp_path, qtbot):
+    dock.format.choose(formats.NIFTI)
+    dock.refresh()
+    dock.target.point_to(tmp_path / "A_final.nii.gz")
+    press_and_wait(qtbot, dock.button)
+    assert dock.target.path.name == "A_final.nii.gz", "may be written again"
+    copy = viewer.add_labels(LABELS.copy(), name="later", **geometry_of(dock._labels))
+    dock._choose_labels(copy)
+    assert dock.target.path.name != "A_final.nii.gz"
 
 
 def test_labels_of_points_of_time_are_told_in_the_dock_itself(dock, viewer):

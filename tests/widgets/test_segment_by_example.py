@@ -60,6 +60,26 @@ def test_it_opens_pointed_at_the_image_and_says_what_is_missing(dock: SegmentByE
     assert "example" in dock.jobs.plane.toolTip()
 
 
+def test_a_hidden_image_is_told_and_left_for_one_that_is_selected(
+    dock: SegmentByExample, viewer: Viewer
+) -> None:
+    first = dock.case.image
+    second = viewer.add_image(np.zeros(first.data.shape, np.float32), name="second")
+    assert dock.case.image.name == "second"
+    viewer.layers.selection.active = first
+    assert dock.case.image.name == "second", "both are seen"
+    second.visible = False
+    assert "“second” is hidden" in dock.message.text()
+    second.visible = True
+    assert "hidden" not in dock.message.text()
+    second.visible = False
+    viewer.layers.selection.active = None
+    viewer.layers.selection.active = first
+    assert dock.case.image is first
+    second.visible = True
+    assert "hidden" not in dock.message.text()
+
+
 def test_an_empty_window_says_to_open_an_image(viewer: Viewer, qtbot: QtBot) -> None:
     dock = open_dock(viewer, qtbot)
     assert not dock.new_button.isEnabled()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary, ref
 
+from napari_medseg.io.notes import NOTE_KEY
 from napari_medseg.session.layer_kinds import is_derived
 
 if TYPE_CHECKING:
@@ -13,24 +16,59 @@ if TYPE_CHECKING:
 
 AnyLayer = TypeVar("AnyLayer", bound="Layer")
 
-_owners: WeakKeyDictionary[Layer, ref[Image]] = WeakKeyDictionary()
+
+@dataclass(frozen=True)
+class _Owner:
+    """The image itself, its name and its source: it may be closed and opened again."""
+
+    image: ref[Image]
+    name: str
+    source: Mapping[str, Any]
+
+
+_owners: WeakKeyDictionary[Layer, _Owner] = WeakKeyDictionary()
 
 
 def note_owner(layer: Layer, image: Image) -> None:
-    """Note that a layer was made on an image; what was noted first stays."""
-    if owner_of(layer) is None:
-        _owners[layer] = ref(image)
+    """Note that a layer was made on an image; what was noted first stays.
+
+    An image that was closed and opened again takes its own place.
+    """
+    if may_belong(layer, image):
+        _owners[layer] = _Owner(ref(image), image.name, _source(image))
+
+
+def note_same_owner(layer: Layer, other: Layer) -> None:
+    """Note that a layer was made on the image that another one was made on, if that is known."""
+    if other in _owners:
+        _owners[layer] = _owners[other]
+
+
+def has_owner(layer: Layer) -> bool:
+    """Tell whether it is known on which image a layer was made, be it open or not."""
+    return layer in _owners
 
 
 def owner_of(layer: Layer) -> Image | None:
     """Give the image that a layer was made on; None where that is not known or it is gone."""
     found = _owners.get(layer)
-    return found() if found is not None else None
+    return found.image() if found is not None else None
+
+
+def owner_name(layer: Layer) -> str:
+    """Give the name of the image that a layer was made on; empty where that is not known."""
+    found = _owners.get(layer)
+    image = owner_of(layer)
+    return image.name if image is not None else found.name if found is not None else ""
 
 
 def may_belong(layer: Layer, image: Image) -> bool:
     """Tell whether a layer was made on an image, or may have been."""
-    return owner_of(layer) in (None, image)
+    found = _owners.get(layer)
+    if found is None or found.image() is image:
+        return True
+    noted, given = found.source, _source(image)
+    return bool(noted["path"]) and all(noted.get(k) == given.get(k) for k in ("path", "series"))
 
 
 def likeliest(layers: Iterable[AnyLayer]) -> AnyLayer | None:
@@ -40,7 +78,33 @@ def likeliest(layers: Iterable[AnyLayer]) -> AnyLayer | None:
 
 
 def image_for(labels: Layer, fitting: Iterable[Image]) -> Image | None:
-    """Give the image that labels were made on, or the likeliest if none of these is known to be."""
+    """Give the image that labels were made on; where that is not known, the likeliest of these.
+
+    None where it is known and none of these.
+    """
     images = list(fitting)
     owner = owner_of(labels)
-    return owner if owner in images else likeliest(images)
+    if owner in images:
+        return owner
+    return likeliest(image for image in images if may_belong(labels, image))
+
+
+def are_of_two_patients(labels: Layer, image: Image) -> bool:
+    """Tell whether labels were made on an image that names another patient than this one."""
+    from napari_medseg.io.dicom import patients
+
+    found = _owners.get(labels)
+    if found is None or may_belong(labels, image):
+        return False
+    return patients.are_of_two_patients(_a_file(found.source), _a_file(_source(image)))
+
+
+def _source(image: Image) -> dict[str, Any]:
+    """Give the source that was noted with an image, and the path of its file."""
+    noted = image.metadata.get(NOTE_KEY, {}).get("source") or {}
+    return {"path": str(image.source.path or "")} | dict(noted)
+
+
+def _a_file(source: Mapping[str, Any]) -> Path | None:
+    planes = source.get("planes") or ()
+    return Path(str(planes[0][0])) if planes else None

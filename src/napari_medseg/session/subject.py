@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from napari_medseg.io.grid import GridError, on_grid_of_both, under
 from napari_medseg.io.notes import NOTE_KEY, noted_geometry
 from napari_medseg.io.placement import sizes_of
-from napari_medseg.io.units import short
+from napari_medseg.io.units import PIXEL, short
 from napari_medseg.session.geometry_of import placement_of
 from napari_medseg.session.stack import Stack, full_resolution, shape_of
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from napari.layers import Image, Labels, Layer
 
     from napari_medseg.io.geometry import Geometry
+
+NO_UNIT = "unit"
+"""In place of the unit of lengths: that of the layer's scale, which does not say what it is."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Subject:
     spacing : tuple of float
         Of the axes of `labels`.
     units : str
-        ``"mm"``, ``"um"`` or ``"px"``.
+        ``"mm"``, ``"um"``, ``"px"``, or `NO_UNIT`.
     class_names : tuple of str or None
         As noted with the layer.
     start : tuple of int
@@ -80,7 +83,8 @@ class Subject:
             With one sentence, where the two do not fit.
         """
         one, other = cls._on_one_grid(layer, reference, stack)
-        known = one if other.units == "px" != one.units else other
+        vague = ("px", NO_UNIT)
+        known = one if other.units in vague and one.units not in vague else other
         return (
             replace(one, spacing=known.spacing, units=known.units),
             replace(other, spacing=known.spacing, units=known.units),
@@ -200,7 +204,12 @@ def planes_of(data: Any, stack: Stack) -> Any:
 
 
 def spacing_of(layer: Layer, axes: Sequence[int] | None = None) -> tuple[tuple[float, ...], str]:
-    """Give the spacing of some axes of a layer, or of every one, and the unit of these."""
+    """Give the spacing of some axes of a layer, or of every one, and the unit of these.
+
+    A layer that was scaled without saying in what is in no pixels any more: see `NO_UNIT`.
+    """
     axes = range(layer.ndim) if axes is None else axes
     spacing, unit = sizes_of(placement_of(layer), layer.ndim, axes)
+    if unit == PIXEL and any(size != 1 for size in spacing):
+        return spacing, NO_UNIT
     return spacing, short(unit)

@@ -17,7 +17,7 @@ from napari_medseg.session.colours import hex_colour
 from napari_medseg.session.export import Export, Source, Written, export_job, export_of, source_of
 from napari_medseg.session.geometry_of import lie_alike
 from napari_medseg.session.layer_kinds import is_image, is_labels_of_user
-from napari_medseg.session.owners import image_for, owner_of
+from napari_medseg.session.owners import are_of_two_patients, has_owner, image_for, owner_of
 from napari_medseg.session.stack import shape_of
 from napari_medseg.session.subject import why_not_together
 from napari_medseg.widgets.parts.arrange import form
@@ -144,6 +144,8 @@ class ExportLabels(Dock):
             return reason
         if self._lies_elsewhere():
             return "The image lies elsewhere than the one the labels were made on; choose that."
+        if self._image is not None and are_of_two_patients(self._labels, self._image):
+            return "The labels were made on another patient's image; choose that one."
         return ""
 
     def _missing(self, format_: LabelFormat) -> str:
@@ -178,7 +180,10 @@ class ExportLabels(Dock):
         choices = self.labels.choices
         active = self.viewer.layers.selection.active
         first = active if active in choices else next(iter(choices), None)
-        self._labels = labels if labels is not None else first
+        chosen = labels if labels is not None else first
+        if chosen is not self._labels:
+            self.target.turn_to_others()
+        self._labels = chosen
         self.labels.show_layer(self._labels)
         fitting = [image for image in self.images.choices if self._fits(image)]
         self._choose_image(self._image_of_labels(fitting))
@@ -197,7 +202,7 @@ class ExportLabels(Dock):
         """Give the image the labels were made on; where that is not known the one chosen stays."""
         if self._labels is None:
             return None
-        stays = self._image in fitting and owner_of(self._labels) is None
+        stays = self._image in fitting and not has_owner(self._labels)
         return self._image if stays else image_for(self._labels, fitting)
 
     def _fits(self, image: Image) -> bool:
@@ -280,6 +285,7 @@ class ExportLabels(Dock):
 
     def _on_written(self, written: Written) -> None:
         self._written = written.path
+        self.target.note_written()
         self._note_saved()
         told = f"{written.path.name} {written}."
         if written.voxels:

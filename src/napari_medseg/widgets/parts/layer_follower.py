@@ -56,6 +56,7 @@ class LayerFollower:
         self._message, self._is_undecided = bench.message, is_undecided
         self._images, self._labels, self._classes = images, labels, classes
         self._followed: Labels | None = None
+        self._watched: Image | None = None
         self._to_redo = 0
         self.keeper = LabelKeeper.of(bench.viewer)
         self.keeper.restored.connect(self._on_restored)
@@ -68,6 +69,7 @@ class LayerFollower:
         bench.case.labels_changed.connect(self._on_labels_changed)
         bench.viewer.layers.events.inserted.connect(self._on_inserted)
         bench.viewer.layers.events.removed.connect(self._on_removed)
+        bench.viewer.layers.selection.events.active.connect(self._on_selected)
 
     def choose_first_image(self) -> None:
         """Turn to the selected image and labels, or to the topmost ones that are seen and fit."""
@@ -80,6 +82,8 @@ class LayerFollower:
         """Stop following."""
         self._viewer.layers.events.inserted.disconnect(self._on_inserted)
         self._viewer.layers.events.removed.disconnect(self._on_removed)
+        self._viewer.layers.selection.events.active.disconnect(self._on_selected)
+        self._watch(None)
         self._follow(None)
         self._case.locked_changed.disconnect(self._on_locked_changed)
         self.keeper.restored.disconnect(self._on_restored)
@@ -102,14 +106,43 @@ class LayerFollower:
         if before is None:
             self._case.set_image(image)
         elif image.visible and not self._is_undecided():
-            if self._case.labels is not None:  # those of a file are of the image they were used on
-                note_owner(self._case.labels, before)
-            self._case.set_image(image)
+            self._turn_to(image)
         else:
             self._message.hint(
                 f"“{image.name}” was opened. The dock still works on “{before.name}”; turn to the "
                 "other under Image."
             )
+
+    def _on_selected(self, event: Any = None) -> None:
+        """Turn to an image that is selected while the one before cannot be seen."""
+        before, image = self._case.image, self._viewer.layers.selection.active
+        is_other = image in self._images.choices and image is not before and not is_derived(image)
+        is_lost = before is not None and not before.visible
+        if is_other and image.visible and is_lost and not self._is_undecided():
+            self._turn_to(image)
+
+    def _turn_to(self, image: Image) -> None:
+        before, labels = self._case.image, self._case.labels
+        if before is not None and labels is not None:
+            note_owner(labels, before)  # those of a file are of the image they were used on
+        self._case.set_image(image)
+
+    def _on_seen_or_hidden(self, event: Any = None) -> None:
+        """Say that what is worked on cannot be seen: what lies below would be painted on."""
+        image = self._case.image
+        if image is not None:
+            hidden = f"“{image.name}” is hidden, and still the image of this dock."
+            if not image.visible:
+                self._message.hint(hidden)
+            elif self._message.text() == hidden:
+                self._message.hint("")
+
+    def _watch(self, image: Image | None) -> None:
+        if self._watched is not None:
+            self._watched.events.visible.disconnect(self._on_seen_or_hidden)
+        if image is not None:
+            image.events.visible.connect(self._on_seen_or_hidden)
+        self._watched = image
 
     def _on_removed(self, event: Any) -> None:
         if event.value is self._case.labels:
@@ -119,6 +152,7 @@ class LayerFollower:
 
     def _on_image_changed(self) -> None:
         self._images.show_layer(self._case.image)
+        self._watch(self._case.image)
         labels = self._case.labels
         if labels is None or not self._is_of_image(labels):
             self._case.set_labels(self._labels_of_image())

@@ -14,7 +14,7 @@ _NNUNET_NAME = "Dataset001_Labels"
 
 
 class SaveTarget(QWidget):
-    """A path whose ending follows the format; what a person typed stays."""
+    """A path whose ending follows the format; what a person typed stays until it was used."""
 
     changed = Signal()
 
@@ -29,7 +29,7 @@ class SaveTarget(QWidget):
         row.addWidget(self.button)
         self._format: LabelFormat | None = None
         self._folder, self._stem = Path.home(), "labels"
-        self._typed = ""
+        self._typed, self._used = "", False
         self.line.textEdited.connect(self._on_edited)
         self.line.textChanged.connect(lambda text: self.line.setToolTip(text))
         self.button.clicked.connect(self._on_browse)
@@ -43,6 +43,16 @@ class SaveTarget(QWidget):
         """Propose a place; a name that was typed by hand stays."""
         self._folder, self._stem = folder or self._folder, stem
         self._refresh()
+
+    def note_written(self) -> None:
+        """Note that something was written there."""
+        self._used = True
+
+    def turn_to_others(self) -> None:
+        """Forget the name of a file that others were written to; a data set takes many."""
+        if self._used and self._format is not None and self._format.suffixes:
+            self._typed = ""
+        self._used = False
 
     def set_format(self, format_: LabelFormat) -> None:
         """End the name as this format wants it."""

@@ -12,8 +12,9 @@ from napari_medseg.io import formats
 from napari_medseg.io.formats import LabelFormat
 from napari_medseg.io.notes import NOTE_KEY
 from napari_medseg.io.units import written
+from napari_medseg.session.owners import may_belong, owner_name
 from napari_medseg.session.stack import full_resolution, shape_of
-from napari_medseg.session.subject import spacing_of
+from napari_medseg.session.subject import NO_UNIT, spacing_of
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels
@@ -28,8 +29,18 @@ def plan_of(labels: Labels | None, image: Image | None) -> str:
     shape = " × ".join(str(n) for n in shape_of(labels))
     grid = f"on the grid of “{image.name}”" if image is not None else "on a grid of its own"
     spacing, unit = spacing_of(labels)
-    size = "" if unit == "px" else f" of {' × '.join(f'{s:.3g}' for s in spacing)} {written(unit)}"
-    return f"“{labels.name}” {grid}: {shape} voxels{size}. It is read back and compared."
+    sizes = " × ".join(f"{size:.3g}" for size in spacing)
+    size = "" if unit in ("px", NO_UNIT) else f" of {sizes} {written(unit)}"
+    plan = f"“{labels.name}” {grid}: {shape} voxels{size}. It is read back and compared."
+    return f"{_made_on_another(labels, image)}{plan}"
+
+
+def _made_on_another(labels: Labels, image: Image | None) -> str:
+    """Say on what labels were made, if that is another image than the one they go with."""
+    made_on = owner_name(labels)
+    if not made_on or (image is not None and may_belong(labels, image)):
+        return ""
+    return f"The labels were made on “{made_on}”, which is not the image above. "
 
 
 def question_of(format_: LabelFormat, target: Path, case: str) -> str:

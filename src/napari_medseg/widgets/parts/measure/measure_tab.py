@@ -20,9 +20,9 @@ from napari_medseg.session.measurement import (
     measure_layer_job,
     objects_job,
 )
-from napari_medseg.session.owners import image_for, may_belong, note_owner, owner_of
+from napari_medseg.session.owners import image_for, may_belong, note_same_owner
 from napari_medseg.session.stack import Stack, show_plane, stack_on_display
-from napari_medseg.session.subject import Subject, why_not_together
+from napari_medseg.session.subject import NO_UNIT, Subject, why_not_together
 from napari_medseg.widgets.parts.jobs.button import AnyJob, JobButton
 from napari_medseg.widgets.parts.jobs.gate import JobGate
 from napari_medseg.widgets.parts.layer_picker import LayerPicker
@@ -40,6 +40,10 @@ _NO_LABELS = (
     "There are no labels to measure yet: paint some, or open a label map. One that came as an "
     "image becomes labels by a right click on its layer, Convert to Labels."
 )
+_TOLD = {
+    "px": "in pixels: the layer has no spacing",
+    NO_UNIT: "in the unit of the layer's scale, which does not say what it is",
+}
 _FIRST_STEP = "Press Measure: one row for each class."
 
 
@@ -111,12 +115,7 @@ class MeasureTab(ResultTab):
         self.actions.refresh()
         self._follow(layer)
         self._on_canvas()
-        units = measured.subject.units
-        told = (
-            "in pixels: the layer has no spacing"
-            if units == "px"
-            else f"lengths in {written(units)}"
-        )
+        told = _TOLD.get(units := measured.subject.units, f"lengths in {written(units)}")
         objects, self._counted = self._counted, ""
         if not len(measured.table):
             self.message.hint(f"“{layer.name}” is empty: there is nothing to measure.")
@@ -143,8 +142,7 @@ class MeasureTab(ResultTab):
             metadata={**derived(), **({NOTE_KEY: {"geometry": known}} if known else {})},
             **place,
         )
-        if (owner := owner_of(layer)) is not None:
-            note_owner(objects, owner)
+        note_same_owner(objects, layer)
         layer.visible = False
         self._choose(objects)
         self._counted = counted(count, "object")

@@ -1,0 +1,26 @@
+"""Whose images they are: what was painted on one patient must not be handed on as another's."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from napari_medseg.io.dicom.headers import is_dicom, read_header, text
+from napari_medseg.io.errors import ReadError
+
+
+def are_of_two_patients(first: Path | None, second: Path | None) -> bool:
+    """Tell whether two files name different patients; not where one is no DICOM or names none."""
+    one, other = (_patient(file) if file is not None else "" for file in (first, second))
+    return bool(one and other) and one != other
+
+
+@lru_cache(maxsize=64)
+def _patient(file: Path) -> str:
+    """Give the patient's number in a DICOM file; empty where there is none."""
+    if not is_dicom(file):
+        return ""
+    try:
+        return text(read_header(file), "PatientID").strip()
+    except ReadError:
+        return ""

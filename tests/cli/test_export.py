@@ -56,6 +56,19 @@ def test_nifti_becomes_dicom_seg_and_comes_back(work):
     )
 
 
+def test_labels_of_one_patient_are_not_written_for_another(work):
+    like, target = ("--like", work / "series", "--to", "dicom-seg", "-o"), work / "seg.dcm"
+    write_series(work / "other", directions=rotated(), PatientID="ROE-2")
+    assert run(work / "l.nii.gz", *like, target).exit_code == 0
+    for to, name in (("dicom-seg", "x.dcm"), ("nifti", "x.nii.gz")):
+        refused = run(target, "--like", work / "other", "--to", to, "-o", work / name)
+        assert refused.exit_code == 2
+        assert "seg.dcm and other are of different patients" in refused.stderr
+        assert not (work / name).exists()
+    assert run(work / "l.nii.gz", *like, work / "anonymous.dcm", "--deidentify").exit_code == 0
+    assert run(work / "anonymous.dcm", *like, work / "named.dcm").exit_code == 0
+
+
 def test_a_dicom_seg_is_measured_and_compared(work):
     out = work / "seg.dcm"
     series = work / "series"

@@ -263,7 +263,7 @@ def test_labels_whose_image_was_closed_go_with_no_other_patient(dock, viewer, se
     assert dock.format.format is not formats.DICOM_SEG
     dock._choose_image(later)
     assert not dock.button.isEnabled()
-    assert "another patient's image" in dock.plan.text()
+    assert "of another patient than the image" in dock.plan.text()
     again = opened(viewer, series.folder)
     dock._choose_labels(labels)
     assert dock._image is again.__wrapped__, "the same file, opened again"

@@ -177,9 +177,25 @@ def _wanted(
     found = read_labels(labels, image)
     say_findings(labels, found.findings)
     if like is not None and image is not None:
+        _refuse_another_patient(labels, like, image)
         say_findings(like, image.findings, but=found.findings)
     with refusing(ValueError):
         return _Wanted(_export(found, like, image, format_), _seg_options(found, *seg), found.name)
+
+
+def _refuse_another_patient(labels: Path, like: Path, image: ImageFile) -> None:
+    """Make sure that labels that name a patient do not become those of another.
+
+    Raises
+    ------
+    ValueError
+        Where both name one, and not the same.
+    """
+    from napari_medseg.io.dicom.patients import are_of_two_patients
+
+    planes = image.source.get("planes") or ()
+    if planes and are_of_two_patients(labels, Path(str(planes[0][0]))):
+        raise ValueError(f"{labels.name} and {like.name} are of different patients.")
 
 
 def _target(labels: Path, like: Path | None, out: Path, format_: LabelFormat) -> Path:

@@ -90,13 +90,14 @@ def image_for(labels: Layer, fitting: Iterable[Image]) -> Image | None:
 
 
 def are_of_two_patients(labels: Layer, image: Image) -> bool:
-    """Tell whether labels were made on an image that names another patient than this one."""
+    """Tell whether labels, or the image they were made on, name another patient than an image."""
     from napari_medseg.io.dicom import patients
 
-    found = _owners.get(labels)
-    if found is None or may_belong(labels, image):
-        return False
-    return patients.are_of_two_patients(_a_file(found.source), _a_file(_source(image)))
+    files = [Path(labels.source.path)] if labels.source.path else []
+    if not may_belong(labels, image):
+        files += _a_file(_owners[labels].source)
+    given = _a_file(_source(image))
+    return any(patients.are_of_two_patients(one, other) for one in files for other in given)
 
 
 def _source(image: Image) -> dict[str, Any]:
@@ -105,6 +106,6 @@ def _source(image: Image) -> dict[str, Any]:
     return {"path": str(image.source.path or "")} | dict(noted)
 
 
-def _a_file(source: Mapping[str, Any]) -> Path | None:
-    planes = source.get("planes") or ()
-    return Path(str(planes[0][0])) if planes else None
+def _a_file(source: Mapping[str, Any]) -> list[Path]:
+    """Give the first file of DICOM images; none of others."""
+    return [Path(str(file)) for file, _ in (source.get("planes") or ())[:1]]

@@ -145,7 +145,7 @@ class ExportLabels(Dock):
         if self._lies_elsewhere():
             return "The image lies elsewhere than the one the labels were made on; choose that."
         if self._image is not None and are_of_two_patients(self._labels, self._image):
-            return "The labels were made on another patient's image; choose that one."
+            return "The labels are of another patient than the image; choose the image of theirs."
         return ""
 
     def _missing(self, format_: LabelFormat) -> str:

@@ -9,18 +9,20 @@ from napari_medseg.io.dicom.headers import is_dicom, read_header, text
 from napari_medseg.io.errors import ReadError
 
 
-def are_of_two_patients(first: Path | None, second: Path | None) -> bool:
+def are_of_two_patients(first: Path, second: Path) -> bool:
     """Tell whether two files name different patients; not where one is no DICOM or names none."""
-    one, other = (_patient(file) if file is not None else "" for file in (first, second))
+    one, other = _patient(first), _patient(second)
     return bool(one and other) and one != other
 
 
 @lru_cache(maxsize=64)
 def _patient(file: Path) -> str:
-    """Give the patient's number in a DICOM file; empty where there is none."""
+    """Give the patient's number in a DICOM file; empty where there is none, or a pseudonym."""
     if not is_dicom(file):
         return ""
     try:
-        return text(read_header(file), "PatientID").strip()
+        header = read_header(file)
     except ReadError:
         return ""
+    is_pseudonym = text(header, "PatientIdentityRemoved").upper() == "YES"
+    return "" if is_pseudonym else text(header, "PatientID").strip()

@@ -338,6 +338,8 @@ def test_images_are_known_by_their_pixels_and_files_by_their_place(tmp_path: Pat
     assert find_place(place_hash(tmp_path / "other"), [folder]) is None
     small, fits, hidden = Image(pixels[:2]), Image(pixels), Image(other, visible=False)
     assert image_of(labels(pixels.shape), [small, fits, hidden]) is fits
+    assert image_of(labels(pixels.shape[1:]), [fits]) is fits, "of one of its planes"
+    assert image_of(labels((5, 5)), [fits]) is None
 
 
 def test_the_picture_shows_the_plane_with_the_most_paint(tmp_path: Path) -> None:

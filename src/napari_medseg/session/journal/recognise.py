@@ -69,7 +69,9 @@ def image_of(labels: Labels, layers: Iterable[Layer]) -> Image | None:
 
     images = [layer for layer in layers if isinstance(layer, Image)]
     fitting = [image for image in images if shape_of(image) == shape_of(labels)]
-    fitting = fitting or [image for image in images if image.ndim > labels.ndim]
+    if not fitting:  # such as labels of one plane of a volume
+        shape = shape_of(labels)
+        fitting = [image for image in images if shape_of(image)[-len(shape) :] == shape]
     return image_for(labels, reversed(fitting))
 
 

@@ -6,14 +6,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
 
 from napari_medseg.widgets.parts.thumbnails import thumbnail
 
 if TYPE_CHECKING:
     from napari_medseg.widgets.parts.keeper.restore import Offer
 
-_PICTURE = 96
+_PICTURE = 56
 
 
 class RestoreOffer(QWidget):
@@ -47,17 +47,13 @@ class RestoreOffer(QWidget):
         self.later_button.setToolTip("Ask again when the program is started anew")
         self.discard_button = QPushButton("Delete")
         self.discard_button.setToolTip("Delete what was left unsaved, for good")
-        buttons = QHBoxLayout()
-        for button in (self.restore_button, self.later_button, self.discard_button):
-            buttons.addWidget(button)
-        buttons.addStretch()
-        text = QVBoxLayout()
-        text.addWidget(self.words, 1)
-        text.addLayout(buttons)
         row = QHBoxLayout(self)
+        row.setContentsMargins(8, 4, 8, 4)
         row.addWidget(self.picture)
-        row.addLayout(text, 1)
-        self.setFixedHeight(_PICTURE + 24)
+        row.addWidget(self.words, 1)
+        for button in (self.restore_button, self.later_button, self.discard_button):
+            row.addWidget(button)
+        self.setFixedHeight(_PICTURE + 8)
         self.restore_button.clicked.connect(lambda: self.accepted.emit(offer))
         self.later_button.clicked.connect(lambda: self.put_off.emit(offer))
         self.discard_button.clicked.connect(lambda: self.discarded.emit(offer))

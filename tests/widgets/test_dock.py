@@ -14,7 +14,7 @@ import pytest
 from napari.plugins import menu_item_template
 from npe2 import PluginManifest
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QDockWidget, QLabel, QMainWindow, QOpenGLWidget
+from qtpy.QtWidgets import QDockWidget, QLabel, QMainWindow, QOpenGLWidget, QTabBar
 from vispy.gloo import gl
 
 from napari_medseg.cli.window import fill_window
@@ -38,6 +38,8 @@ def test_docks_come_as_tabs_with_short_names(make_napari_viewer_proxy, qtbot: Qt
     assert isinstance(window, QMainWindow)
     assert first in window.tabifiedDockWidgets(second)
     assert second.windowTitle() == "History", "a tab has little room"
+    (tabs,) = [bar for bar in window.findChildren(QTabBar) if bar.parent() is window]
+    assert tabs.elideMode() == Qt.TextElideMode.ElideNone and tabs.usesScrollButtons()
     titles = [label.text() for label in second.titleBarWidget().findChildren(QLabel)]
     assert titles == ["How was this made?"]
     qtbot.waitUntil(lambda: second.height() > 300)  # not stacked

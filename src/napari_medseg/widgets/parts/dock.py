@@ -5,13 +5,14 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from qtpy.QtCore import QEvent
+from qtpy.QtCore import QEvent, Qt
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
     QAbstractButton,
     QDockWidget,
     QLabel,
     QMainWindow,
+    QTabBar,
     QVBoxLayout,
     QWidget,
 )
@@ -141,7 +142,16 @@ class Dock(QWidget):
             if is_ours and window.dockWidgetArea(other) == area and other.isVisible():
                 window.tabifyDockWidget(other, mine)
                 mine.raise_()
+                _keep_names_whole(window)
                 return
+
+
+def _keep_names_whole(window: QMainWindow) -> None:
+    """Let tabs for which there is no room be scrolled to, instead of cutting all their names."""
+    of_docks = Qt.FindChildOption.FindDirectChildrenOnly
+    for tabs in window.findChildren(QTabBar, options=of_docks):
+        tabs.setElideMode(Qt.TextElideMode.ElideNone)
+        tabs.setUsesScrollButtons(True)
 
 
 def _give_keys_back(button: QAbstractButton, checked: bool = False) -> None:

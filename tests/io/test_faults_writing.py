@@ -16,6 +16,7 @@ from threading import Event, Timer
 
 import numpy as np
 import pytest
+import zarr
 from napari.layers import Labels, Layer
 
 from napari_medseg.io.atomic import SaveError
@@ -266,6 +267,21 @@ def test_a_folder_that_is_no_zarr_is_never_replaced(tmp_path):
     with pytest.raises(SaveError, match="holds other things"):
         finish(zarr_label_steps(folder, OLD, GEOMETRY))
     assert (folder / "thesis.txt").read_text() == "years of work"
+
+
+def test_only_a_label_map_is_replaced_by_one_and_never_an_image(tmp_path):
+    scan = zarr.open_group(tmp_path / "scan.ome.zarr", mode="w", zarr_format=3)
+    scan.create_array("0", shape=NEW.shape, dtype="uint16")[...] = 777
+    axes = [{"name": name, "type": "space"} for name in "zyx"]
+    levels = [{"path": "0", "coordinateTransformations": [{"type": "scale", "scale": [1, 1, 1]}]}]
+    image = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": levels}]}
+    scan.attrs["ome"] = image
+    with pytest.raises(SaveError, match="holds other things"):
+        finish(zarr_label_steps(tmp_path / "scan.ome.zarr", NEW, GEOMETRY))
+    assert (read_image(tmp_path / "scan.ome.zarr").data == 777).all()
+    for labels in (OLD, NEW):
+        finish(zarr_label_steps(tmp_path / "labels.ome.zarr", labels, GEOMETRY))
+    np.testing.assert_array_equal(read_zarr_labels(tmp_path / "labels.ome.zarr").labels, NEW)
 
 
 def texts(folder: Path) -> Iterator[bytes]:

@@ -51,8 +51,8 @@ def zarr_label_steps(
     Parameters
     ----------
     path : path-like
-        The folder, ``.ome.zarr``; one that is an OME-Zarr already is replaced as a whole, any other
-        that holds something is refused.
+        The folder, ``.ome.zarr``; a label map that was written here is replaced as a whole, any
+        other folder that holds something is refused.
     labels : array-like of integers, shape (H, W) or (Z, H, W)
         Class index per pixel; stored in the smallest unsigned type that holds it exactly.
     geometry : Geometry
@@ -84,7 +84,7 @@ def zarr_label_steps(
             yield from as_part(_level_steps(group, number, level), number, len(levels), "Writing")
 
     compare = partial(compare_steps, read=_stored, data=exact, geometry=geometry)
-    opened = partial(replacing_folder, may_replace=is_ome_zarr)
+    opened = partial(replacing_folder, may_replace=is_label_map)
     return (yield from save_in_steps(path, write, compare, opened))
 
 
@@ -112,22 +112,13 @@ def read_zarr_labels(path: Path) -> LabelFile:
     return LabelFile(exact_labels(array), geometry, names, made, stem, found)
 
 
-def is_ome_zarr(folder: Path) -> bool:
-    """Tell whether a folder is an OME-Zarr of version 0.5, and so may be replaced by one."""
-    return "multiscales" in _attributes(folder).get("ome", {})
-
-
 def is_label_map(folder: Path) -> bool:
     """Tell whether a folder is an OME-Zarr that `zarr_label_steps` wrote."""
-    attributes = _attributes(folder)
-    return "image-label" in attributes.get("ome", {}) and NOTE_KEY in attributes
-
-
-def _attributes(folder: Path) -> dict[str, Any]:
     try:
-        return dict(json.loads((folder / "zarr.json").read_text()).get("attributes", {}))
-    except (OSError, ValueError, AttributeError, TypeError):
-        return {}
+        attributes = json.loads((folder / "zarr.json").read_text())["attributes"]
+        return "image-label" in attributes["ome"] and NOTE_KEY in attributes
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def _level_steps(group: Any, number: int, level: NDArray[Any]) -> Steps[None]:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
+import torch
 from PIL import Image
 
 from medseg_training.in_context.tasks import TaskFolderError, divided, read_task, read_tasks
@@ -61,6 +63,25 @@ def test_images_of_16_bits_keep_their_grey_values(task_root: Path) -> None:
     after = read_task(task_root / "grey_one")
     assert after.channels == 1
     np.testing.assert_allclose(after.pairs[0].pyramid[0], before.pairs[0].pyramid[0], atol=1e-6)
+
+
+def test_a_photo_is_turned_as_its_exif_entry_says_and_its_mask_fits(task_root: Path) -> None:
+    before = read_task(task_root / "colours")
+    for file in (task_root / "colours" / "images").iterdir():
+        turned = Image.open(file).transpose(Image.Transpose.ROTATE_90)
+        turned.getexif()[0x0112] = 6  # shown turned by 90 degrees, clockwise
+        turned.save(file, exif=turned.getexif())
+    after = read_task(task_root / "colours")
+    for pair, known in zip(after.pairs, before.pairs, strict=True):
+        assert torch.equal(pair.pyramid[0], known.pyramid[0])
+
+
+def test_a_stack_of_planes_is_refused(task_root: Path) -> None:
+    images = task_root / "grey_one" / "images"
+    (images / "000.png").unlink()
+    tifffile.imwrite(images / "000.tif", np.zeros((5, 48, 40), np.uint8))
+    with pytest.raises(TaskFolderError, match=r"000\.tif is no single plane"):
+        read_task(task_root / "grey_one")
 
 
 def test_classes_beyond_a_byte_are_refused(task_root: Path) -> None:
@@ -133,5 +154,5 @@ def test_masks_of_black_and_white_hold_class_1(task_root: Path) -> None:
 def test_two_images_of_one_name_are_refused(task_root: Path) -> None:
     images = task_root / "grey_one" / "images"
     Image.fromarray(np.zeros((48, 40), np.uint8)).save(images / "001.jpg")
-    with pytest.raises(TaskFolderError, match=r"holds both 001\.jpg and 001\.png"):
+    with pytest.raises(TaskFolderError, match=r"001\.jpg and 001\.png have one name"):
         read_task(task_root / "grey_one")

@@ -135,8 +135,9 @@ def _child(folder: Path, names: tuple[str, ...]) -> Path | None:
 
 
 def _list(listing: _Listing, part: str, images: Path, masks: Path) -> None:
-    pictures = _by_stem(images, listing)
-    references = _by_stem(masks, listing)
+    pictures, twice = by_stem(images)
+    references, masks_twice = by_stem(masks)
+    listing.findings += [*twice, *masks_twice]
     for stem, file in pictures.items():
         endings = (stem, *(stem + ending for ending in MASK_ENDINGS))
         mask = next((references.pop(name) for name in endings if name in references), None)
@@ -147,19 +148,20 @@ def _list(listing: _Listing, part: str, images: Path, masks: Path) -> None:
     ]
 
 
-def _by_stem(folder: Path, listing: _Listing) -> dict[str, Path]:
+def by_stem(folder: Path) -> tuple[dict[str, Path], tuple[Problem, ...]]:
+    """Give the images in a folder by their names without suffix, and those of a name twice."""
     found: dict[str, Path] = {}
+    twice = []
     for file in sorted(folder.iterdir()):
         stem, suffix = split_suffix(file.name)
         if file.name.startswith(".") or suffix.lower() not in SUFFIXES or file.is_dir():
             continue
         if stem in found:
-            listing.findings.append(
-                Problem(stem, f"{found[stem].name} and {file.name} have one name; keep one.")
-            )
+            said = f"{found[stem].name} and {file.name} have one name; keep one."
+            twice.append(Problem(stem, said))
             continue
         found[stem] = file
-    return found
+    return found, tuple(twice)
 
 
 def _classes(

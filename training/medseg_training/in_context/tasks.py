@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor
 
-from medseg_training.data.files import read_mask
+from medseg_training.data.files import read_channels, read_mask
+from medseg_training.data.folders import by_stem
 from napari_medseg.engine.scaling import scale_to_unit
 from napari_medseg.io.errors import ReadError
 
@@ -21,8 +21,6 @@ LONGEST_SIDE = 256
 
 LEVELS = 3
 """Sizes in the image pyramid, each half of the one before, so that sampling does not alias."""
-
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 
 
 class TaskFolderError(ValueError):
@@ -93,7 +91,7 @@ def read_task(folder: Path, *, minimum_pairs: int = 3) -> ImageTask:
         )
     names = sorted(images)
     planes = [_read_plane(images[n]) for n in names]
-    colour = any(p.ndim == 3 for p in planes)
+    colour = any(len(plane) == 3 for plane in planes)
     pairs = []
     for name, plane in zip(names, planes, strict=True):
         labels = _read_labels(masks[name])
@@ -102,9 +100,9 @@ def read_task(folder: Path, *, minimum_pairs: int = 3) -> ImageTask:
                 f"The mask {masks[name]} holds the value {labels.max()}; classes are numbered up "
                 "to 255."
             )
-        if labels.ndim != 2 or labels.shape != plane.shape[:2]:
+        if labels.shape != plane.shape[1:]:
             raise TaskFolderError(
-                f"The mask {masks[name]} has shape {labels.shape}, its image {plane.shape[:2]}; "
+                f"The mask {masks[name]} has shape {labels.shape}, its image {plane.shape[1:]}; "
                 "masks are single-channel index images of the same size."
             )
         pairs.append(_pair(name, plane, labels, colour))
@@ -159,15 +157,9 @@ def divided(
 def _by_stem(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         return {}
-    found: dict[str, Path] = {}
-    for file in sorted(folder.iterdir()):
-        if file.suffix.lower() not in IMAGE_SUFFIXES:
-            continue
-        if file.stem in found:
-            raise TaskFolderError(
-                f"{folder} holds both {found[file.stem].name} and {file.name}; keep one of them."
-            )
-        found[file.stem] = file
+    found, twice = by_stem(folder)
+    if twice:
+        raise TaskFolderError(f"In {folder} {twice[0].sentence}")
     return found
 
 
@@ -180,21 +172,20 @@ def _read_labels(path: Path) -> np.ndarray:
 
 
 def _read_plane(path: Path) -> np.ndarray:
-    """Read (H, W) of any number type, or (H, W, 3) uint8."""
+    """Read an image as the app does: (1, H, W) or (3, H, W), of any number type."""
     try:
-        with Image.open(path) as image:
-            grey = image.mode in ("L", "I", "F") or image.mode.startswith("I;16")
-            return np.asarray(image if grey else image.convert("RGB"))
-    except OSError as error:
-        raise TaskFolderError(f"The image {path} cannot be read: {error}.") from error
+        plane, _ = read_channels(path)
+    except ReadError as error:
+        raise TaskFolderError(f"The image {path} cannot be read. {error}") from error
+    if plane.ndim != 3:
+        raise TaskFolderError(f"The image {path} is no single plane; save each of them as a file.")
+    return plane
 
 
 def _pair(name: str, plane: np.ndarray, labels: np.ndarray, colour: bool) -> Pair:
-    if colour and plane.ndim == 2:
-        plane = np.repeat(plane[..., None], 3, axis=2)
-    if plane.ndim == 2:
-        plane = plane[..., None]
-    image = torch.from_numpy(scale_to_unit(plane.transpose(2, 0, 1)))
+    if colour and len(plane) == 1:
+        plane = np.repeat(plane, 3, axis=0)
+    image = torch.from_numpy(scale_to_unit(plane))
     shrink = LONGEST_SIDE / max(labels.shape)
     if shrink < 1:
         size = [max(1, round(n * shrink)) for n in labels.shape]

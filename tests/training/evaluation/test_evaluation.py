@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 
 from medseg_training.__main__ import main
 from medseg_training.data.dataset import Dataset, read_dataset
@@ -148,6 +149,18 @@ def test_a_case_that_cannot_be_read_is_told_and_the_rest_is_measured(
     assert evaluation.table["case"].nunique() == 5
     assert "case3 could not be measured" in report(evaluation)
     assert "1 of the 6 cases could not be measured" in str(results_for_card(evaluation)["protocol"])
+
+
+def test_a_case_with_values_the_model_does_not_take_is_told_and_the_rest_is_measured(
+    data: Dataset, model: ModelCard, tmp_path: Path
+) -> None:
+    window = {"size": list(small.SHAPE), "scaling": {"kind": "window", "low": 0, "high": 255}}
+    card = write_pretrained(tmp_path / "models", "window", BrightNet(), input=window)
+    (data.root / "images" / "case3.png").unlink()
+    tifffile.imwrite(data.root / "images" / "case3.tif", np.full(small.SHAPE, 5000, np.uint16))
+    evaluation = evaluated(card, read_dataset(data.root))
+    assert [name for name, _ in evaluation.failures] == ["case3"]
+    assert evaluation.table["case"].nunique() == 5
 
 
 def test_the_exit_says_that_cases_are_missing(

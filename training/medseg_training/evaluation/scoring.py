@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from medseg_training.data.dataset import Dataset, DatasetError
+from medseg_training.data.dataset import Dataset
 from medseg_training.data.files import LoadedCase, load_case
 from medseg_training.evaluation.matching import Chosen, ClassMatch, EvaluationError, match_classes
 from medseg_training.evaluation.pictures import CasePicture, Gallery, picture_of
@@ -19,7 +19,6 @@ from napari_medseg.engine.measure.compare import compare
 from napari_medseg.engine.results import Progress, finished, retold
 from napari_medseg.engine.with_model.job import SegmentOptions, runner_for, segment_job
 from napari_medseg.engine.with_model.net_runner import NetRunner
-from napari_medseg.io.errors import ReadError
 from napari_medseg.zoo.cards import ModelCard
 
 if TYPE_CHECKING:
@@ -129,7 +128,7 @@ def evaluate_job(
     chosen: Chosen,
     options: EvaluationOptions | None = None,
 ) -> Generator[Progress, None, Evaluation]:
-    """Measure a model on cases, yielding progress; a case that cannot be read does not end it.
+    """Measure a model on cases, yielding progress; one that cannot be segmented does not end it.
 
     Every case is segmented as by `napari_medseg.segment`, at its own resolution, and compared as by
     `napari_medseg.compare`, so that the figures are those of what a user gets.
@@ -157,7 +156,7 @@ def evaluate_job(
         try:
             case = load_case(dataset, dataset.case(name))
             found = yield from _segmented(case, asked, runner, done, total)
-        except (ReadError, DatasetError) as error:
+        except ValueError as error:  # of this case: model and options were checked before
             failures.append((name, str(error)))
             continue
         pair = match.of_model[found], match.of_data[_labels(case)]

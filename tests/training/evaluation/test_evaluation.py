@@ -194,6 +194,12 @@ def test_progress_is_told_and_closing_cancels(model: ModelCard, data: Dataset) -
     job.close()
 
 
+def test_the_report_of_one_case_claims_no_spread(model: ModelCard, data: Dataset) -> None:
+    text = report(evaluate(model, data, choose_cases(data, "val")))
+    assert "+0.0 %" in text
+    assert "nan" not in text
+
+
 def test_the_report_is_one_file_that_loads_nothing(
     model: ModelCard, data: Dataset, tmp_path: Path
 ) -> None:

@@ -188,7 +188,8 @@ def _table(found: dict[str, dict[str, Summary]], evaluation: Evaluation, unit: s
 def _percent(summary: Summary) -> str:
     if not summary.n:
         return "–"
-    return f"{100 * summary.mean:+.1f} ± {100 * summary.sd:.1f} %"
+    mean = f"{100 * summary.mean:+.1f}"
+    return f"{mean} %" if summary.n < 2 else f"{mean} ± {100 * summary.sd:.1f} %"
 
 
 def spread(summary: Summary, digits: int) -> str:

@@ -18,6 +18,7 @@ from medseg_training.export import ExportError, export_run
 from medseg_training.export.in_context import DESCRIPTION
 from medseg_training.export.segmentation import readme
 from medseg_training.in_context.recipe import Recipe
+from medseg_training.in_context.report import Report
 from medseg_training.trainer import Trainer
 from napari_medseg.zoo.cards import ModelCard
 from napari_medseg.zoo.registry import is_bundled, list_models
@@ -77,6 +78,17 @@ def test_the_card_says_what_recipe_and_command_line_say_and_nothing_of_bundled_w
     card = export_run(run, tmp_path / "model", name="discs", **stated)
     assert {key: getattr(card, key) for key in stated} == stated
     assert find_model(str(run), "in-context").name == "run"
+
+
+def test_figures_of_two_measurements_are_written_where_they_are(
+    trainer: Trainer, tmp_path: Path
+) -> None:
+    figures = {"net": {"colours": {"1": 0.5, "4": 0.6}}, "mean": {"colours": {"16": 0.4}}}
+    results = Report((1, 4, 16), queries=2, draws=1, dice=figures).as_results()
+    export_run(trainer.run.path, tmp_path / "model", results=results)
+    page = (tmp_path / "model" / "README.md").read_text()
+    assert "| net (1 tasks) | 0.500 | 0.600 |  |" in page
+    assert "| mean (1 tasks) |  |  | 0.400 |" in page
 
 
 def test_another_model_in_the_folder_stays(trainer: Trainer, tmp_path: Path) -> None:

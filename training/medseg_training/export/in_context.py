@@ -126,7 +126,8 @@ def _result_lines(results: Mapping[str, Any]) -> list[str]:
     lines = [str(results["protocol"]), "", header, "|---" * (len(counts) + 1) + "|"]
     for method, values in results["mean"].items():
         name = f"{method} ({results['tasks_measured'][method]} tasks)"
-        lines.append(f"| {name} | " + " | ".join(f"{values[str(n)]:.3f}" for n in counts) + " |")
+        cells = (f"{values[str(n)]:.3f}" if str(n) in values else "" for n in counts)
+        lines.append(f"| {name} | {' | '.join(cells)} |")
     return lines
 
 

@@ -174,6 +174,18 @@ def test_what_runs_is_not_offered_and_what_was_saved_is_gone(tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_was_saved_before_it_was_written_down_is_not_offered(tmp_path: Path) -> None:
+    layer = labels()
+    journal = journal_of(layer, tmp_path)
+    layer.paint((3, 40, 40), 1)
+    journal.saved(layer, journal.changes(layer))
+    journal.flush()
+    assert not _is_written(tmp_path)
+    layer.paint((4, 40, 40), 2)
+    journal.close()
+    assert np.array_equal(read_labels_journal(only(tmp_path).path).labels, layer.data)
+
+
 def test_the_writer_needs_no_asking_and_a_layer_may_leave(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr("napari_medseg.session.journal.writer.WAIT", 0.01)
     layer = labels()

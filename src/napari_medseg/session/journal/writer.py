@@ -143,10 +143,11 @@ class Journal:
         if not isinstance(part, LabelsJournal) or part.changes != changes:
             return
         with self._writing:
+            # A new one also where nothing was written yet: what is due by now is in the file.
+            self._parts[id(layer)] = LabelsJournal(layer, self._image_of)
             file = self._files.pop(id(layer), None)
             if file is not None:
                 file.remove()
-                self._parts[id(layer)] = LabelsJournal(layer, self._image_of)
 
     def _on_paint(self, event: Any) -> None:
         part = self._parts.get(id(event.source))

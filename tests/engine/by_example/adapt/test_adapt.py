@@ -165,6 +165,23 @@ def test_a_single_example_is_adapted_to_without_a_gain_being_claimed() -> None:
     assert kept.provenance.parameters["adaptation"]["gain"] is None
 
 
+def test_examples_that_share_no_class_are_not_adapted_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[int] = []
+    monkeypatch.setattr(Member, "step", lambda self, part, number: steps.append(number))
+    support = SupportSet(class_names=("background", "left", "right"))
+    for value in (1, 2):
+        image, mask = ring_plane(value)
+        support.add(image, mask * value)
+    adaptation = finished(adapt_job(support, FINDS))
+    assert steps == []
+    assert not adaptation.is_worth_it
+    assert adaptation.gain is None
+    assert "no two examples show the same class" in in_words(adaptation)
+    support.adaptation = adaptation
+    asked = segment_by_example(ring_plane(9)[0], support, **{**vars(FINDS), "adapt": True})
+    assert asked.provenance.parameters["adaptation"] is None
+
+
 def test_classes_and_colours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(adapt_choice, "WORTH", -1.0)
     rng = np.random.default_rng(0)

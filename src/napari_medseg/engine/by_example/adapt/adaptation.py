@@ -135,7 +135,7 @@ class Adaptation:
     shares : tuple of Shares
         For every class.
     gain : Gain or None
-        None where it could not be measured, as with a single example.
+        None where it could not be measured, as with a single example or none that share a class.
     steps, seed : int
         How it was fitted.
     effort : int
@@ -193,6 +193,11 @@ class Adaptation:
 def in_words(adaptation: Adaptation) -> str:
     """Say in a sentence what adapting brought."""
     gain = adaptation.gain
+    if gain is None and not adaptation.is_worth_it:
+        return (
+            "Not adapted: no two examples show the same class, so that nothing can be measured. "
+            "Paint a class on two examples or more."
+        )
     if gain is None:
         return (
             "Adapted. With a single example the gain cannot be measured, and it may harm: "

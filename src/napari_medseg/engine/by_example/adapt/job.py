@@ -16,7 +16,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medseg.engine.by_example.adapt.adaptation import Adaptation, Opinions
+from napari_medseg.engine.by_example.adapt.adaptation import Adaptation, Opinions, Shares
 from napari_medseg.engine.by_example.adapt.album import Album, folds, resize_maps
 from napari_medseg.engine.by_example.adapt.fit import Member
 from napari_medseg.engine.by_example.adapt.shares import choose_shares
@@ -60,7 +60,8 @@ def adapt_job(
     Returns
     -------
     Adaptation
-        Whose shares leave everything as it was where nothing was better.
+        Whose shares leave everything as it was where nothing was better, or where no two examples
+        show the same class, so that nothing could be measured: then nothing is fitted.
 
     Raises
     ------
@@ -74,6 +75,8 @@ def adapt_job(
         colours = True
     prepared = yield from prepare(support, options, colours, total)
     album = album_of(support, prepared)
+    if len(album) > 1 and not album.known.any():
+        return _as_it_was(album, support.examples_hash, prepared.card.sha256, options)
     in_context = yield from _asked(album, prepared, total)
     members = _members(album, prepared, in_context, parts, options.seed)
     fit = _Fit(album, in_context, members, options.adapt_effort)
@@ -120,7 +123,7 @@ class _Fit:
     @property
     def is_measured(self) -> bool:
         """Whether anything was held out."""
-        return len(self.album) > 1 and bool(self.album.known.any())
+        return bool(self.album.known.any())
 
     def run(self, done: int, total: int) -> Generator[Progress, None, None]:
         """Fit round by round until the held-out examples no longer gain; `done` is before it."""
@@ -183,6 +186,24 @@ class _Fit:
             seed,
             self.effort,
         )
+
+
+def _as_it_was(
+    album: Album, support_sha256: str, model_sha256: str, options: ByExampleOptions
+) -> Adaptation:
+    """Give an adaptation that changes nothing and was not measured."""
+    return Adaptation(
+        support_sha256,
+        model_sha256,
+        album.classes,
+        album.colours,
+        members=(),
+        shares=(Shares(),) * len(album.classes),
+        gain=None,
+        steps=0,
+        seed=options.seed,
+        effort=options.adapt_effort,
+    )
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from napari_medseg.engine.by_example.options import ByExampleOptions
 from napari_medseg.engine.by_example.prepare import PreparedSupport, keep
 from napari_medseg.engine.by_example.support import SupportSet
 from napari_medseg.engine.devices import choose_precision
-from napari_medseg.engine.results import Progress
+from napari_medseg.engine.results import Progress, retold
 
 
 class Adapter:
@@ -135,11 +135,6 @@ def _made_now(
     if adaptation is not None:
         return adaptation
     job = adapt_job(support, options, colours=colours)
-    while True:
-        try:
-            progress = next(job)
-        except StopIteration as end:
-            made: Adaptation = end.value
-            keep(support.memo, key, made)
-            return made
-        yield replace(progress, done=0, total=total)
+    made = yield from retold(job, lambda step: replace(step, done=0, total=total))
+    keep(support.memo, key, made)
+    return made

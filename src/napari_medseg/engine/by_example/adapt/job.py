@@ -35,7 +35,7 @@ PATIENCE = 3
 
 
 def adapt_job(
-    support: SupportSet, options: ByExampleOptions | None = None, *, colours: bool | None = None
+    support: SupportSet, options: ByExampleOptions | None = None, *, colours: bool = True
 ) -> Generator[Progress, None, Adaptation]:
     """Fit small nets on a support set and measure on held-out examples what they bring.
 
@@ -49,8 +49,8 @@ def adapt_job(
         At least one example; a `SupportSet.snapshot` where others may change it meanwhile.
     options : ByExampleOptions, optional
         As for the prediction; the same preparation is used.
-    colours : bool, optional
-        Whether the images to be segmented have colours; by default as the examples.
+    colours : bool
+        Whether the images to be segmented have colours, where the examples have them.
 
     Yields
     ------
@@ -71,8 +71,6 @@ def adapt_job(
     options = options or ByExampleOptions()
     parts = folds(len(support), MEMBERS)
     total = len(support) + options.adapt_effort * ROUNDS * STEPS_PER_ROUND * len(parts)
-    if colours is None:
-        colours = True
     prepared = yield from prepare(support, options, colours, total)
     album = album_of(support, prepared)
     if len(album) > 1 and not album.known.any():

@@ -13,15 +13,21 @@ from torch import Tensor, nn
 from medseg_training import nets
 from medseg_training.data.batches import PlaneBatches
 from medseg_training.data.photometric import photometric
+from medseg_training.data.segmentation import (
+    DataError,
+    SegmentationData,
+    held_out_batches,
+    read_data,
+)
 from medseg_training.data.splits import write_folds
 from medseg_training.distributed import Processes
 from medseg_training.events import Echo
 from medseg_training.export.segmentation import check_exportable
 from medseg_training.gradients import chosen_precision
+from medseg_training.in_context.build import in_context_trainer
 from medseg_training.in_context.recipe import Recipe
 from medseg_training.losses.selfreg import SelfRegularization
 from medseg_training.methods.condseg import Appearance, ConDSegStageOne, ConDSegStageTwo
-from medseg_training.methods.in_context import build_in_context
 from medseg_training.methods.method import Plan
 from medseg_training.methods.segmentation import SegmentationMethod, SegmentationTask
 from medseg_training.methods.supervised import Supervised
@@ -32,13 +38,6 @@ from medseg_training.schema import (
     DataOptions,
     OptimiserOptions,
     RunConfig,
-    ScheduleOptions,
-)
-from medseg_training.segmentation_data import (
-    DataError,
-    SegmentationData,
-    held_out_batches,
-    read_data,
 )
 from medseg_training.starting import adopt_model, apply_start
 from medseg_training.trainer import Trainer
@@ -83,40 +82,8 @@ def build_trainer(
             raise ValueError(
                 "An in-context net is trained by one process; start it without torchrun."
             )
-        return _in_context_trainer(config, run, echo, resumes)
+        return in_context_trainer(config, run, echo, resumes)
     return _segmentation_trainer(config, run, echo, processes or Processes(), resumes)
-
-
-def _in_context_trainer(recipe: Recipe, run: Path, echo: Echo | None, resumes: bool) -> Trainer:
-    torch.manual_seed(recipe.seed)
-    law = recipe.optimiser
-    method = build_in_context(recipe)
-    if not resumes:
-        apply_start(method.net, recipe.start)
-    options = OptimiserOptions(
-        kind=law.kind,
-        rate=law.rate,
-        momentum=law.momentum,
-        betas=law.betas,
-        clip_norm=law.clip_norm,
-    )
-    schedule = Schedule(
-        ScheduleOptions(kind="fall", warm_up=law.warm_up, fall=law.fall), recipe.steps
-    )
-    plan = Plan(
-        steps=recipe.steps,
-        steps_per_epoch=recipe.steps,
-        log_every=recipe.log_every,
-        validate_every=recipe.validate_every,
-        checkpoint_minutes=recipe.checkpoint_minutes,
-        seed=recipe.seed,
-        ema=law.ema,
-        clip_norm=law.clip_norm,
-    )
-    dtype = torch.bfloat16 if recipe.precision == "bfloat16" else torch.float32
-    optimiser = make_optimiser(options, method.parameter_groups())
-    folder = RunFolder(run, recipe, echo=echo)
-    return Trainer(method, plan, optimiser, schedule, folder, dtype=dtype)
 
 
 def _divided_as_before(options: DataOptions, run: Path, resumes: bool) -> DataOptions:

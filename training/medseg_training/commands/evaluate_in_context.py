@@ -62,8 +62,8 @@ def run(options: argparse.Namespace) -> None:
     ValueError
         When the model, the data or kept figures do not fit together.
     """
-    from medseg_training import evaluate
     from medseg_training.evaluation.matching import find_model
+    from medseg_training.in_context.measure import measure, method_named
     from medseg_training.in_context.report import Report
     from medseg_training.in_context.tasks import read_task, read_tasks
     from napari_medseg.io.atomic import atomic_write
@@ -77,7 +77,7 @@ def run(options: argparse.Namespace) -> None:
     else:
         tasks = read_tasks(options.data)
     methods = dict(
-        evaluate.method_named(
+        method_named(
             name, card.weights_path.parent, options.size, options.unet_seconds, options.adapt_effort
         )
         for name in options.methods
@@ -91,7 +91,7 @@ def run(options: argparse.Namespace) -> None:
     if options.results and options.results.exists():
         report.add_from(options.results)
     for task in tasks:  # written after every task, so that a long measurement can be broken off
-        evaluate.evaluate(methods, [task], report, support=options.support)
+        measure(methods, [task], report, support=options.support)
         if options.results:
             save(json.dumps(report.as_results(), indent=2) + "\n", options.results)
     if options.markdown:

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from medseg_training import augment
+from medseg_training.in_context import augment
 from medseg_training.in_context.episodes import Trial, enlarged, grey_planes, mask_planes
 from medseg_training.in_context.laws import Warp
 from medseg_training.in_context.tasks import Pair

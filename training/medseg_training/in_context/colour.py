@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from medseg_training import augment
+from medseg_training.in_context import augment
 from napari_medseg.engine.colour import GREY_WEIGHTS
 
 

@@ -9,8 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from medseg_training import augment
-from medseg_training.in_context import colour, phantoms, synthetic, views
+from medseg_training.in_context import augment, colour, phantoms, synthetic, views
 from medseg_training.in_context.recipe import Recipe
 from medseg_training.in_context.tasks import ImageTask
 

@@ -19,7 +19,7 @@ from medseg_training.in_context.episodes import mean_dice, one_pass
 from medseg_training.in_context.recipe import Recipe
 from medseg_training.in_context.sampler import Batch, Sampler
 from medseg_training.in_context.sources import read_sources
-from medseg_training.in_context.tasks import ImageTask, divided, read_tasks
+from medseg_training.in_context.tasks import ImageTask
 from medseg_training.losses import dice_bce_loss
 from medseg_training.methods.method import Method, Validation
 from medseg_training.run_folder import SOURCES_FILE, write_text
@@ -100,9 +100,3 @@ class InContext(Method):
         content = json.dumps([asdict(source) for source in sources], indent=2, ensure_ascii=False)
         write_text(run / SOURCES_FILE, content)
         return {"tasks": list(pairs), "held_out": [task.name for task in self.held_out]}
-
-
-def build_in_context(recipe: Recipe) -> InContext:
-    """Read the tasks that a recipe names and make its method."""
-    tasks = read_tasks(Path(recipe.data.root))
-    return InContext(recipe, *divided(tasks, recipe.data.leave_out))

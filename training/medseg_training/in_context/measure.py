@@ -19,7 +19,7 @@ PLAIN = {"refine": False, "colour": "grey"}
 """The app without its second look and colours: one pass, to which single parts are added."""
 
 
-def evaluate(
+def measure(
     methods: Mapping[str, Method],
     tasks: Sequence[ImageTask],
     report: Report,

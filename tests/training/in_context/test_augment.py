@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from medseg_training import augment
+from medseg_training.in_context import augment
 from medseg_training.in_context.colour import discriminant, to_grey
 
 LAW = augment.Appearance(1.0, 0.2, 0.4, 0.5, 0.3, 0.05, 1.2, 1.5)

@@ -1,7 +1,7 @@
 """Batched changes of appearance and of masks, seeded, on tensors that already have their size.
 
 `appearance` changes images only, `rough_masks` changes masks only and keeps them binary. Geometry
-is changed where images are sampled (`in_context/views.py`), image and mask through one grid.
+is changed where images are sampled (`views`), image and mask through one grid.
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from medseg_training.evaluate import evaluate, method_named
 from medseg_training.in_context.episodes import Trial
+from medseg_training.in_context.measure import measure, method_named
 from medseg_training.in_context.pixel_baseline import best_cut
 from medseg_training.in_context.report import NAMES, OF_NET, Report, ReportError
 from medseg_training.in_context.tasks import ImageTask, Pair
@@ -67,7 +67,7 @@ def test_results_of_single_tasks_and_sizes_add_up(tmp_path: Path) -> None:
         report = Report(support, queries=2, draws=1)
         if file.exists():
             report.add_from(file)
-        evaluate({"all": everything}, [task], report, support=support, tell=lambda _: None)
+        measure({"all": everything}, [task], report, support=support, tell=lambda _: None)
         file.write_text(json.dumps(report.as_results()))
         return report
 

@@ -8,12 +8,10 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from napari_medseg.io.palette import class_colour
+
 SHOWN = 4
-COLOURS = np.array(
-    [[0, 0, 0], [230, 159, 0], [86, 180, 233], [0, 158, 115], [240, 228, 66], [213, 94, 0]],
-    np.float32,
-)
-"""Of Okabe and Ito, which people with colour blindness can tell apart; the first is unused."""
+_COLOURS = np.array([class_colour(value) for value in range(256)], np.float32)
 
 
 def preview_png(images: Tensor, labels: Tensor, found: Tensor) -> bytes:
@@ -48,5 +46,4 @@ def _as_rgb(image: np.ndarray) -> np.ndarray:
 def _painted(plane: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Lay the colours of classes over a plane; what is ignored stays as it is."""
     shown = (labels > 0) & (labels < 255)
-    colours = COLOURS[1 + (labels.astype(int) - 1) % (len(COLOURS) - 1)]
-    return np.where(shown[..., None], 0.5 * plane + 0.5 * colours, plane)
+    return np.where(shown[..., None], 0.5 * plane + 0.5 * _COLOURS[labels], plane)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from napari_medseg.io.dicom.headers import is_segmentation, read_header
+from napari_medseg.io.dicom.headers import is_segmentation, read_header, text
 from napari_medseg.io.dicom.seg_reading import read_segmentation, referenced_series
 from napari_medseg.io.dicom.series import (
     Choose,
@@ -25,7 +25,7 @@ from napari_medseg.io.volume import checked, read_volume
 
 
 def dicom_images(
-    paths: Sequence[Path], choose: Choose | None = None
+    paths: Sequence[Path], choose: Choose | None = None, opened: Sequence[ImageFile] = ()
 ) -> list[ImageFile | LabelFile]:
     """Give the image of a folder or of files, and the segmentations that belong to it.
 
@@ -39,6 +39,9 @@ def dicom_images(
         One folder, one file, or the files of a series.
     choose : callable, optional
         Called where there are several series; None from it means that nothing shall be opened.
+    opened : sequence of ImageFile
+        Images that are there already: segmentations that come without their image are laid on one
+        of them where they lie on it.
 
     Returns
     -------
@@ -52,10 +55,10 @@ def dicom_images(
     """
     first = paths[0]
     if len(paths) == 1 and first.is_file():
-        return [_segments_alone(first)] if _is_segmentation(first) else [_one_file(first)]
+        return [_segments_alone(first, opened)] if _is_segmentation(first) else [_one_file(first)]
     found = scan_folder(first) if first.is_dir() else scan_files(paths)
     if not found.series:
-        return [read_segmentation(file) for file in found.segmentations]
+        return [_on_one_of(file, opened) for file in found.segmentations]
     several = len(found.series) > 1
     chosen = choose(found.series) if choose and several else found.series[0]
     if chosen is None:
@@ -71,24 +74,25 @@ def dicom_images(
 
 
 def dicom_together(
-    paths: Sequence[Path], choose: Choose | None = None
+    paths: Sequence[Path], choose: Choose | None = None, opened: Sequence[ImageFile] = ()
 ) -> list[ImageFile | LabelFile]:
     """Give what folders and files hold that are opened at once, as `dicom_images` does for one.
 
-    A segmentation among the files lies on the image of the folder that it was painted on.
+    A segmentation among the files lies on the image that it was painted on, of a folder or opened.
     """
     folders = [path for path in paths if path.is_dir()]
     found = [each for folder in folders for each in dicom_images([folder], choose)]
-    images = {each.source.get("series"): each for each in found if isinstance(each, ImageFile)}
+    images = [*opened, *(each for each in found if isinstance(each, ImageFile))]
+    by_series = {image.source.get("series"): image for image in images}
     alone = []
     for file in (path for path in paths if not path.is_dir()):
         belongs = bool(images) and _is_segmentation(file)
-        image = images.get(referenced_series(file)) if belongs else None
+        image = by_series.get(referenced_series(file) or None) if belongs else None
         if image is None:
             alone.append(file)
         else:
             found.append(_laid_on(file, image))
-    return [*found, *(dicom_images(alone, choose) if alone else [])]
+    return [*found, *(dicom_images(alone, choose, opened) if alone else [])]
 
 
 def _others(count: int) -> Finding:
@@ -139,12 +143,24 @@ def _laid_on(file: Path, image: ImageFile) -> LabelFile:
         return read_segmentation(file)
 
 
+def _on_one_of(file: Path, images: Sequence[ImageFile]) -> LabelFile:
+    """Give a segmentation on the first image of its space that it lies on, else on its own grid."""
+    space = text(read_header(file), "FrameOfReferenceUID")
+    for image in images:
+        if image.source.get("frame_of_reference") in (None, "", space):
+            try:
+                return read_segmentation(file, image)
+            except ReadError:
+                continue
+    return read_segmentation(file)
+
+
 def _is_segmentation(file: Path) -> bool:
     return is_segmentation(read_header(file))
 
 
-def _segments_alone(file: Path) -> LabelFile:
-    """Give a segmentation on the grid of its image where that lies beside it, else on its own."""
+def _segments_alone(file: Path, opened: Sequence[ImageFile]) -> LabelFile:
+    """Give a segmentation on its image where that lies beside it, else on one that is open."""
     wanted = referenced_series(file)
     beside = scan_files(sorted(path for path in file.parent.iterdir() if path.is_file()))
     for series in beside.series:
@@ -153,4 +169,4 @@ def _segments_alone(file: Path) -> LabelFile:
                 return read_segmentation(file, read_series(series, planes_if_uneven=True))
             except ReadError:
                 continue
-    return read_segmentation(file)
+    return _on_one_of(file, opened)

@@ -28,8 +28,8 @@ class Finding:
     code : str
         One word or two for programs: ``"uneven"``, ``"tilt"``, ``"sheared"``, ``"duplicate"``,
         ``"orientation unknown"``, ``"position unknown"``, ``"sform"``, ``"anisotropic"``,
-        ``"not finite"``, ``"inverted"``, ``"overlap"``, ``"fractional"``, ``"distance unknown"`` or
-        ``"time"``.
+        ``"not finite"``, ``"inverted"``, ``"overlap"``, ``"fractional"``, ``"distance unknown"``,
+        ``"elsewhere"`` or ``"time"``.
     sentence : str
         What it is and what follows from it, without anything about the patient.
     warning : bool

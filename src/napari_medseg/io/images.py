@@ -52,9 +52,10 @@ class ImageFile:
     levels : tuple of arrays
         The same image ever coarser, after `data`; for multiscale files.
     source : mapping
-        How to find it again: ``"kind"``; for DICOM ``"series"``, the UID, ``"planes"``, file and
-        frame number of each plane, ``"corners"``, the position of the first pixel of each in mm
-        (up, front, right), and ``"turn"``, the directions of rows and columns.
+        How to find it again: ``"kind"``; for DICOM ``"series"`` and
+        ``"frame_of_reference"``, the UIDs, ``"planes"``, file and frame number of each plane,
+        ``"corners"``, the position of the first pixel of each in mm (up, front, right), and
+        ``"turn"``, the directions of rows and columns.
     """
 
     data: Any

@@ -31,6 +31,8 @@ class LabelFile:
         File name without its suffix.
     findings : tuple of Finding
         What the person who uses it must know.
+    frame_of_reference : str
+        UID of the space of the patient in which it lies, where a DICOM-SEG says it.
     """
 
     labels: NDArray[np.unsignedinteger]
@@ -39,6 +41,7 @@ class LabelFile:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     name: str = ""
     findings: tuple[Finding, ...] = ()
+    frame_of_reference: str = ""
 
 
 def exact_labels(labels: ArrayLike) -> NDArray[np.unsignedinteger]:

@@ -3,7 +3,7 @@
 Only plain tuples (data, attributes, kind) are made here, so that nothing of napari is needed.
 Arrays come in the order (T, Z, Y, X) or the last of it. ``metadata["medseg"]`` holds the
 exact ``"geometry"`` and ``"findings"``, sentences; for images ``"value_unit"`` and ``"source"``;
-for labels ``"class_names"`` and ``"provenance"``.
+for labels ``"class_names"`` and ``"provenance"``, of a DICOM-SEG ``"frame_of_reference"``.
 """
 
 from __future__ import annotations
@@ -37,13 +37,16 @@ def get_reader(path: str | Sequence[str]) -> Callable[[Any], list[LayerData]] | 
     return read_layers if paths and all(_is_ours(Path(name)) for name in paths) else None
 
 
-def read_layers(path: str | Sequence[str], choose: Choose | None = None) -> list[LayerData]:
+def read_layers(
+    path: str | Sequence[str], choose: Choose | None = None, opened: Sequence[ImageFile] = ()
+) -> list[LayerData]:
     """Read files and folders into layers; a label map that this package wrote becomes labels.
 
     Several files, which napari gives when it is asked to stack them, become one volume where they
     are planes of one size and kind, or DICOM of one series, else one layer each. Each DICOM folder
     gives its image and the segmentations of it; of several series the one that `choose` gives, or
-    else the largest. What a reader found that matters is told as `FindingWarning`.
+    else the largest. A segmentation without its image is laid on one of those `opened` already,
+    where it lies on that. What a reader found that matters is told as `FindingWarning`.
 
     Raises
     ------
@@ -55,15 +58,17 @@ def read_layers(path: str | Sequence[str], choose: Choose | None = None) -> list
     others: list[Path] = []
     for each in paths:
         (dicom if _is_dicom(each) else others).append(each)
-    return (_of_dicom(dicom, choose) if dicom else []) + _of_others(others)
+    return (_of_dicom(dicom, choose, opened) if dicom else []) + _of_others(others)
 
 
-def _of_dicom(paths: Sequence[Path], choose: Choose | None) -> list[LayerData]:
+def _of_dicom(
+    paths: Sequence[Path], choose: Choose | None, opened: Sequence[ImageFile]
+) -> list[LayerData]:
     from napari_medseg.io.dicom_layers import dicom_together
 
     return [
         image_layer(found) if isinstance(found, ImageFile) else labels_layer(found)
-        for found in _told(dicom_together(paths, choose))
+        for found in _told(dicom_together(paths, choose, opened))
     ]
 
 
@@ -105,6 +110,7 @@ def labels_layer(labels: LabelFile, **attributes: Any) -> LayerData:
             "findings": [finding.sentence for finding in labels.findings],
             "class_names": list(labels.class_names),
         }
+        | ({"frame_of_reference": space} if (space := labels.frame_of_reference) else {})
         | layer_notes(labels.provenance)
     }
     return labels.labels, _placed(labels.geometry, labels.name, metadata) | attributes, "labels"

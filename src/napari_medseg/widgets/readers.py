@@ -25,13 +25,26 @@ def get_reader(path: str | Sequence[str]) -> Callable[[Any], list[Any]] | None:
 
 
 def read(path: str | Sequence[str]) -> list[LayerData] | list[tuple[None]]:
-    """Read files or a folder into layers; of several series the person says which."""
+    """Read files or a folder into layers; of several series the person says which.
+
+    Segmentations that come without their image lie on one that is open already, where they fit.
+    """
     if not _has_window():
         return layers.read_layers(path) or NOTHING
     with hearing() as sentences:
-        data = layers.read_layers(path, _ask)
+        data = _read_beside(path)
     _tell_later(sentences)
     return data or NOTHING
+
+
+def _read_beside(path: str | Sequence[str]) -> list[LayerData]:
+    from napari import current_viewer
+
+    from napari_medseg.session.opened_images import beside_images, opened_images
+
+    viewer = current_viewer()
+    open_layers = [] if viewer is None else list(viewer.layers)
+    return beside_images(layers.read_layers(path, _ask, opened_images(open_layers)), open_layers)
 
 
 def _tell_later(sentences: list[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,8 +78,8 @@ def _read(file: Path, image: ImageFile | None) -> LabelFile:
         places, count, geometry = _own_grid(file, frames)
         guessed = frames[0].distance is None and not _has_neighbours(places)
     else:
-        places, geometry = _places_on(file, frames, image.source), image.geometry
-        count = image.data.shape[-3]
+        places, geometry = _places_on(file, frames, image), image.geometry
+        count = image.data.shape[image.n_axes - 3]
     labels = np.zeros((count, *masks.shape[1:]), np.uint16)
     lost: Counter[tuple[int, int]] = Counter()
     for frame, mask, place in _highest_segment_first(header, frames, masks, places):
@@ -89,8 +89,8 @@ def _read(file: Path, image: ImageFile | None) -> LabelFile:
     if image is None:  # else the image's own findings tell of its geometry
         findings += geometry_findings(geometry) + ([_DISTANCE_GUESSED] if guessed else [])
     name = "Segments" if image is None else f"Segments of {image.name}"
-    made = provenance_of(header)
-    return LabelFile(exact_labels(labels), geometry, names, made, name, tuple(findings))
+    made, space = provenance_of(header), text(header, "FrameOfReferenceUID")
+    return LabelFile(exact_labels(labels), geometry, names, made, name, tuple(findings), space)
 
 
 def _highest_segment_first(
@@ -169,7 +169,7 @@ def _pose(frame: Frame) -> Pose:
     return frame.pose
 
 
-def _places_on(file: Path, frames: Sequence[Frame], source: Mapping[str, Any]) -> list[int]:
+def _places_on(file: Path, frames: Sequence[Frame], image: ImageFile) -> list[int]:
     """Give the plane of the image in which each frame lies.
 
     Raises
@@ -181,10 +181,12 @@ def _places_on(file: Path, frames: Sequence[Frame], source: Mapping[str, Any]) -
         f"{file.name} lies on another grid than this image; open it alone, or together with the "
         "series that it was made from."
     )
-    corners = np.array(source.get("corners", ()))
+    corners = np.array(image.source.get("corners", ()))
     first = _pose(frames[0])
     turn = np.array([TO_APP @ first.down, TO_APP @ first.across])
-    if not len(corners) or not np.allclose(turn, np.array(source["turn"]), atol=1e-3):
+    if not len(corners) or not np.allclose(turn, np.array(image.source["turn"]), atol=1e-3):
+        raise elsewhere
+    if not _has_pixels_of(frames[0], image):
         raise elsewhere
     limit = _SAME_PLACE * min(frames[0].spacing or (1.0, 1.0))
     places = []
@@ -194,6 +196,16 @@ def _places_on(file: Path, frames: Sequence[Frame], source: Mapping[str, Any]) -
             raise elsewhere
         places.append(int(away.argmin()))
     return places
+
+
+def _has_pixels_of(frame: Frame, image: ImageFile) -> bool:
+    """Tell whether a frame has as many pixels as the planes of an image, and as large ones."""
+    end = image.n_axes
+    if tuple(image.data.shape[end - 2 : end]) != frame.size[:2]:
+        return False
+    if image.geometry.units != "mm" or frame.spacing is None:
+        return True
+    return np.allclose(image.geometry.spacing[-2:], frame.spacing, rtol=1e-3)
 
 
 def _are_multiples(gaps: NDArray[np.float64], step: float, within: float) -> bool:

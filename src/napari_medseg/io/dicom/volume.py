@@ -18,6 +18,7 @@ from napari_medseg.io.dicom.grid import (
     unevenness,
     unplaced,
 )
+from napari_medseg.io.dicom.headers import text
 from napari_medseg.io.dicom.pixels import (
     is_calibrated,
     is_colour,
@@ -167,6 +168,7 @@ def _image(
         source={
             "kind": "dicom",
             "series": series.uid,
+            "frame_of_reference": text(frames[0].header, "FrameOfReferenceUID"),
             "planes": tuple((str(frame.file), frame.index) for frame in frames),
             "corners": tuple(in_app(frame.pose.corner) for frame in frames if frame.pose),
             "turn": () if pose is None else (in_app(pose.down), in_app(pose.across)),

@@ -1,0 +1,136 @@
+"""Segmentations that are opened after images: on the grid of their image, or where they lie."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_medseg.io.findings import Finding, tell
+from napari_medseg.io.geometry import Geometry
+from napari_medseg.io.grid import same_place
+from napari_medseg.io.images import ImageFile
+from napari_medseg.io.layers import LayerData
+from napari_medseg.io.notes import NOTE_KEY, noted_geometry
+from napari_medseg.io.placement import world_matrix
+from napari_medseg.session.geometry_of import geometry_of
+from napari_medseg.session.layer_kinds import is_derived, is_image
+from napari_medseg.session.stack import shape_of
+
+if TYPE_CHECKING:
+    from napari.layers import Image, Layer
+
+_STRAIGHT = 1e-3  # cosine between axes that count as the same
+
+
+def opened_images(layers: Iterable[Layer]) -> list[ImageFile]:
+    """Give the open volumes as their files were, without the pixels, to lay segmentations on."""
+    images = (layer for layer in layers if is_image(layer) and not is_derived(layer))
+    return [found for image in images if (found := _as_read(image)) is not None]
+
+
+def beside_images(read: Sequence[LayerData], layers: Sequence[Layer]) -> list[LayerData]:
+    """Put segmentations that lie on no open image where they lie in the patient, and say so.
+
+    Those that came together with an image stay as they are, and so do those on the voxels of one.
+
+    Parameters
+    ----------
+    read : sequence of LayerData
+        What was opened at once.
+    layers : sequence of Layer
+        What was open before.
+    """
+    images = opened_images(layers)
+    if not images or any(kind == "image" for *_, kind in read):
+        return list(read)
+    return [_beside(data, layers, images) for data in read]
+
+
+def _as_read(layer: Image) -> ImageFile | None:
+    notes = layer.metadata.get(NOTE_KEY, {})
+    geometry, shape = noted_geometry(notes, 3), shape_of(layer)
+    if geometry is None or len(shape) < 3:
+        return None
+    source = dict(notes.get("source") or {})
+    if "corners" not in source and geometry.matrix and geometry.units == "mm":
+        source |= _planes_of(geometry, shape[-3])
+        cut_out = bool(np.any(layer.translate))  # a part of a layer keeps the notes of the whole
+    else:
+        cut_out = len(source.get("corners", ())) not in (0, int(np.prod(shape[:-2])))
+    blank = np.broadcast_to(np.uint8(0), shape)
+    return None if cut_out else ImageFile(blank, geometry, False, layer.name, source=source)
+
+
+def _planes_of(geometry: Geometry, count: int) -> dict[str, Any]:
+    """Give where the planes of a volume lie, as the source of a DICOM image says it."""
+    affine = geometry.affine
+    corners = [affine[:3, 3] + plane * affine[:3, 0] for plane in range(count)]
+    return {"corners": tuple(corners), "turn": tuple(np.array(geometry.direction).T[1:])}
+
+
+def _beside(data: LayerData, layers: Sequence[Layer], images: Sequence[ImageFile]) -> LayerData:
+    array, attributes, kind = data
+    notes = attributes.get("metadata", {}).get(NOTE_KEY, {})
+    space, own = notes.get("frame_of_reference"), noted_geometry(notes, 3)
+    if space is None or own is None or kind != "labels" or _lies_on_one(array, own, images):
+        return data
+    placed, finding = _placed(own, space, layers)
+    told = {**notes, "findings": [*notes.get("findings", ()), finding.sentence]}
+    tell([finding])
+    metadata = {**attributes["metadata"], NOTE_KEY: told}
+    return array, attributes | placed | {"metadata": metadata}, kind
+
+
+def _lies_on_one(array: Any, own: Geometry, images: Sequence[ImageFile]) -> bool:
+    return any(
+        array.shape == image.data.shape[-3:] and same_place(array.shape, own, image.geometry)
+        for image in images
+    )
+
+
+def _placed(own: Geometry, space: str, layers: Sequence[Layer]) -> tuple[dict[str, Any], Finding]:
+    """Give what places a segmentation beside an image of its space, and what is to be told."""
+    for layer in layers:
+        notes = layer.metadata.get(NOTE_KEY, {})
+        of_image = noted_geometry(notes, 3)
+        same_space = (notes.get("source") or {}).get("frame_of_reference") == space
+        if not same_space or of_image is None or not of_image.matrix:
+            continue
+        onto_screen = _world_of(layer) @ np.linalg.inv(of_image.affine)
+        placed = _upright(onto_screen @ own.affine)
+        if placed:
+            return placed, _where_they_lie(layer.name)
+    return {}, _UNRELATED
+
+
+def _world_of(layer: Layer) -> NDArray[np.float64]:
+    placed = geometry_of(layer, 3)
+    return world_matrix(placed | {"affine": placed["affine"].affine_matrix}, 3)
+
+
+def _upright(world: NDArray[np.float64]) -> dict[str, Any]:
+    """Give scale, mirrors and translation of a matrix; nothing where it exchanges or tilts axes."""
+    sizes = np.linalg.norm(world[:3, :3], axis=0)
+    signs = np.sign(np.diag(world)[:3])
+    if np.abs(world[:3, :3] / sizes - np.diag(signs)).max() > _STRAIGHT:
+        return {}
+    mirrors = np.diag([*signs, 1.0])
+    return {"scale": sizes, "translate": signs * world[:3, 3], "affine": mirrors}
+
+
+_UNRELATED = Finding(
+    "elsewhere",
+    "These segments were made on none of the images that are open; they are shown from their own "
+    "first plane on, not where they lie in those images. Open them together with their series.",
+)
+
+
+def _where_they_lie(name: str) -> Finding:
+    return Finding(
+        "elsewhere",
+        f"These segments lie on other voxels than “{name}”; they are shown where they lie in the "
+        "patient. To go on in them, open them together with their series.",
+    )

@@ -1,0 +1,91 @@
+"""DICOM-SEG files opened while images are open: on their image, or where they lie."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_medseg.io.dicom.seg_writing import write_dicom_seg
+from napari_medseg.io.labels import write_labels
+from napari_medseg.io.volume import read_volume
+
+from ..io.dicom_phantoms import SHAPE, rotated, write_series
+
+pytestmark = pytest.mark.gui
+
+LABELS = np.zeros(SHAPE, np.uint8)
+LABELS[2:4, 4:8, 2:6] = 1
+
+
+@pytest.fixture
+def window(make_napari_viewer):
+    return make_napari_viewer(show=True)
+
+
+@pytest.fixture
+def series(tmp_path):
+    return write_series(tmp_path / "series", directions=rotated())
+
+
+@pytest.fixture
+def segments(series, tmp_path):
+    image = read_volume(series.folder)
+    (tmp_path / "segments").mkdir()
+    target = tmp_path / "segments" / "labels.dcm"
+    return write_dicom_seg(target, LABELS, image.geometry, series.files)
+
+
+def opened(window, path):
+    (layer,) = window.open(str(path), plugin="napari-medseg")
+    return layer
+
+
+def findings(layer) -> str:
+    return " ".join(layer.metadata["medseg"]["findings"])
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_segments_lie_on_the_series_that_is_open(window, series, segments, at_once):
+    image = opened(window, series.folder)
+    files = [segments, segments.with_name("more.dcm")][:at_once]
+    for file in files[1:]:
+        file.write_bytes(segments.read_bytes())
+    names = [str(file) for file in files]
+    labels = window.open(names, stack=at_once > 1, plugin="napari-medseg")
+    assert len(labels) == at_once
+    for layer in labels:
+        np.testing.assert_array_equal(layer.data, LABELS)
+        np.testing.assert_allclose(layer.data_to_world((3, 5, 4)), image.data_to_world((3, 5, 4)))
+        assert layer.name.startswith(f"Segments of {image.name}")
+        assert not findings(layer)
+
+
+def test_segments_lie_on_a_nifti_of_the_same_voxels(window, series, segments, tmp_path):
+    copy = write_labels(tmp_path / "copy.nii.gz", LABELS + 1, read_volume(series.folder).geometry)
+    opened(window, copy)
+    labels = opened(window, segments)
+    np.testing.assert_array_equal(labels.data, LABELS)
+
+
+def test_segments_on_other_voxels_are_shown_where_they_lie(window, series, segments, tmp_path):
+    frame = {"FrameOfReferenceUID": read_volume(series.folder).source["frame_of_reference"]}
+    thick = write_series(
+        tmp_path / "thick",
+        stored=np.zeros((3, 12, 10), np.int16),
+        directions=rotated(),
+        spacing=(5.0, 0.7, 0.8),
+        **frame,
+    )
+    image = opened(window, thick.folder)
+    labels = opened(window, segments)
+    assert labels.data.shape == (2, 12, 10)
+    there, here = labels.data_to_world((0, 4, 2)), image.data_to_world((1, 4, 2))
+    np.testing.assert_allclose(there, here, atol=1e-3)
+    assert "shown where they lie in the patient" in findings(labels)
+
+
+def test_segments_of_another_patient_are_told(window, segments, tmp_path):
+    opened(window, write_series(tmp_path / "other", directions=rotated()).folder)
+    labels = opened(window, segments)
+    assert labels.data.shape == (2, 12, 10)
+    assert "made on none of the images that are open" in findings(labels)

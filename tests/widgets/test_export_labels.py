@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import nibabel
 import numpy as np
 import pydicom
 import pytest
@@ -17,13 +18,15 @@ from napari_medseg.io.images import read_image
 from napari_medseg.io.labels import read_labels
 from napari_medseg.io.layers import read_layers
 from napari_medseg.io.nnunet import cases_of
+from napari_medseg.session.empty_labels import empty_labels
 from napari_medseg.session.geometry_of import geometry_of
 from napari_medseg.session.owners import note_owner
 from napari_medseg.widgets.export_labels import ExportLabels
 from napari_medseg.widgets.parts.export.term_dialog import TermDialog
 from napari_medseg.widgets.parts.export.term_table import OTHER_CODE
+from napari_medseg.widgets.parts.keeper.label_keeper import LabelKeeper
 
-from ..io.dicom_phantoms import SHAPE, rotated, write_series
+from ..io.dicom_phantoms import SHAPE, block, rotated, write_series
 from .by_example import click, press_and_wait
 from .dialogs import when_shown
 
@@ -239,7 +242,7 @@ def test_labels_go_with_the_patient_they_were_made_on(dock, viewer, tmp_path):
     dock._choose_labels(labels)
     assert dock._image is image, "not the topmost of its size"
     dock._choose_image(later)
-    assert not dock._lies_elsewhere()
+    assert dock.button.isEnabled()
     far = write_series(tmp_path / "far", directions=rotated(), corner=(0.0, 0.0, 500.0))
     dock._choose_image(viewer.add_layer(Layer.create(*read_layers(str(far.folder))[0])))
     assert not dock.button.isEnabled()
@@ -280,11 +283,105 @@ def test_a_name_that_was_used_is_not_proposed_for_other_labels(dock, viewer, tmp
     assert dock.target.path.name != "A_final.nii.gz"
 
 
-def test_labels_of_points_of_time_are_told_in_the_dock_itself(dock, viewer):
-    viewer.add_labels(np.zeros((2, 3, 8, 8), np.uint8), name="over time")
-    dock._choose_labels(viewer.layers["over time"])
-    assert "make a labels layer for one point of time" in dock.plan.text()
-    assert not dock.button.isEnabled()
+@pytest.mark.parametrize("key", ["nifti", "ome-tiff", "ome-zarr", "nnunet"])
+def test_of_labels_over_time_the_point_of_time_shown_is_written(viewer, tmp_path, qtbot, key):
+    file = tmp_path / "beating.nii.gz"
+    values = np.arange(6 * 5 * 4 * 3, dtype=np.int16).reshape(6, 5, 4, 3)
+    scan = nibabel.Nifti1Image(values, np.diag([0.5, 0.7, 2.0, 1]))
+    scan.header.set_xyzt_units("mm", "sec")
+    nibabel.save(scan, file)
+    (image,) = viewer.open(str(file), plugin="napari-medseg")
+    labels = viewer.add_layer(empty_labels(image))
+    labels.data[1, 3, 4, 5] = labels.data[2, 0, 4, 5] = 1
+    viewer.dims.set_current_step(0, 0)
+    dock = ExportLabels(viewer)
+    viewer.window.add_dock_widget(dock, name="Export labels", area="right")
+    assert dock.plan.text().startswith("Exports the point of time shown: t = 0 of 3.")
+    viewer.dims.set_current_step(0, 1)
+    assert dock.plan.text().startswith("Exports the point of time shown: t = 1 of 3.")
+    assert "4 × 5 × 6 voxels of 2 × 0.7 × 0.5 mm" in dock.plan.text()
+    dock.set_format(FORMATS[key])
+    target = dock.target.path
+    if key == "nnunet":
+        dock.target.point_to(tmp_path / "Dataset001_Beating")
+        target = tmp_path / "Dataset001_Beating" / "labelsTr" / "case_001.nii.gz"
+    else:
+        assert target.name.startswith("beating_labels_t1.") and target.parent == tmp_path
+    press_and_wait(qtbot, dock.button)
+    assert "1 class, 1 voxel, geometry equal" in said(dock, "done")
+    found = read_labels(target)
+    np.testing.assert_array_equal(found.labels, np.asarray(labels.data)[1])
+    np.testing.assert_allclose(found.geometry.spacing, (2.0, 0.7, 0.5), rtol=1e-6)
+    if key == "nnunet":
+        picture = tmp_path / "Dataset001_Beating" / "imagesTr" / "case_001_0000.nii.gz"
+        np.testing.assert_array_equal(read_image(picture).data, image.data[1])
+    if key == "nifti":
+        np.testing.assert_array_equal(nibabel.load(target).affine, nibabel.load(file).affine)
+
+
+def test_labels_count_as_saved_once_all_their_paint_is(viewer, tmp_path, qtbot, monkeypatch):
+    saved = []
+    keeper = LabelKeeper.of(viewer.__wrapped__)
+    monkeypatch.setattr(keeper, "to_be_saved", lambda layer: lambda: saved.append(layer.name))
+    labels = np.zeros((2, 3, 8, 9), np.uint8)
+    labels[0, 1, 4, 5] = 1
+    data = viewer.add_labels(labels, name="beats").data
+    dock = ExportLabels(viewer)
+    viewer.window.add_dock_widget(dock, name="Export labels", area="right")
+    viewer.dims.set_current_step(0, 0)
+    dock.target.point_to(tmp_path / "beat.nii.gz")
+    press_and_wait(qtbot, dock.button)
+    assert saved == ["beats"]
+    data[1, 1, 4, 5] = 1
+    dock.target.point_to(tmp_path / "again.nii.gz")
+    press_and_wait(qtbot, dock.button)
+    assert saved == ["beats"], "the other point of time is in no file"
+
+
+def test_of_planes_over_time_the_one_shown_is_written(viewer, tmp_path, qtbot):
+    labels = np.zeros((3, 8, 9), np.uint8)
+    labels[2, 4, 5] = 1
+    units = ("s", "um", "um")
+    placed = {"axis_labels": ("t", "y", "x"), "scale": (2, 0.5, 0.5), "units": units}
+    viewer.add_labels(labels, name="film", **placed)
+    viewer.dims.set_current_step(0, 2)
+    dock = ExportLabels(viewer)
+    viewer.window.add_dock_widget(dock, name="Export labels", area="right")
+    assert titles(dock)[0] == "PNG" and dock.target.path.name == "film_t2.png"
+    dock.set_format(FORMATS["ome-tiff"])
+    dock.target.point_to(tmp_path / "film.ome.tif")
+    press_and_wait(qtbot, dock.button)
+    found = read_labels(tmp_path / "film.ome.tif")
+    np.testing.assert_array_equal(found.labels, labels[2])
+    assert (found.geometry.spacing, found.geometry.units) == ((0.5, 0.5), "um")
+
+
+def test_a_phase_of_a_series_is_written_as_dicom_seg_of_its_own_images(viewer, tmp_path, qtbot):
+    one = write_series(tmp_path / "phases")
+    first = pydicom.dcmread(one.files[0])
+    same = {"SeriesInstanceUID": first.SeriesInstanceUID}
+    same |= {"StudyInstanceUID": first.StudyInstanceUID}
+    same |= {"FrameOfReferenceUID": first.FrameOfReferenceUID}
+    late = write_series(tmp_path / "phases" / "late", stored=block() + 5, **same)
+    for file in late.files:
+        header = pydicom.dcmread(file)
+        header.InstanceNumber += 100
+        header.save_as(file)
+    (image,) = viewer.open(str(tmp_path / "phases"), plugin="napari-medseg")
+    assert image.data.shape == (2, *SHAPE)
+    labels = viewer.add_layer(empty_labels(image))
+    labels.data[1, 3, 4, 5] = 1
+    dock = ExportLabels(viewer)
+    viewer.window.add_dock_widget(dock, name="Export labels", area="right")
+    viewer.dims.set_current_step(0, 1)
+    assert dock.format.format.title == "DICOM-SEG"
+    assert dock.target.path.name == "segmentation_t1.dcm"
+    dock.target.point_to(tmp_path / "phase.dcm")
+    press_and_wait(qtbot, dock.button)
+    assert "geometry equal" in said(dock, "done")
+    (entry,) = pydicom.dcmread(tmp_path / "phase.dcm").ReferencedSeriesSequence
+    named = {item.ReferencedSOPInstanceUID for item in entry.ReferencedInstanceSequence}
+    assert named <= {pydicom.dcmread(file).SOPInstanceUID for file in late.files}
 
 
 def test_the_menu_opens_the_dock(viewer):

@@ -10,7 +10,7 @@ from napari_medseg.session.geometry_of import geometry_without
 from napari_medseg.session.stack import shape_of
 
 if TYPE_CHECKING:
-    from napari.layers import Image
+    from napari.layers import Image, Layer
 
 MOST_CHANNELS = 16
 """An axis that is longer is not offered as one of channels."""
@@ -39,7 +39,7 @@ def channels_of(image: Image | None) -> list[Channel]:
     ]
 
 
-def axis_name(image: Image, axis: int) -> str:
+def axis_name(image: Layer, axis: int) -> str:
     """Give what an axis is called: its label, or its number where napari made the label up."""
     label = str(image.axis_labels[axis])
     return str(axis) if label == str(axis - image.ndim) else label

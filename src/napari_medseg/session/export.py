@@ -144,8 +144,8 @@ def export_of(labels: Labels, image: Image | None = None) -> Export:
     shape = shape_of(labels)
     if len(shape) not in (2, 3):
         raise ValueError(
-            f"“{labels.name}” has {len(shape)} axes; files of labels hold a plane or a volume, so "
-            "make a labels layer for one point of time."
+            f"“{labels.name}” has {len(shape)} axes, and files of labels hold a plane or a volume; "
+            "give one point of its time."
         )
     data, geometry = _placed(labels, image)
     notes = labels.metadata.get(NOTE_KEY, {})
@@ -193,7 +193,7 @@ def source_of(layer: Image | Labels) -> Source:
     if noted.get("kind") == "dicom" and planes:
         files = dict.fromkeys(Path(str(file)) for file, _ in planes)
         return Source("dicom", tuple(files), str(noted.get("series", "")))
-    path = layer.source.path
+    path = layer.source.path or noted.get("path")
     return Source.of_path(Path(path)) if path else Source(str(noted.get("kind", "")))
 
 

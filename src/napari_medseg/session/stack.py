@@ -128,12 +128,20 @@ def stack_on_display(layer: Layer, dims: Dims) -> Stack:
     fixed = order[:-2]
     shape = shape_of(layer)
     at = [0] * layer.ndim
-    if fixed:
-        linear, offset = _slider_to_index(layer, fixed)
-        point = np.array([dims.point[axis - layer.ndim] for axis in fixed])
-        for i, index in zip(fixed, np.round(linear @ point + offset), strict=True):
-            at[i] = int(min(max(index, 0), shape[i] - 1))
+    for i, index in zip(fixed, index_on_display(layer, dims, fixed), strict=True):
+        at[i] = index
     return Stack(axes, axis, tuple(at), 1 if axis is None else shape[axis])
+
+
+def index_on_display(layer: Layer, dims: Dims, axes: Sequence[int]) -> tuple[int, ...]:
+    """Give the index at which the viewer's sliders stand on some axes of a layer."""
+    if not axes:
+        return ()
+    linear, offset = _slider_to_index(layer, list(axes))
+    point = np.array([dims.point[axis - layer.ndim] for axis in axes])
+    shape = shape_of(layer)
+    found = zip(axes, np.round(linear @ point + offset), strict=True)
+    return tuple(int(min(max(index, 0), shape[axis] - 1)) for axis, index in found)
 
 
 def show_plane(layer: Layer, dims: Dims, key: PlaneKey) -> None:

@@ -15,11 +15,9 @@ from napari_medseg.io import formats
 from napari_medseg.io.formats import LabelFormat, why_not
 from napari_medseg.session.colours import hex_colour
 from napari_medseg.session.export import Export, Source, Written, export_job, export_of, source_of
-from napari_medseg.session.geometry_of import lie_alike
 from napari_medseg.session.layer_kinds import is_image, is_labels_of_user
-from napari_medseg.session.owners import are_of_two_patients, has_owner, image_for, owner_of
-from napari_medseg.session.stack import shape_of
-from napari_medseg.session.subject import why_not_together
+from napari_medseg.session.moment import Moment, holds_all_paint, image_shown, labels_shown
+from napari_medseg.session.owners import has_owner, image_for
 from napari_medseg.widgets.parts.arrange import form
 from napari_medseg.widgets.parts.dock import Dock
 from napari_medseg.widgets.parts.export.dicom_options import DicomOptions
@@ -31,6 +29,8 @@ from napari_medseg.widgets.parts.export.words import (
     class_names_of,
     plan_of,
     question_of,
+    why_apart,
+    why_unsuited,
 )
 from napari_medseg.widgets.parts.jobs.button import AnyJob, JobButton
 from napari_medseg.widgets.parts.keeper.label_keeper import LabelKeeper
@@ -71,6 +71,7 @@ class ExportLabels(Dock):
         self.folder_button.hide()
         self._labels: Labels | None = None
         self._image: Image | None = None
+        self._moments: list[Moment | None] = []
         self._written: Path | None = None
         self._note_saved: Callable[[], None] = lambda: None
         self._lay_out()
@@ -99,8 +100,10 @@ class ExportLabels(Dock):
         missing = self._missing(self.format.format)
         if missing or self._labels is None:
             raise ValueError(missing)
-        export = self._export(self._labels)
-        self._note_saved = LabelKeeper.of(self.viewer).to_be_saved(self._labels)
+        shown = labels_shown(self._labels, self.viewer.dims)
+        export = self._export(shown)
+        saved = LabelKeeper.of(self.viewer).to_be_saved(self._labels)
+        self._note_saved = saved if holds_all_paint(shown, self._labels) else lambda: None
         format_, target, case = self.format.format, self.target.path, self.nnunet.case
         question = question_of(format_, target, case)
         if question and not self._agreed(question):
@@ -108,7 +111,8 @@ class ExportLabels(Dock):
         return export_job(export, format_, target, seg=self.dicom.options(), case=case)
 
     def _export(self, labels: Labels) -> Export:
-        export = export_of(labels, self._image)
+        image = None if self._image is None else image_shown(self._image, self.viewer.dims)
+        export = export_of(labels, image)
         source = self._source()
         return replace(export, source=source) if source.kind == "dicom" else export
 
@@ -127,36 +131,20 @@ class ExportLabels(Dock):
         self.nnunet.setVisible(format_ is formats.NNUNET)
         self.target.set_format(format_)
         self.nnunet.follow(self.target.path)
-        self.plan.setText(self._unsuited() or plan_of(self._labels, self._image))
+        layers = self._labels, self._image, self.viewer.dims
+        self.plan.setText(why_unsuited(*layers) or plan_of(*layers))
         self.button.set_missing(self._missing(format_))
         if self._labels is None or self._written is None or self.message.text() == _NO_LABELS:
             self.message.hint(_NO_LABELS if self._labels is None else "")
 
-    def _unsuited(self) -> str:
-        """Say why these labels cannot be written with this image, into whatever file."""
-        if self._labels is None:
-            return ""
-        shape = shape_of(self._labels)
-        if len(shape) not in (2, 3):
-            return "Files hold a plane or a volume; make a labels layer for one point of time."
-        reason = why_not_together(self._labels, self._image) if self._image is not None else ""
-        if reason:
-            return reason
-        if self._lies_elsewhere():
-            return "The image lies elsewhere than the one the labels were made on; choose that."
-        if self._image is not None and are_of_two_patients(self._labels, self._image):
-            return "The labels are of another patient than the image; choose the image of theirs."
-        return ""
-
     def _missing(self, format_: LabelFormat) -> str:
         if self._labels is None:
             return _NO_LABELS
-        unsuited = self._unsuited()
+        unsuited = why_unsuited(self._labels, self._image, self.viewer.dims)
         if unsuited:
             return unsuited
-        shape = shape_of(self._labels)
         has_dicom = self._source().kind == "dicom"
-        reason = why_not(format_, len(shape), has_dicom, self._image is not None)
+        reason = why_not(format_, self._n_axes(), has_dicom, self._image is not None)
         if not reason and format_ is formats.NNUNET:
             reason = self.nnunet.problem()
         reason = reason or self.target.problem()
@@ -164,14 +152,15 @@ class ExportLabels(Dock):
             reason = "This file is the image itself: give the labels another name."
         return reason
 
-    def _lies_elsewhere(self) -> bool:
-        """Tell whether the labels were made on an image that lies elsewhere than the chosen one."""
-        owner = owner_of(self._labels) if self._labels is not None else None
-        return owner is not None and self._image is not None and not lie_alike(owner, self._image)
-
     def _list_formats(self) -> None:
-        ndim = min(len(shape_of(self._labels)), 3) if self._labels is not None else 3
-        self.format.show_suited(ndim, self._source().kind, self._image is not None)
+        self.format.show_suited(self._n_axes(), self._source().kind, self._image is not None)
+
+    def _n_axes(self) -> int:
+        """Give how many axes the labels have that are written."""
+        if self._labels is None:
+            return 3
+        moment = Moment.shown(self._labels, self.viewer.dims)
+        return self._labels.ndim - (len(moment.index) if moment is not None else 0)
 
     # -- which layers ---------------------------------------------------------------------------
 
@@ -191,7 +180,7 @@ class ExportLabels(Dock):
     def _choose_image(self, image: Image | None) -> None:
         self._image = image
         self.images.show_layer(image)
-        self.dicom.set_known(source_of(image) if image is not None else Source())
+        self._turn_to_moment()
         self._list_formats()
         names = class_names_of(self._labels)
         self.dicom.show_classes(names, {value: self._colour(value) for value in names})
@@ -206,7 +195,11 @@ class ExportLabels(Dock):
         return self._image if stays else image_for(self._labels, fitting)
 
     def _fits(self, image: Image) -> bool:
-        return self._labels is not None and not why_not_together(self._labels, image)
+        return self._labels is not None and not why_apart(self._labels, image, self.viewer.dims)
+
+    def _moments_shown(self) -> list[Moment | None]:
+        layers = [layer for layer in (self._labels, self._image) if layer is not None]
+        return [Moment.shown(layer, self.viewer.dims) for layer in layers]
 
     def _colour(self, value: int) -> QColor:
         assert self._labels is not None  # there are no classes without labels
@@ -220,12 +213,13 @@ class ExportLabels(Dock):
 
     def _suggest(self) -> None:
         """Propose a name; of DICOM images none that could name the patient."""
-        source = self._source()
+        source, moment = self._source(), next(iter(self._moments), None)
+        suffix = moment.suffix if self._labels is not None and moment is not None else ""
         if source.kind == "dicom" or self._labels is None:
-            self.target.suggest(None, "segmentation")
+            self.target.suggest(None, f"segmentation{suffix}")
             return
         folder = source.files[0].parent if source.files else None
-        self.target.suggest(folder, as_file_name(self._labels.name))
+        self.target.suggest(folder, f"{as_file_name(self._labels.name)}{suffix}")
 
     # -- layout and wiring ----------------------------------------------------------------------
 
@@ -258,6 +252,8 @@ class ExportLabels(Dock):
         layers.events.inserted.connect(self._on_layers)
         layers.events.removed.connect(self._on_layers)
         layers.selection.events.active.connect(self._on_active)
+        for moved in (self.viewer.dims.events.point, self.viewer.dims.events.order):
+            moved.connect(self._on_slider)
 
     def _on_target_changed(self) -> None:
         self.nnunet.follow(self.target.path)
@@ -278,6 +274,19 @@ class ExportLabels(Dock):
         active = self.viewer.layers.selection.active
         if active in self.labels.choices and not self.button.is_running:
             self._choose_labels(active)
+
+    def _on_slider(self, event: object = None) -> None:
+        """Turn to another point of time; one that only goes through planes changes nothing."""
+        if self._moments_shown() != self._moments:
+            self._turn_to_moment()
+            self._suggest()
+            self.refresh()
+
+    def _turn_to_moment(self) -> None:
+        """Take note of the point of time shown, and of the files of the image at that."""
+        self._moments = self._moments_shown()
+        image = None if self._image is None else image_shown(self._image, self.viewer.dims)
+        self.dicom.set_known(source_of(image) if image is not None else Source())
 
     def _on_started(self) -> None:
         self.message.hint("")
@@ -301,5 +310,7 @@ class ExportLabels(Dock):
         layers.events.inserted.disconnect(self._on_layers)
         layers.events.removed.disconnect(self._on_layers)
         layers.selection.events.active.disconnect(self._on_active)
+        for moved in (self.viewer.dims.events.point, self.viewer.dims.events.order):
+            moved.disconnect(self._on_slider)
         self.labels.disconnect_layers()
         self.images.disconnect_layers()

@@ -7,12 +7,18 @@ import pydicom
 import pytest
 from numpy.typing import NDArray
 from pydicom.sr._concepts_dict import concepts
+from pydicom.uid import (
+    OphthalmicPhotography8BitImageStorage,
+    UltrasoundMultiFrameImageStorage,
+    XRayAngiographicImageStorage,
+)
 
 from napari_medseg.engine.results import Provenance
 from napari_medseg.io.atomic import SaveError
 from napari_medseg.io.dicom import deidentify
 from napari_medseg.io.dicom.deidentify import moved_date, pseudonym_key, pseudonym_of
 from napari_medseg.io.dicom.seg_writing import SegOptions, write_dicom_seg
+from napari_medseg.io.dicom.source import why_no_segmentation
 from napari_medseg.io.dicom.terms import CATEGORIES, SIDES, TERMS, UNKNOWN, parse_term, term_for
 from napari_medseg.io.errors import ReadError
 from napari_medseg.io.geometry import Geometry
@@ -277,6 +283,29 @@ def test_frames_of_an_old_kind_of_file_are_refused_in_a_sentence(tmp_path):
     file = changed(phantom.files[0], NumberOfFrames=len(phantom.files), PixelData=stored)
     with pytest.raises(ReadError, match=r"old kind.*NIfTI"):
         write_dicom_seg(tmp_path / "s.dcm", LABELS, None, [file])
+
+
+@pytest.mark.parametrize(
+    ("kind", "frames"),
+    [
+        (UltrasoundMultiFrameImageStorage, 1),
+        (XRayAngiographicImageStorage, 1),
+        (OphthalmicPhotography8BitImageStorage, None),
+    ],
+)
+def test_a_film_of_one_frame_is_refused_as_one_of_several_is(tmp_path, kind, frames):
+    film = {"SOPClassUID": kind, "NumberOfFrames": frames}
+    file = write_photo(tmp_path / "film.dcm", np.zeros((*SHAPE[1:], 3), np.uint8), **film)
+    with pytest.raises(ReadError, match=r"old kind.*NIfTI"):
+        write_dicom_seg(tmp_path / "s.dcm", LABELS[3], None, [file])
+    assert "old kind" in why_no_segmentation([file])
+
+
+def test_why_there_can_be_no_segmentation_is_known_before_one_is_written(tmp_path, series):
+    assert why_no_segmentation(series.files) == why_no_segmentation([]) == ""
+    assert why_no_segmentation([tmp_path / "gone.dcm"]) == ""
+    bare = write_series(tmp_path / "bare", SOPInstanceUID=None)
+    assert "no SOPInstanceUID" in why_no_segmentation(bare.files)
 
 
 @pytest.mark.parametrize("tag", ["StudyInstanceUID", "SOPInstanceUID"])

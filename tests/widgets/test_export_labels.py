@@ -7,6 +7,7 @@ import numpy as np
 import pydicom
 import pytest
 from napari.layers import Layer
+from pydicom.uid import UltrasoundMultiFrameImageStorage
 from qtpy.QtGui import QStandardItemModel
 from qtpy.QtWidgets import QDialogButtonBox, QMessageBox
 
@@ -26,7 +27,7 @@ from napari_medseg.widgets.parts.export.term_dialog import TermDialog
 from napari_medseg.widgets.parts.export.term_table import OTHER_CODE
 from napari_medseg.widgets.parts.keeper.label_keeper import LabelKeeper
 
-from ..io.dicom_phantoms import SHAPE, block, rotated, write_series
+from ..io.dicom_phantoms import SHAPE, block, rotated, write_photo, write_series
 from .by_example import click, press_and_wait
 from .dialogs import when_shown
 
@@ -207,6 +208,20 @@ def test_a_picture_gets_a_png_first_and_dicom_wants_a_folder(viewer, series, tmp
     assert "choose their folder" in dock.button.toolTip()
     dock.dicom.choose_folder(series.folder)
     assert dock.button.isEnabled(), dock.button.toolTip()
+
+
+def test_what_no_dicom_seg_can_refer_to_gets_another_format_first(viewer, tmp_path):
+    film = {"SOPClassUID": UltrasoundMultiFrameImageStorage, "NumberOfFrames": 1}
+    file = write_photo(tmp_path / "film.dcm", np.zeros((*SHAPE[1:], 3), np.uint8), **film)
+    (image,) = viewer.open(str(file), plugin="napari-medseg")
+    viewer.add_layer(empty_labels(image))
+    dock = ExportLabels(viewer)
+    viewer.window.add_dock_widget(dock, name="Export labels", area="right")
+    assert dock.format.format is not FORMATS["dicom-seg"] and dock.button.isEnabled()
+    model = dock.format.model()
+    assert isinstance(model, QStandardItemModel)
+    item = model.item(dock.format.findText("DICOM-SEG"))
+    assert not item.isEnabled() and "old kind" in item.toolTip()
 
 
 def test_labels_without_paint_are_written_but_the_dock_says_so(viewer, tmp_path, qtbot):

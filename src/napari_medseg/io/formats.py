@@ -69,12 +69,19 @@ def suited(ndim: int, kind: str) -> list[LabelFormat]:
     )
 
 
-def why_not(format_: LabelFormat, ndim: int, has_dicom: bool, has_image: bool) -> str:
-    """Say in a sentence why labels cannot leave in this format; empty if they can."""
+def why_not(
+    format_: LabelFormat, ndim: int, has_dicom: bool, has_image: bool, no_seg: str = ""
+) -> str:
+    """Say in a sentence why labels cannot leave in this format; empty if they can.
+
+    `no_seg` says why no DICOM-SEG can belong to the DICOM images, where none can.
+    """
     if format_ is PNG and ndim == 3:
         return "A PNG holds one plane; these labels are a volume."
     if format_ is DICOM_SEG and not has_dicom:
         return "DICOM-SEG belongs to DICOM images: choose their folder."
+    if format_ is DICOM_SEG and no_seg:
+        return no_seg
     if format_ is NNUNET and not has_image:
         return "An nnU-Net case is an image and its labels: choose the image."
     return ""

@@ -144,7 +144,8 @@ class ExportLabels(Dock):
         if unsuited:
             return unsuited
         has_dicom = self._source().kind == "dicom"
-        reason = why_not(format_, self._n_axes(), has_dicom, self._image is not None)
+        has_image, no_seg = self._image is not None, self.dicom.no_seg
+        reason = why_not(format_, self._n_axes(), has_dicom, has_image, no_seg)
         if not reason and format_ is formats.NNUNET:
             reason = self.nnunet.problem()
         reason = reason or self.target.problem()
@@ -153,7 +154,8 @@ class ExportLabels(Dock):
         return reason
 
     def _list_formats(self) -> None:
-        self.format.show_suited(self._n_axes(), self._source().kind, self._image is not None)
+        kind, has_image = self._source().kind, self._image is not None
+        self.format.show_suited(self._n_axes(), kind, has_image, self.dicom.no_seg)
 
     def _n_axes(self) -> int:
         """Give how many axes the labels have that are written."""

@@ -36,7 +36,7 @@ from napari_medseg.io.dicom.seg_segments import (
     numbered,
     segments_of,
 )
-from napari_medseg.io.dicom.source import SourceImage, source_steps
+from napari_medseg.io.dicom.source import SourceImage, source_steps, why_not_referred
 from napari_medseg.io.dicom.terms import ClassTerm
 from napari_medseg.io.errors import ReadError
 from napari_medseg.io.geometry import Geometry
@@ -49,7 +49,6 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 _MAKER = "napari-medseg"
-_REFERRED_BY = ("StudyInstanceUID", "SeriesInstanceUID", "SOPClassUID", "SOPInstanceUID")
 _POSE = ("ImagePositionPatient", "ImageOrientationPatient")
 _MUST_HAVE = (
     *("PatientName", "PatientID", "PatientBirthDate", "PatientSex"),
@@ -164,30 +163,11 @@ def _meant(
 
     exact, segments = yield from in_background(prepared, "Looking at the labels", 0, 3)
     source = yield from source_steps(sources, options.series)
-    _check_references(source)
+    reason = why_not_referred(source)
+    if reason:
+        raise ReadError(reason)
     volume = yield from in_background(laid, "Laying them on the images", 0, 3)
     return Meant(volume, source, segments)
-
-
-def _check_references(source: SourceImage) -> None:
-    """Raise where images lack what a segmentation refers to them by."""
-    enhanced = "SharedFunctionalGroupsSequence" in source.headers[0]
-    if len(source.frames) > len(source.headers) and not enhanced:
-        raise ReadError(
-            "These frames lie in one file of an old kind, whose frames a DICOM-SEG cannot refer to "
-            "one by one; save the labels as NIfTI instead."
-        )
-    needed = list(_REFERRED_BY)
-    if source.affine is not None:
-        needed += ["FrameOfReferenceUID"] if enhanced else ["FrameOfReferenceUID", "PixelSpacing"]
-    lacking = [n for n in needed if not all(header.get(n) for header in source.headers)]
-    if source.affine is not None and any(frame.spacing is None for frame in source.frames):
-        lacking.append("PixelSpacing")
-    if lacking:
-        raise ReadError(
-            f"The DICOM images have no {lacking[0]}, by which a DICOM-SEG refers to them; save the "
-            "labels as NIfTI instead."
-        )
 
 
 def _write(path: Path, meant: Meant, options: SegOptions, made: Mapping[str, Any]) -> Steps[None]:

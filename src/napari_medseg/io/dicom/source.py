@@ -5,7 +5,7 @@ Only headers are read. Positions are in the app's axes of space: up, front and r
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -22,6 +22,17 @@ from napari_medseg.io.steps import Step, Steps, in_background
 
 if TYPE_CHECKING:
     from pydicom import Dataset
+
+_REFERRED_BY = ("StudyInstanceUID", "SeriesInstanceUID", "SOPClassUID", "SOPInstanceUID")
+_IMAGE = "1.2.840.10008.5.1.4.1.1."
+_OLD_MULTIFRAME = {
+    *(_IMAGE + kind for kind in ("3", "3.1", "12.1", "12.2", "20", "481.1", "481.2")),
+    *(_IMAGE + kind for kind in ("7.1", "7.2", "7.3", "7.4")),  # secondary capture
+    *(_IMAGE + kind for kind in ("77.1.1.1", "77.1.2.1", "77.1.4.1")),  # video
+    *(_IMAGE + kind for kind in ("77.1.5.1", "77.1.5.2", "77.1.5.5", "77.1.5.6")),  # the eye
+}
+"""Classes of files that may hold several frames without saying of each what it is: ultrasound,
+angiography, nuclear medicine, portal images and dose, and those named above."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +120,46 @@ def source_image(headers: dict[Path, Dataset]) -> SourceImage:
     ordered = sorted(frames, key=along)
     kept = [frame.header for frame in ordered] if len(headers) > 1 else headers.values()
     return SourceImage(tuple(kept), tuple(ordered), _affine(ordered))
+
+
+def why_not_referred(source: SourceImage) -> str:
+    """Say what images lack by which a segmentation could refer to them; empty if nothing."""
+    header = source.headers[0]
+    enhanced = "SharedFunctionalGroupsSequence" in header
+    several = len(source.frames) > len(source.headers)
+    if not enhanced and (several or str(header.get("SOPClassUID", "")) in _OLD_MULTIFRAME):
+        return (
+            "These images lie in a file of an old kind, to whose frames a DICOM-SEG cannot refer "
+            "one by one; save the labels as NIfTI instead."
+        )
+    needed = list(_REFERRED_BY)
+    if source.affine is not None:
+        needed += ["FrameOfReferenceUID"] if enhanced else ["FrameOfReferenceUID", "PixelSpacing"]
+    lacking = [n for n in needed if not all(header.get(n) for header in source.headers)]
+    if source.affine is not None and any(frame.spacing is None for frame in source.frames):
+        lacking.append("PixelSpacing")
+    if lacking:
+        return (
+            f"The DICOM images have no {lacking[0]}, by which a DICOM-SEG refers to them; save the "
+            "labels as NIfTI instead."
+        )
+    return ""
+
+
+def why_no_segmentation(files: Sequence[Path]) -> str:
+    """Say why no DICOM-SEG can refer to the files of an image; empty if one can, or may.
+
+    Only the first two of them are looked at, so that a window need not wait; what is wrong with
+    the others, or with files that have gone, is told when a segmentation is written.
+    """
+    try:
+        headers = {file: read_header(file) for file in files[:2]}
+    except ReadError:
+        return ""
+    try:
+        return why_not_referred(source_image(headers)) if headers else ""
+    except ReadError as error:
+        return str(error)
 
 
 def _affine(frames: list[Frame]) -> NDArray[np.float64]:

@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
 from superqt import QElidingLabel
 
 from napari_medseg.io.dicom.seg_writing import SegOptions
+from napari_medseg.io.dicom.source import why_no_segmentation
 from napari_medseg.session.export import Source
 from napari_medseg.widgets.parts.export.term_table import TermTable
 
@@ -49,6 +50,8 @@ class DicomOptions(QGroupBox):
         column.addLayout(row)
         for part in (self.terms, self.deidentify, self.labelmap):
             column.addWidget(part)
+        self.no_seg = ""
+        """Why no DICOM-SEG can belong to the image, where none can."""
         self._known, self._chosen = Source(), Source()
         self.folder_button.clicked.connect(self._on_folder)
         self._show_source()
@@ -60,6 +63,10 @@ class DicomOptions(QGroupBox):
 
     def set_known(self, source: Source) -> None:
         """Take what is known of the image layer."""
+        if source.kind == "dicom" and source != self._known:
+            self.no_seg = why_no_segmentation(source.files)
+        elif source.kind != "dicom":
+            self.no_seg = ""
         self._known = source
         self._show_source()
 

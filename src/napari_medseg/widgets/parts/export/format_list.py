@@ -29,15 +29,19 @@ class FormatList(QComboBox):
         self.setCurrentIndex(self.findData(format_.key))
         self._on_activated()
 
-    def show_suited(self, ndim: int, kind: str, has_image: bool) -> None:
-        """List the formats for labels of so many axes on an image of a kind."""
+    def show_suited(self, ndim: int, kind: str, has_image: bool, no_seg: str = "") -> None:
+        """List the formats for labels of so many axes on an image of a kind.
+
+        Those that cannot be come last; `no_seg` says why DICOM-SEG cannot.
+        """
         chosen = self.currentData()
+        # The folder of DICOM images can be chosen once DICOM-SEG is.
+        reasons = {f: why_not(f, ndim, True, has_image, no_seg) for f in suited(ndim, kind)}
         with QSignalBlocker(self):
             self.clear()
-            for format_ in suited(ndim, kind):
+            for format_ in sorted(reasons, key=lambda f: bool(reasons[f])):
                 self.addItem(format_.title, format_.key)
-                # The folder of DICOM images can be chosen once DICOM-SEG is.
-                self._enable(format_, why_not(format_, ndim, True, has_image))
+                self._enable(format_, reasons[format_])
             row = self.findData(chosen)
             usable = self._was_picked and row >= 0 and self._model().item(row).isEnabled()
             self.setCurrentIndex(row if usable else 0)

@@ -235,3 +235,21 @@ def test_objects_never_overwrite_what_they_were_made_from(volume):
     result = run("objects", volume, "-o", volume)
     assert result.exit_code == 2
     assert "another name" in result.stderr
+
+
+@pytest.mark.parametrize("foreign", [False, True])
+def test_a_plane_goes_with_a_nifti_of_one_slice(tmp_path, foreign):
+    labels = truth()[1]
+    write_labels(tmp_path / "a.png", labels, class_names=NAMES)
+    file = write_labels(tmp_path / "a.nii.gz", labels, class_names=NAMES)
+    if foreign:  # without our note
+        nibabel.save(nibabel.Nifti1Image(labels.T[..., None], np.diag([0.5, 0.5, 3, 1])), file)
+    Image.fromarray(labels * 90).save(tmp_path / "image.png")
+    for pair in ((tmp_path / "a.png", file), (file, tmp_path / "a.png")):
+        done = run("compare", *pair, "--json")
+        assert done.exit_code == 0, done.stderr
+        assert json.loads(done.stdout)["rows"][0]["dice"] == 1.0
+    done = run("measure", file, "--image", tmp_path / "image.png", "--json")
+    row = json.loads(done.stdout)["rows"][0]
+    assert row["intensity_mean"] == 90.0
+    assert row["area_mm2" if foreign else "area_px2"] == (25.0 if foreign else 100.0)

@@ -18,8 +18,8 @@ from napari_medseg.io.atomic import SaveError
 from napari_medseg.io.errors import ReadError
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.images import read_image
-from napari_medseg.io.label_file import exact_labels
-from napari_medseg.io.labels import read_labels, write_labels
+from napari_medseg.io.label_file import LabelFile, exact_labels
+from napari_medseg.io.labels import read_labels, with_axes_of, write_labels
 from napari_medseg.io.steps import finish
 from napari_medseg.io.zarr_labels import zarr_label_steps
 from napari_medseg.session.colours import colour_of
@@ -53,11 +53,33 @@ def test_plane_comes_back(tmp_path, suffix):
     assert found.geometry == geometry and found.class_names == NAMES
 
 
-def test_plane_as_nifti_is_a_volume_of_one_plane(tmp_path):
-    geometry = Geometry(spacing=(0.5, 0.25), units="mm")
-    found = read_labels(write_labels(tmp_path / "a.nii.gz", PLANE, geometry))
-    np.testing.assert_array_equal(found.labels, PLANE[None])
-    np.testing.assert_allclose(found.geometry.spacing, (1.0, 0.5, 0.25))
+@pytest.mark.parametrize("units", ["mm", "um", "pixel"])
+def test_plane_as_nifti_is_a_volume_of_one_plane_to_others_and_a_plane_to_us(tmp_path, units):
+    geometry = Geometry(spacing=(0.5, 0.25), units=units)
+    path = write_labels(tmp_path / "a.nii.gz", PLANE, geometry)
+    image = nibabel.load(path)
+    assert image.shape == (*PLANE.shape[::-1], 1)
+    found = read_labels(path)
+    np.testing.assert_array_equal(found.labels, PLANE)
+    assert found.geometry == geometry and found.findings == ()
+    other = nibabel.Nifti1Image(image.dataobj, None, image.header)
+    other.header.set_zooms((0.3, 0.6, 1.0))
+    other.header.set_xyzt_units("mm")
+    nibabel.save(other, tmp_path / "b.nii")
+    found = read_labels(tmp_path / "b.nii").geometry
+    np.testing.assert_allclose(found.spacing, (0.6, 0.3), rtol=1e-6)
+    assert found.units == "mm", "the size that another program gave it since counts"
+
+
+def test_a_plane_and_a_volume_of_one_plane_are_brought_together():
+    plane = LabelFile(PLANE, Geometry((0.5, 0.25), units="mm"))
+    thick = Geometry((4.0, 0.5, 0.25), units="mm")
+    volume = with_axes_of(plane, (1, *PLANE.shape), thick)
+    assert volume.labels.shape == (1, *PLANE.shape) and volume.geometry == thick
+    again = with_axes_of(volume, PLANE.shape, plane.geometry)
+    assert again.labels.shape == PLANE.shape and again.geometry == plane.geometry
+    assert with_axes_of(plane, (2, *PLANE.shape), thick) is plane
+    assert with_axes_of(volume, PLANE.shape[::-1], plane.geometry) is volume
 
 
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".tif"])

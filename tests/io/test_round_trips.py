@@ -117,6 +117,16 @@ def head(tmp_path_factory):
     return series, labels, read_volume(series.folder)
 
 
+def test_image_and_labels_of_a_case_of_one_plane_come_back_as_planes(tmp_path):
+    dataset = tmp_path / "Dataset001_Plane"
+    where = Geometry((0.5, 0.25), units="mm")
+    finish(nnunet_steps(dataset, Case("c", LABELS[2] * 3.0, False, LABELS[2], where)))
+    image = read_volume(dataset / "imagesTr" / "c_0000.nii.gz")
+    found = read_labels(dataset / "labelsTr" / "c.nii.gz")
+    assert image.data.shape == found.labels.shape == LABELS[2].shape
+    assert image.geometry == found.geometry == where
+
+
 @pytest.mark.parametrize("kind", ["nifti", "ome-tiff", "ome-zarr", "dicom-seg", "nnunet"])
 def test_left_stays_left_in_every_format(tmp_path, head, kind):
     series, labels, image = head

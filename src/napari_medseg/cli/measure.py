@@ -46,7 +46,7 @@ def measure(
 ) -> None:
     """Measure each class: size, outline, diameters, place, and how bright the image is there."""
     from napari_medseg.engine.measure.regions import measure_job
-    from napari_medseg.io.labels import read_labels
+    from napari_medseg.io.labels import read_labels, with_axes_of
     from napari_medseg.io.volume import read_volume
 
     check_label_maps(labels)
@@ -58,6 +58,8 @@ def measure(
         say_findings(labels, found.findings)
         if image is not None and scan is not None:
             say_findings(image, scan.findings, but=found.findings)
+        if scan is not None:
+            found = with_axes_of(found, scan.data.shape[: scan.n_axes], scan.geometry)
         values, geometry = _image_for(found, scan)
         if values is not None and values.shape[: found.labels.ndim] != found.labels.shape:
             refuse(f"{image} has another size than {labels}; give the image that was segmented.")
@@ -82,7 +84,7 @@ def compare(
     """Say how well labels agree with a reference: Dice, IoU, HD95, ASSD, XOR and HM per class."""
     from napari_medseg.engine.measure.compare import compare_job
     from napari_medseg.engine.measure.matching import match_classes
-    from napari_medseg.io.labels import on_one_grid, read_labels
+    from napari_medseg.io.labels import on_one_grid, read_labels, with_axes_of
 
     check_label_maps(prediction, reference)
     _check_target(csv, prediction, reference)
@@ -90,6 +92,7 @@ def compare(
         found, wanted = read_labels(prediction), read_labels(reference)
         say_findings(prediction, found.findings)
         say_findings(reference, wanted.findings)
+        found = with_axes_of(found, wanted.labels.shape, wanted.geometry)
         arrays = on_one_grid(found, wanted)
         if arrays[0].shape != arrays[1].shape:
             refuse(

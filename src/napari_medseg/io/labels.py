@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,7 @@ def write_labels(
     ----------
     path : path-like
         ``.png`` (one plane, classes up to 255, with a palette), ``.tif``, ``.tiff``, ``.ome.tif``,
-        ``.ome.tiff``, ``.nii`` or ``.nii.gz`` (a plane becomes a volume of one plane).
+        ``.ome.tiff``, ``.nii`` or ``.nii.gz`` (a plane as a volume of one plane).
     labels : array-like of integers, shape (H, W) or (Z, H, W)
         Class index per pixel; stored in the smallest unsigned type that holds it exactly.
     geometry : Geometry, optional
@@ -138,6 +139,26 @@ def read_labels(
         split_suffix(file.name)[0],
         (*findings, *geometry_findings(geometry)),
     )
+
+
+def with_axes_of(labels: LabelFile, shape: Sequence[int], geometry: Geometry) -> LabelFile:
+    """Give a plane as a volume of one plane, or back, where another array of it is stored so.
+
+    Parameters
+    ----------
+    labels : LabelFile
+        The label map.
+    shape, geometry : sequence of int, Geometry
+        Of the other array, without colours.
+    """
+    own = labels.labels
+    if own.ndim == 2 and tuple(shape) == (1, *own.shape):
+        spacing = (geometry.spacing[0], *labels.geometry.spacing)
+        where = Geometry(spacing, units=labels.geometry.units)
+        return replace(labels, labels=own[None], geometry=where)
+    if own.ndim == 3 and (1, *shape) == own.shape:
+        return replace(labels, labels=own[0], geometry=labels.geometry.plane())
+    return labels
 
 
 def on_one_grid(one: LabelFile, other: LabelFile) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -33,7 +33,7 @@ def read_nifti(file: Path) -> ImageFile:
     where the file stores that). A header without units means mm, but for labels of ours that were
     painted on pixels. Where the file has both a qform and an sform, the sform counts, as the
     standard recommends; where they differ there is a finding. Where it has neither, the voxel size
-    counts and no direction is claimed.
+    counts and no direction is claimed. What was written here from a plane is a plane again.
 
     Raises
     ------
@@ -46,7 +46,10 @@ def read_nifti(file: Path) -> ImageFile:
 def read_nifti_labels(
     file: Path,
 ) -> tuple[NDArray[Any], Geometry, dict[str, Any], tuple[Finding, ...]]:
-    """Give the label map (Z, Y, X) of a NIfTI file, its geometry, our entry, and findings."""
+    """Give the label map of a NIfTI file, its geometry, our entry, and findings.
+
+    It is (Z, Y, X), or (Y, X) where it was written here from a plane.
+    """
     image, note = _read(file)
     if image.data.ndim - image.rgb > 3:
         raise ReadError(f"{file.name} has 4 axes; save one time point of it and open that.")
@@ -79,6 +82,10 @@ def _read(file: Path) -> tuple[ImageFile, dict[str, Any]]:
         data = np.ascontiguousarray(colours.transpose(order))
         return ImageFile(data, geometry, True, name, tuple(findings)), note
     data = np.ascontiguousarray(data.T)
+    was_plane = noted_geometry(note, 2)
+    if was_plane is not None and len(data) == 1 and data.ndim == 3:
+        where = _of_plane(geometry, was_plane)
+        return ImageFile(data[0], where, False, name, ()), note  # a plane never knew the patient
     step = _time_step(image)
     return ImageFile(data, geometry, False, name, tuple(findings), step=step), note
 
@@ -118,6 +125,13 @@ def _placed(image: Any, note: dict[str, Any]) -> tuple[Geometry, list[Finding]]:
     if factor != 1.0:
         affine = np.diag([factor, factor, factor, 1.0]) @ affine
     return Geometry.from_affine(reversed_axes(affine), units), findings
+
+
+def _of_plane(geometry: Geometry, noted: Geometry) -> Geometry:
+    """Give the geometry of a plane of ours: as noted, but for a size it was given since."""
+    found = geometry.plane()
+    same_size = np.allclose(found.spacing, noted.spacing, rtol=1e-5)
+    return noted if same_size and found.units == noted.units else found
 
 
 def _units(header: Any, note: dict[str, Any]) -> tuple[str, float]:

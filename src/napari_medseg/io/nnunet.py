@@ -111,7 +111,8 @@ def nnunet_steps(folder: str | os.PathLike[str], case: Case) -> Steps[Path]:
     for part in _PARTS:
         _made(dataset / part)
     total = len(channels) + 1
-    note = make_note(case.geometry) if case.geometry.units == "pixel" else ""
+    is_told = case.geometry.units != "pixel" and labels.ndim == 3  # NIfTI knows no pixels or planes
+    note = "" if is_told else make_note(case.geometry)
     for n, (number, data) in enumerate(channels.items()):
         target = dataset / "imagesTr" / f"{stem}_{number:04d}{ENDING}"
         steps = save_in_steps(

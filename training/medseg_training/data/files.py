@@ -17,7 +17,7 @@ from napari_medseg.io.errors import ReadError
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.images import IMAGE_SUFFIXES, TIFF_SUFFIXES, read_image
 from napari_medseg.io.label_file import LabelFile, exact_labels
-from napari_medseg.io.labels import read_labels
+from napari_medseg.io.labels import read_labels, with_axes_of
 
 JPEG_SUFFIXES = (".jpg", ".jpeg")
 ARRAY_SUFFIXES = (".npz", ".h5", ".hdf5")
@@ -102,7 +102,7 @@ def load_case(dataset: Dataset, case: Case) -> LoadedCase:
     image, geometry = load_image(dataset, case)
     if case.label is None:
         return LoadedCase(case.name, image, None, geometry)
-    found = read_mask(case.label)
+    found = with_axes_of(read_mask(case.label), image.shape[1:], geometry)
     labels = as_indices(found.labels, dataset, case.name)
     problem = mismatch(image, geometry, found)
     if problem:

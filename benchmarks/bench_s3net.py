@@ -26,11 +26,11 @@ import timing  # first: it sets what torch reads at import
 
 # isort: split
 import numpy as np
+import textbook
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from napari_medseg.engine.cluster.losses import spatial_inconsistency
 from napari_medseg.engine.cluster.s3net_fit import FitSettings, fit
 from napari_medseg.nets.s3net import S3Net
 
@@ -92,7 +92,7 @@ def textbook_fit(net: S3Net, image: Tensor) -> Callable[[], np.ndarray]:
         turned = [torch.rot90(maps, -1, (2, 3)) for maps in (logits, auxiliary)]
         loss = 3.5 * F.cross_entropy(logits, target)
         loss = loss + 0.2 * F.cross_entropy(turned[1], turned[0].argmax(1))
-        loss = loss + 4 * spatial_inconsistency(target[0].numpy(), palette)
+        loss = loss + 4 * textbook.spatial_inconsistency(target[0].numpy(), palette)
         loss.backward()
         optimiser.step()
         return target[0].numpy()

@@ -1,15 +1,19 @@
 """The networks written as their papers write them, the reference that speed is measured against.
 
-Each function takes a net of the package for its parameters only, and computes in the plain way:
-what a reader of the paper would write first, and what the published code does.
+Each function but the last, a loss, takes a net of the package for its parameters only, and computes
+in the plain way: what a reader of the paper would write first, and what the published code does.
 """
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
+from scipy import ndimage
 from torch import Tensor
 
+from napari_medseg.engine.colour import GREY_WEIGHTS
 from napari_medseg.nets.cross_conv import CrossBlock, CrossConv2d
 from napari_medseg.nets.universeg import UniverSeg
 
@@ -59,3 +63,34 @@ def universeg(net: UniverSeg, target: Tensor, images: Tensor, labels: Tensor) ->
         support = torch.cat([each(double, support), skip_support], dim=2)
         query, support = cross_block(block, query, support)
     return net.out_conv.conv(query.squeeze(1))
+
+
+def spatial_inconsistency(labels: NDArray[np.integer], palette: NDArray[np.integer]) -> float:
+    """Give the published "spatial consistency" of a label map, to read; it cannot be optimised.
+
+    The map is painted with the palette, made grey, and the Sobel derivatives along x, along y and
+    of both are compared (paper, section 3.3). It is computed from hard labels and so has no
+    gradient: in the published program it raises the printed loss and changes nothing. It
+    also depends on the palette, which is drawn at random there.
+
+    Parameters
+    ----------
+    labels : ndarray of int, shape (H, W)
+        Label of every pixel.
+    palette : ndarray, shape (N, 3)
+        Blue, green and red, 0 to 255, of each label.
+
+    Returns
+    -------
+    float
+        Sum of three mean absolute differences.
+    """
+    grey = np.rint(palette[labels].astype(np.float64) @ np.array(GREY_WEIGHTS[::-1])) / 255
+    along_x = ndimage.sobel(grey, axis=1, mode="mirror")
+    along_y = ndimage.sobel(grey, axis=0, mode="mirror")
+    # The mixed derivative of a 3 × 3 neighbourhood needs no smoothing: [-1, 0, 1] twice.
+    slope = np.array([-1.0, 0.0, 1.0])
+    mixed = ndimage.correlate1d(grey, slope, axis=0, mode="mirror")
+    mixed = ndimage.correlate1d(mixed, slope, axis=1, mode="mirror")
+    pairs = ((along_y, along_x), (mixed, along_x), (mixed, along_y))
+    return float(sum(np.abs(a - b).mean() for a, b in pairs))

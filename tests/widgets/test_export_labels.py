@@ -13,7 +13,6 @@ from qtpy.QtWidgets import QDialogButtonBox, QMessageBox
 
 from napari_medseg.io import formats
 from napari_medseg.io.dicom.seg_reading import read_segmentation
-from napari_medseg.io.dicom.terms import TERMS
 from napari_medseg.io.formats import FORMATS
 from napari_medseg.io.images import read_image
 from napari_medseg.io.labels import read_labels
@@ -69,7 +68,9 @@ def test_dicom_images_get_a_dicom_seg_that_lies_on_them(dock, series, tmp_path, 
     assert dock.target.path.name == "segmentation.dcm"
     assert "6 files of the layer" in dock.dicom.images.text()
     assert "6 × 12 × 10 voxels of 2.5 × 0.7 × 0.8 mm" in dock.plan.text()
-    dock.dicom.terms.set_term("lesion", TERMS["Cyst"])
+    is_what = dock.dicom.terms.cellWidget(1, 1)
+    is_what.setCurrentText("Cyst")
+    is_what.activated.emit(is_what.currentIndex())
     dock.target.point_to(tmp_path / "out.dcm")
     press_and_wait(qtbot, dock.button)
     assert "saved and read back: 2 classes, 33 voxels, geometry equal" in said(dock, "done")

@@ -208,9 +208,9 @@ def test_the_label_selected_in_the_canvas_selects_the_row(
 ) -> None:
     press_and_wait(qtbot, dock.measure.run)
     layer.selected_label = 2
-    assert dock.measure.table.selected_row == 1
+    assert dock.measure.table.currentIndex().row() == 1
     layer.selected_label = 1
-    assert dock.measure.table.selected_row == 0
+    assert dock.measure.table.currentIndex().row() == 0
 
 
 def test_each_plane_has_rows_of_its_own(
@@ -224,7 +224,7 @@ def test_each_plane_has_rows_of_its_own(
     assert table["area_mm2"].tolist() == [50.0, 50.0, 50.0, 37.5]
     layer.selected_label = 1
     dock.viewer.dims.set_current_step(0, 3)
-    assert dock.measure.table.selected_row == 2
+    assert dock.measure.table.currentIndex().row() == 2
     dock.measure.go_to(3)
     assert dock.viewer.dims.current_step[0] == 4
 

@@ -8,9 +8,10 @@ import runpy
 import numpy as np
 import pytest
 import torch
+from benchmarks import textbook
 from PIL import Image
 
-from napari_medseg.engine.cluster.losses import boundary_loss, spatial_inconsistency
+from napari_medseg.engine.cluster.losses import boundary_loss
 from napari_medseg.engine.cluster.methods import published_input
 from napari_medseg.engine.cluster.s3net_fit import IMPROVED, PUBLISHED, FitSettings, fit
 from napari_medseg.nets.localisation import LocalisationNet, affine_view
@@ -88,7 +89,7 @@ def test_the_losses_are_the_published_ones(golden):
     for scores, key in ((logits, "out_ce"), (auxiliary, "out_at")):
         loss = torch.nn.functional.cross_entropy(scores, target)
         assert float(loss) == pytest.approx(float(values[key]), rel=1e-5)
-    found = spatial_inconsistency(target[0].numpy(), values["in_palette"])
+    found = textbook.spatial_inconsistency(target[0].numpy(), values["in_palette"])
     assert found == pytest.approx(float(values["out_spatial"]), rel=1e-9)
 
 

@@ -4,18 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-from scipy import ndimage
-
-from napari_medseg.engine.colour import GREY_WEIGHTS
-
 if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_medseg.nets.localisation import LocalisationNet
-
-_BGR_TO_GREY = np.array(GREY_WEIGHTS[::-1])
 
 
 def boundary_loss(logits: Tensor, alpha: float = 3.0, beta: int = 16) -> Tensor:
@@ -76,34 +68,3 @@ def localised_consistency(
     target = affine_view(logits.detach(), matrix.detach())[0].argmax(1)
     loss = F.cross_entropy(view, target, reduction="none")
     return (loss * inside).sum() / inside.sum().clamp(min=1)
-
-
-def spatial_inconsistency(labels: NDArray[np.integer], palette: NDArray[np.integer]) -> float:
-    """Give the published "spatial consistency" of a label map, to read; it cannot be optimised.
-
-    The map is painted with the palette, made grey, and the Sobel derivatives along x, along y and
-    of both are compared (paper, section 3.3). It is computed from hard labels and so has no
-    gradient: in the published program it raises the printed loss and changes nothing. It
-    also depends on the palette, which is drawn at random there.
-
-    Parameters
-    ----------
-    labels : ndarray of int, shape (H, W)
-        Label of every pixel.
-    palette : ndarray, shape (N, 3)
-        Blue, green and red, 0 to 255, of each label.
-
-    Returns
-    -------
-    float
-        Sum of three mean absolute differences.
-    """
-    grey = np.rint(palette[labels].astype(np.float64) @ _BGR_TO_GREY) / 255
-    along_x = ndimage.sobel(grey, axis=1, mode="mirror")
-    along_y = ndimage.sobel(grey, axis=0, mode="mirror")
-    # The mixed derivative of a 3 × 3 neighbourhood needs no smoothing: [-1, 0, 1] twice.
-    slope = np.array([-1.0, 0.0, 1.0])
-    mixed = ndimage.correlate1d(grey, slope, axis=0, mode="mirror")
-    mixed = ndimage.correlate1d(mixed, slope, axis=1, mode="mirror")
-    pairs = ((along_y, along_x), (mixed, along_x), (mixed, along_y))
-    return float(sum(np.abs(a - b).mean() for a, b in pairs))

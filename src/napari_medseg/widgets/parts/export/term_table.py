@@ -56,14 +56,6 @@ class TermTable(QTableWidget):
         """Give what each class is, by label value."""
         return {value: self._term(name) for value, name in self._shown.items()}
 
-    def set_term(self, name: str, term: ClassTerm) -> None:
-        """Choose what the classes of a name are."""
-        self._chosen[name] = term
-        for row, shown in enumerate(self._shown.values()):
-            if shown == name:
-                self._show_term(row, term)
-        self.changed.emit()
-
     def _term(self, name: str) -> ClassTerm:
         return self._chosen.get(name) or term_for(name)
 

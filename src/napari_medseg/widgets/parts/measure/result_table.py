@@ -119,12 +119,6 @@ class ResultTable(QTableView):
         flags = QItemSelectionModel.SelectionFlag
         self.selectionModel().setCurrentIndex(index, flags.ClearAndSelect | flags.Rows)
 
-    @property
-    def selected_row(self) -> int | None:
-        """The row of the data frame that is marked."""
-        rows = self.selectionModel().selectedRows()
-        return self._sorted.mapToSource(rows[0]).row() if rows else None
-
     def copy(self) -> None:
         """Put the whole table on the clipboard, as spreadsheets take it, with all digits."""
         if self.table is not None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from napari_medseg.io.dicom.entries import numbers
 from napari_medseg.io.dicom.headers import is_cut, naming_tags, no_pixels, quiet, sop_class
 from napari_medseg.io.dicom.pixel_format import PixelFormat, check_size, format_of
+from napari_medseg.io.dicom.ultrasound import pixel_size
 from napari_medseg.io.errors import ReadError
 
 if TYPE_CHECKING:
@@ -163,6 +164,8 @@ def _frame(
     spacing = _tagged(measures, "PixelSpacing", 2) or _tagged(header, "ImagerPixelSpacing", 2)
     if spacing is not None and not min(spacing) > 0:
         raise ReadError(f"PixelSpacing is {spacing[0]:g} by {spacing[1]:g} mm, which cannot be.")
+    if spacing is None and not enhanced:
+        spacing = pixel_size(header)
     distance = _size(measures, "SpacingBetweenSlices")
     slope = _tagged(values, "RescaleSlope", 1) or _tagged(header, "DoseGridScaling", 1) or (1.0,)
     intercept = _tagged(values, "RescaleIntercept", 1) or (0.0,)

@@ -29,6 +29,7 @@ from napari_medseg.io.dicom.pixels import (
     window_of,
 )
 from napari_medseg.io.dicom.series import Series
+from napari_medseg.io.dicom.ultrasound import OTHER_REGIONS, shows_other_than_tissue
 from napari_medseg.io.errors import ReadError
 from napari_medseg.io.findings import Finding, geometry_findings
 from napari_medseg.io.geometry import Geometry
@@ -89,9 +90,10 @@ def read_series(series: Series, *, planes_if_uneven: bool = False) -> ImageFile:
 def _without_position(series: Series, frames: list[Frame]) -> ImageFile:
     frames.sort(key=lambda frame: (frame.number, str(frame.file), frame.index))
     if len(frames) == 1:
-        spacing = frames[0].spacing
+        spacing, header = frames[0].spacing, frames[0].header
         geometry = Geometry(spacing, units="mm") if spacing else Geometry((1.0, 1.0))
-        return _image(series, frames, geometry, [], single=True)
+        findings = [OTHER_REGIONS] if spacing and shows_other_than_tissue(header) else []
+        return _image(series, frames, geometry, findings, single=True)
     finding = Finding(
         "position unknown",
         f"{series.name} does not say where its planes lie; they are shown one after the other. "

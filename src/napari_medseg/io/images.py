@@ -136,7 +136,8 @@ def checked_suffix(file: Path, known: tuple[str, ...]) -> str:
     suffix = split_suffix(file.name)[1].lower()
     if suffix not in known:
         raise ReadError(
-            f"{file.name} is of a kind that cannot be read here; readable are {', '.join(known)}."
+            f"{file.name} is of a kind that cannot be read here; readable are {', '.join(known)}, "
+            "DICOM and OME-Zarr."
         )
     if file.stat().st_size == 0:
         raise ReadError(f"{file.name} is empty (0 bytes); get the file again from where it came.")

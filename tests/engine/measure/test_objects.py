@@ -118,6 +118,14 @@ def test_where_a_net_is_unsure_objects_are_parted_without_a_neck() -> None:
     assert split_objects(found, part_touching=False).max() == 1
 
 
+def test_an_image_without_any_edge_is_one_object() -> None:
+    labels = np.ones((24, 40), np.uint8)
+    sure = np.random.default_rng(0).uniform(0.5, 1, (1, 24, 40)).astype(np.float32)
+    found = Segmentation(labels, sure, ("background", "cell"), Provenance("test"))
+    assert split_objects(found).max() == 1
+    assert split_objects(labels).max() == 1
+
+
 def test_a_hole_that_was_filled_parts_nothing() -> None:
     labels = _disc((41, 41), (20, 20), 15).astype(np.uint8)
     sure = np.where(_disc((41, 41), (20, 20), 3), 0, labels * np.float32(0.9))

@@ -136,10 +136,11 @@ def _split(
 ) -> NDArray[np.int32]:
     from skimage.segmentation import watershed
 
+    if mask.all():  # without any edge there is no distance to it, only one object
+        return np.ones(mask.shape, np.int32)
     around = np.ones((3,) * mask.ndim, bool)
-    # A frame of background: an object that is cut by the image's edge is as deep as it looks.
-    hill = ndimage.distance_transform_edt(np.pad(mask, 1, mode="edge"), steps)
-    hill = hill[(slice(1, -1),) * mask.ndim].astype(np.float32)
+    # The end of the image is no edge: an object that is cut by it is as deep as it looks.
+    hill = ndimage.distance_transform_edt(mask, steps).astype(np.float32)
     pieces, n_pieces = ndimage.label(mask, around)
     radius = diameter / 2 if diameter else _radius(hill, pieces, n_pieces)
     depth = _DEPTH * radius

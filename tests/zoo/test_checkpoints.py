@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from napari_medseg.io.atomic import SaveError
 from napari_medseg.zoo import architectures
 from napari_medseg.zoo.architectures import ENTRY_POINTS
 from napari_medseg.zoo.cards import CardError
@@ -67,6 +68,16 @@ def test_importing_again_replaces_another_model_only_if_told(
     card = import_checkpoint(tmp_path / "a.safetensors", net_options=OPTIONS, replaces=True)
     assert load_net(card).state_dict()["out_conv.conv.bias"].item() == 1
     assert [path.name for path in models.iterdir()] == ["universeg-v1"]
+
+
+def test_a_models_folder_that_cannot_be_made_is_told(
+    models: Path, tmp_path: Path, state: State
+) -> None:
+    models.rmdir()
+    models.write_text("a file in its place")
+    save_file(state, tmp_path / "a.safetensors")
+    with pytest.raises(SaveError, match="a file has its place"):
+        import_checkpoint(tmp_path / "a.safetensors", net_options=OPTIONS)
 
 
 def test_code_in_a_checkpoint_does_not_run(models: Path, tmp_path: Path, state: State) -> None:

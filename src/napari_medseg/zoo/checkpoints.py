@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_medseg.io.atomic import atomic_folder
+from napari_medseg.io.atomic import atomic_folder, make_folder
 from napari_medseg.zoo.architectures import NETS, build_net
 from napari_medseg.zoo.cards import CARD_FILE, CardError, ModelCard
 from napari_medseg.zoo.checkpoint_files import read_state
@@ -256,7 +256,7 @@ def install(
             (folder / "README.md").write_text(readme, encoding="utf-8")
         (folder / CARD_FILE).write_text(card.to_json(), encoding="utf-8")
 
-    user_folder().mkdir(parents=True, exist_ok=True)
+    make_folder(user_folder())
     folder = atomic_folder(
         user_folder() / card.name,
         write,

@@ -10,7 +10,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_medseg.io.atomic import atomic_write
+from napari_medseg.io.atomic import atomic_write, make_folder
 from napari_medseg.io.settings_file import read_settings
 from napari_medseg.zoo.cards import CardError, ModelCard
 from napari_medseg.zoo.checkpoints import import_checkpoint
@@ -177,7 +177,7 @@ def _pins() -> dict[str, str]:
 
 
 def _write_pins(pins: dict[str, str]) -> None:
-    user_folder().mkdir(parents=True, exist_ok=True)
+    make_folder(user_folder())
     text = json.dumps(pins, indent=2) + "\n"
     atomic_write(user_folder() / PINS_FILE, lambda path: path.write_text(text, encoding="utf-8"))
 

@@ -87,8 +87,8 @@ def test_figures_of_two_measurements_are_written_where_they_are(
     results = Report((1, 4, 16), queries=2, draws=1, dice=figures).as_results()
     export_run(trainer.run.path, tmp_path / "model", results=results)
     page = (tmp_path / "model" / "README.md").read_text()
-    assert "| net (1 tasks) | 0.500 | 0.600 |  |" in page
-    assert "| mean (1 tasks) |  |  | 0.400 |" in page
+    assert "| net (1 task) | 0.500 | 0.600 |  |" in page
+    assert "| mean (1 task) |  |  | 0.400 |" in page
 
 
 def test_another_model_in_the_folder_stays(trainer: Trainer, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from napari_medseg.engine.results import counted
 from napari_medseg.io.notes import NOTE_KEY
 from napari_medseg.session.history import accepted_steps
 from napari_medseg.session.inputs import Inputs
@@ -157,8 +158,7 @@ def _how(step: Step) -> str:
     if decided.get("ensemble", 1) > 1:
         parts.append(f"averaged over {decided['ensemble']} subsets of the examples")
     if step.inputs is not None and step.inputs.support is not None:
-        count = len(step.inputs.support)
-        parts.append(f"as {count} example{'' if count == 1 else 's'} showed")
+        parts.append(f"as {counted(len(step.inputs.support), 'example')} showed")
     text = ", ".join(parts)
     return f"{text[0].upper()}{text[1:]}." if text else ""
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from medseg_training.data.dataset import DatasetError, Fold, Problem
 from medseg_training.data.description import mapping, read_any_json, read_json
+from napari_medseg.engine.results import counted
 from napari_medseg.io.atomic import split_suffix
 from napari_medseg.io.images import IMAGE_SUFFIXES
 
@@ -111,7 +112,7 @@ def _known(splits: ReadySplits, names: set[str]) -> ReadySplits:
             findings.append(
                 Problem(
                     "",
-                    f"{what} {len(missing)} case{'s' * (len(missing) > 1)} without an image: "
+                    f"{what} {counted(len(missing), 'case')} without an image: "
                     f"{', '.join(missing[:5])}{' ...' if len(missing) > 5 else ''}.",
                 )
             )

@@ -14,6 +14,7 @@ from scipy.cluster.hierarchy import DisjointSet
 from medseg_training.data.dataset import Case, Dataset, DatasetError, Fold
 from medseg_training.data.files import read_channels, readable_masks
 from medseg_training.data.ready_splits import read_folds
+from napari_medseg.engine.results import counted
 from napari_medseg.io.atomic import atomic_write
 from napari_medseg.io.errors import ReadError
 
@@ -65,7 +66,7 @@ def make_folds(dataset: Dataset, n: int = FOLDS, seed: int = SEED) -> tuple[Fold
     by_patient = _by_patient(dataset.trainable)
     if len(by_patient) < 2:
         raise SplitError(
-            f"{dataset.name} shows {len(by_patient)} patient{'s' * (not by_patient)} with masks; "
+            f"{dataset.name} shows {counted(len(by_patient), 'patient')} with masks; "
             "at least two are needed, one of them to validate on."
         )
     amount = {who: _foreground(cases) for who, cases in by_patient.items()}

@@ -125,7 +125,7 @@ def _result_lines(results: Mapping[str, Any]) -> list[str]:
     header = f"| mean Dice{unseen} | {columns} |"
     lines = [str(results["protocol"]), "", header, "|---" * (len(counts) + 1) + "|"]
     for method, values in results["mean"].items():
-        name = f"{method} ({results['tasks_measured'][method]} tasks)"
+        name = f"{method} ({counted(results['tasks_measured'][method], 'task')})"
         cells = (f"{values[str(n)]:.3f}" if str(n) in values else "" for n in counts)
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return lines

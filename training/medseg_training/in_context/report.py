@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from napari_medseg.engine.results import counted
+
 UNSEEN = " that were never trained or tuned on"
 PROTOCOL = (
     "{classes} of a task is asked for by itself; a task counts with the mean of its classes. "
@@ -172,7 +174,7 @@ class Report:
         return "\n".join(lines) + "\n"
 
     def _means(self, tasks: Sequence[str] | None) -> list[str]:
-        columns = [f"{n} example{'s' if n > 1 else ''}" for n in self.support]
+        columns = [counted(n, "example") for n in self.support]
         lines = ["| method | tasks | " + " | ".join(columns) + " |"]
         lines.append("|---" * (len(columns) + 2) + "|")
         for method, values in self.mean(tasks).items():

@@ -26,6 +26,7 @@ from napari_medseg.engine.results import (
     Progress,
     Provenance,
     Segmentation,
+    counted,
     finished,
     made_from,
     told,
@@ -288,8 +289,7 @@ class _Face:
 
 
 def _message(index: int, step: StepLabels, labels: NDArray[np.uint8], is_volume: bool) -> str:
-    count = count_labels(labels)
-    clusters = f"{count} cluster{'' if count == 1 else 's'}"
+    clusters = counted(count_labels(labels), "cluster")
     where = f"Plane {index}, " if is_volume else ""
     what = "done" if step.last else f"iteration {step.done}"
     message = f"{where}{what}: {clusters}"

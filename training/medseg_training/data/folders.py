@@ -112,20 +112,18 @@ def _pairs_of_folders(root: Path) -> Iterator[tuple[str, Path, Path]]:
     """Give part, image folder and mask folder of every pair of folders."""
     images, masks = _child(root, IMAGES), _child(root, MASKS)
     if images and masks:
-        below = [(part, _child(images, known), _child(masks, known)) for part, known in _parts()]
+        below = [
+            (part, _child(images, known), _child(masks, known)) for part, known in PARTS.items()
+        ]
         inner = [(part, i, m) for part, i, m in below if i and m]
         yield from inner or [("", images, masks)]
         return
-    for part, known in _parts():
+    for part, known in PARTS.items():
         folder = _child(root, known)
         if folder is not None:
             images, masks = _child(folder, IMAGES), _child(folder, MASKS)
             if images and masks:
                 yield part, images, masks
-
-
-def _parts() -> Iterator[tuple[str, tuple[str, ...]]]:
-    yield from PARTS.items()
 
 
 def _child(folder: Path, names: tuple[str, ...]) -> Path | None:

@@ -247,6 +247,8 @@ def test_layers_that_come_and_go_are_followed(dock, viewer):
     assert dock.labels.currentText() == "plane" and titles(dock)[0] == "PNG"
     viewer.window.remove_dock_widget(dock.parent())
     viewer.layers.clear()
+    viewer.add_labels(np.zeros((3, 4, 8, 8), np.uint8))
+    viewer.dims.set_current_step(0, 1)
 
 
 def test_labels_go_with_the_patient_they_were_made_on(dock, viewer, tmp_path):

@@ -14,24 +14,17 @@ from qtpy.QtWidgets import QLabel, QMessageBox, QPushButton
 from napari_medseg.io import formats
 from napari_medseg.io.formats import LabelFormat, why_not
 from napari_medseg.session.colours import hex_colour
-from napari_medseg.session.export import Export, Source, Written, export_job, export_of, source_of
+from napari_medseg.session.export import Source, Written, export_job, export_of, source_of
 from napari_medseg.session.layer_kinds import is_image, is_labels_of_user
-from napari_medseg.session.moment import Moment, holds_all_paint, image_shown, labels_shown
-from napari_medseg.session.owners import has_owner, image_for
+from napari_medseg.session.moment import Moment, holds_all_paint
+from napari_medseg.session.to_export import ToExport
 from napari_medseg.widgets.parts.arrange import form
 from napari_medseg.widgets.parts.dock import Dock
 from napari_medseg.widgets.parts.export.dicom_options import DicomOptions
 from napari_medseg.widgets.parts.export.format_list import FormatList
 from napari_medseg.widgets.parts.export.nnunet_options import NnunetOptions
 from napari_medseg.widgets.parts.export.save_target import SaveTarget
-from napari_medseg.widgets.parts.export.words import (
-    as_file_name,
-    class_names_of,
-    plan_of,
-    question_of,
-    why_apart,
-    why_unsuited,
-)
+from napari_medseg.widgets.parts.export.words import as_file_name, class_names_of, question_of
 from napari_medseg.widgets.parts.jobs.button import AnyJob, JobButton
 from napari_medseg.widgets.parts.keeper.label_keeper import LabelKeeper
 from napari_medseg.widgets.parts.layer_picker import LayerPicker
@@ -97,11 +90,12 @@ class ExportLabels(Dock):
         ValueError
             With a sentence, where there is nothing to write.
         """
-        missing = self._missing(self.format.format)
-        if missing or self._labels is None:
+        missing, shown = self._missing(self.format.format), self._chosen.labels_shown
+        if missing or self._labels is None or shown is None:
             raise ValueError(missing)
-        shown = labels_shown(self._labels, self.viewer.dims)
-        export = self._export(shown)
+        export = export_of(shown, self._chosen.image_shown)
+        if self._source().kind == "dicom":
+            export = replace(export, source=self._source())
         saved = LabelKeeper.of(self.viewer).to_be_saved(self._labels)
         self._note_saved = saved if holds_all_paint(shown, self._labels) else lambda: None
         format_, target, case = self.format.format, self.target.path, self.nnunet.case
@@ -109,12 +103,6 @@ class ExportLabels(Dock):
         if question and not self._agreed(question):
             return None
         return export_job(export, format_, target, seg=self.dicom.options(), case=case)
-
-    def _export(self, labels: Labels) -> Export:
-        image = None if self._image is None else image_shown(self._image, self.viewer.dims)
-        export = export_of(labels, image)
-        source = self._source()
-        return replace(export, source=source) if source.kind == "dicom" else export
 
     def _agreed(self, question: str) -> bool:
         """Ask whether something that is there may be replaced."""
@@ -131,8 +119,7 @@ class ExportLabels(Dock):
         self.nnunet.setVisible(format_ is formats.NNUNET)
         self.target.set_format(format_)
         self.nnunet.follow(self.target.path)
-        layers = self._labels, self._image, self.viewer.dims
-        self.plan.setText(why_unsuited(*layers) or plan_of(*layers))
+        self.plan.setText(self._chosen.why_unsuited() or self._chosen.plan())
         self.button.set_missing(self._missing(format_))
         if self._labels is None or self._written is None or self.message.text() == _NO_LABELS:
             self.message.hint(_NO_LABELS if self._labels is None else "")
@@ -140,12 +127,12 @@ class ExportLabels(Dock):
     def _missing(self, format_: LabelFormat) -> str:
         if self._labels is None:
             return _NO_LABELS
-        unsuited = why_unsuited(self._labels, self._image, self.viewer.dims)
+        unsuited = self._chosen.why_unsuited()
         if unsuited:
             return unsuited
         has_dicom = self._source().kind == "dicom"
         has_image, no_seg = self._image is not None, self.dicom.no_seg
-        reason = why_not(format_, self._n_axes(), has_dicom, has_image, no_seg)
+        reason = why_not(format_, self._chosen.n_axes, has_dicom, has_image, no_seg)
         if not reason and format_ is formats.NNUNET:
             reason = self.nnunet.problem()
         reason = reason or self.target.problem()
@@ -155,16 +142,13 @@ class ExportLabels(Dock):
 
     def _list_formats(self) -> None:
         kind, has_image = self._source().kind, self._image is not None
-        self.format.show_suited(self._n_axes(), kind, has_image, self.dicom.no_seg)
-
-    def _n_axes(self) -> int:
-        """Give how many axes the labels have that are written."""
-        if self._labels is None:
-            return 3
-        moment = Moment.shown(self._labels, self.viewer.dims)
-        return self._labels.ndim - (len(moment.index) if moment is not None else 0)
+        self.format.show_suited(self._chosen.n_axes, kind, has_image, self.dicom.no_seg)
 
     # -- which layers ---------------------------------------------------------------------------
+
+    @property
+    def _chosen(self) -> ToExport:
+        return ToExport(self._labels, self._image, self.viewer.dims)
 
     def _choose_labels(self, labels: Labels | None) -> None:
         """Turn to these labels, or to the selected or topmost ones, and to the image they fit."""
@@ -176,8 +160,7 @@ class ExportLabels(Dock):
             self.target.turn_to_others()
         self._labels = chosen
         self.labels.show_layer(self._labels)
-        fitting = [image for image in self.images.choices if self._fits(image)]
-        self._choose_image(self._image_of_labels(fitting))
+        self._choose_image(self._chosen.image_among(self.images.choices))
 
     def _choose_image(self, image: Image | None) -> None:
         self._image = image
@@ -188,20 +171,6 @@ class ExportLabels(Dock):
         self.dicom.show_classes(names, {value: self._colour(value) for value in names})
         self._suggest()
         self.refresh()
-
-    def _image_of_labels(self, fitting: list[Image]) -> Image | None:
-        """Give the image the labels were made on; where that is not known the one chosen stays."""
-        if self._labels is None:
-            return None
-        stays = self._image in fitting and not has_owner(self._labels)
-        return self._image if stays else image_for(self._labels, fitting)
-
-    def _fits(self, image: Image) -> bool:
-        return self._labels is not None and not why_apart(self._labels, image, self.viewer.dims)
-
-    def _moments_shown(self) -> list[Moment | None]:
-        layers = [layer for layer in (self._labels, self._image) if layer is not None]
-        return [Moment.shown(layer, self.viewer.dims) for layer in layers]
 
     def _colour(self, value: int) -> QColor:
         assert self._labels is not None  # there are no classes without labels
@@ -215,8 +184,7 @@ class ExportLabels(Dock):
 
     def _suggest(self) -> None:
         """Propose a name; of DICOM images none that could name the patient."""
-        source, moment = self._source(), next(iter(self._moments), None)
-        suffix = moment.suffix if self._labels is not None and moment is not None else ""
+        source, suffix = self._source(), self._chosen.suffix
         if source.kind == "dicom" or self._labels is None:
             self.target.suggest(None, f"segmentation{suffix}")
             return
@@ -279,15 +247,14 @@ class ExportLabels(Dock):
 
     def _on_slider(self, event: object = None) -> None:
         """Turn to another point of time; one that only goes through planes changes nothing."""
-        if self._moments_shown() != self._moments:
+        if self._chosen.moments != self._moments:
             self._turn_to_moment()
             self._suggest()
             self.refresh()
 
     def _turn_to_moment(self) -> None:
         """Take note of the point of time shown, and of the files of the image at that."""
-        self._moments = self._moments_shown()
-        image = None if self._image is None else image_shown(self._image, self.viewer.dims)
+        self._moments, image = self._chosen.moments, self._chosen.image_shown
         self.dicom.set_known(source_of(image) if image is not None else Source())
 
     def _on_started(self) -> None:
@@ -312,6 +279,8 @@ class ExportLabels(Dock):
         layers.events.inserted.disconnect(self._on_layers)
         layers.events.removed.disconnect(self._on_layers)
         layers.selection.events.active.disconnect(self._on_active)
+        for moved in (self.viewer.dims.events.point, self.viewer.dims.events.order):
+            moved.disconnect(self._on_slider)
         for moved in (self.viewer.dims.events.point, self.viewer.dims.events.order):
             moved.disconnect(self._on_slider)
         self.labels.disconnect_layers()

@@ -49,6 +49,16 @@ def duration(seconds: float) -> str:
     return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
+def byte_count(n_bytes: float) -> str:
+    """Say how many bytes there are, such as ``1.2 MB``."""
+    if n_bytes < 1e5:
+        return f"{n_bytes / 1e3:.1f} kB"
+    if n_bytes < 1e9:
+        megabytes = n_bytes / 1e6
+        return f"{megabytes:.1f} MB" if megabytes < 100 else f"{megabytes:.0f} MB"
+    return f"{n_bytes / 1e9:.1f} GB"
+
+
 def typed(words: Sequence[str]) -> str:
     """Give a command as it is typed at a terminal of this system, quoted where that is needed."""
     return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)

@@ -128,7 +128,7 @@ def test_what_cannot_fit_is_made_smaller_before_it_fails(
     assert "Smaller tiles" in runner.notice
     assert not GreedyNet.asked
     monkeypatch.setattr(net_runner, "available_memory", lambda _: 1000)
-    with pytest.raises(MemoryError, match=r"needed, 0 MB free"):
+    with pytest.raises(MemoryError, match=r"needed, 1.0 kB free"):
         NetRunner(greedy, RunnerSettings())
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from napari_medseg.engine.devices import choose_device, choose_precision
 from napari_medseg.engine.memory import SHARE, available_memory
+from napari_medseg.engine.results import byte_count
 from napari_medseg.engine.with_model.runtimes import Runtime
 from napari_medseg.zoo.cards import ModelCard
 from napari_medseg.zoo.specs import InputSpec, OutputSpec
@@ -173,7 +174,7 @@ class NetRunner:
             room = free if self.device.type == "cpu" else SHARE * free
             if need <= room:
                 break
-            self._step_to_less(f"about {_in_words(need)} needed, {_in_words(free)} free")
+            self._step_to_less(f"about {byte_count(need)} needed, {byte_count(free)} free")
         most = 1 if self.device.type == "cpu" else LARGEST_BATCH
         return asked or int(max(1, min(most, SHARE * free // max(1, need))))
 
@@ -250,7 +251,3 @@ def _make_stoppable(net: nn.Module, stop: threading.Event) -> None:
 
     for module in net.modules():
         module.register_forward_pre_hook(check)
-
-
-def _in_words(n_bytes: int) -> str:
-    return f"{n_bytes / 2**30:.1f} GB" if n_bytes > 2**29 else f"{n_bytes / 2**20:.0f} MB"

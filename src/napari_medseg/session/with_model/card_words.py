@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from napari_medseg.engine.results import byte_count
 from napari_medseg.zoo.cards import CardError, ModelCard
 from napari_medseg.zoo.registry import is_bundled
 from napari_medseg.zoo.specs import InputSpec
@@ -72,15 +73,7 @@ def size_words(card: ModelCard) -> str:
     """Say how large the weights are."""
     if not card.size_bytes:
         return "known after the download" if card.state == "to download" else NOT_STATED
-    return in_megabytes(card.size_bytes)
-
-
-def in_megabytes(n_bytes: int) -> str:
-    """Write a number of bytes in MB."""
-    megabytes = n_bytes / 1e6
-    if megabytes < 0.1:
-        return f"{n_bytes / 1e3:.1f} kB"
-    return f"{megabytes:.1f} MB" if megabytes < 100 else f"{megabytes:.0f} MB"
+    return byte_count(card.size_bytes)
 
 
 def source_words(card: ModelCard) -> str:

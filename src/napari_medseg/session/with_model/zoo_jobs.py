@@ -6,9 +6,8 @@ from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from napari_medseg.engine.results import Progress, retold
+from napari_medseg.engine.results import Progress, byte_count, retold
 from napari_medseg.session.background import in_background
-from napari_medseg.session.with_model.card_words import in_megabytes
 
 if TYPE_CHECKING:
     from napari_medseg.zoo.cards import ModelCard
@@ -105,8 +104,8 @@ def _download(card: ModelCard) -> Steps[ModelCard]:
 
 def _downloaded(step: Downloaded) -> Progress:
     total = max(step.total, step.done)
-    of = f" of {in_megabytes(total)}" if step.total else ""
-    words = f"Downloaded {in_megabytes(step.done)}{of}"
+    of = f" of {byte_count(total)}" if step.total else ""
+    words = f"Downloaded {byte_count(step.done)}{of}"
     # In kilobytes: Qt counts no further than 2 billion.
     return Progress(step.done // 1000, max(1, total // 1000), words)
 

@@ -36,7 +36,7 @@ def available_memory(device: torch.device) -> int:
 
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    return _available_on_linux() or ASSUMED
+    return _available_here()
 
 
 def queries_per_pass(n_support: int, device: torch.device, size: int = 128) -> int:
@@ -53,16 +53,14 @@ def queries_per_pass(n_support: int, device: torch.device, size: int = 128) -> i
 
 def fits(n_bytes: int) -> bool:
     """Say whether an array of that size may be kept in the computer's memory."""
-    import torch
-
-    return n_bytes <= SHARE * available_memory(torch.device("cpu"))
+    return n_bytes <= SHARE * _available_here()
 
 
-def _available_on_linux() -> int:
-    """Give the bytes that can be had without swapping, caches included; 0 where unknown."""
+def _available_here() -> int:
+    """Give the bytes of the computer that can be had without swapping, caches included."""
     try:
         text = Path("/proc/meminfo").read_text(encoding="ascii")
     except OSError:
-        return 0
+        return ASSUMED
     lines = [line.split() for line in text.splitlines() if line.startswith("MemAvailable:")]
-    return int(lines[0][1]) * 1024 if lines else 0
+    return int(lines[0][1]) * 1024 if lines else ASSUMED

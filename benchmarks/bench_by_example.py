@@ -23,7 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medseg.engine.by_example.held_out import dice
-from napari_medseg.engine.by_example.job import DEFAULT_MODEL, segment_by_example
+from napari_medseg.engine.by_example.job import segment_by_example
+from napari_medseg.engine.by_example.options import DEFAULT_MODEL
 from napari_medseg.engine.by_example.support import SupportSet
 from napari_medseg.io.images import read_image
 from napari_medseg.io.labels import read_labels

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from napari_medseg.engine.results import Segmentation, finished
-from napari_medseg.engine.with_model.job import SegmentOptions, runner_for, segment_job
+from napari_medseg.engine.with_model.job import runner_for, segment_job
+from napari_medseg.engine.with_model.options import SegmentOptions
 
 WAYS = {"bfloat16": {"precision": "bfloat16"}, "ONNX Runtime": {"runtime": "onnx"}}
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 
-from napari_medseg.engine.by_example.job import DEFAULT_MODEL, segment_by_example
+from napari_medseg.engine.by_example.job import segment_by_example
+from napari_medseg.engine.by_example.options import DEFAULT_MODEL
 from napari_medseg.engine.by_example.support import SupportSet
 from napari_medseg.zoo.registry import list_models
 from tests.widgets.by_example import click, press_and_wait

@@ -10,11 +10,8 @@ from hypothesis import strategies as st
 
 from napari_medseg.engine import canvas
 from napari_medseg.engine.by_example.held_out import dice
-from napari_medseg.engine.by_example.job import (
-    ByExampleOptions,
-    by_example_job,
-    segment_by_example,
-)
+from napari_medseg.engine.by_example.job import by_example_job, segment_by_example
+from napari_medseg.engine.by_example.options import ByExampleOptions
 from napari_medseg.engine.by_example.passes import Predictor
 from napari_medseg.engine.by_example.support import SupportError, SupportSet
 from napari_medseg.engine.results import PlanePreview, Progress, Segmentation

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from napari_medseg.engine.with_model import net_runner
 from napari_medseg.engine.with_model.forecast import forecast_forward
-from napari_medseg.engine.with_model.job import SegmentOptions, segment_job
+from napari_medseg.engine.with_model.job import segment_job
 from napari_medseg.engine.with_model.net_runner import NetRunner, RunnerSettings
+from napari_medseg.engine.with_model.options import SegmentOptions
 from napari_medseg.nets.inference import logits_of
 from napari_medseg.nets.unet import UNet
 from napari_medseg.zoo import architectures

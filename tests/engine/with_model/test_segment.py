@@ -12,7 +12,8 @@ import torch
 
 import napari_medseg as medseg
 from napari_medseg.engine.results import Segmentation
-from napari_medseg.engine.with_model.job import SegmentOptions, segment, segment_job
+from napari_medseg.engine.with_model.job import segment, segment_job
+from napari_medseg.engine.with_model.options import SegmentOptions
 from napari_medseg.zoo import architectures
 from napari_medseg.zoo.cards import CardError, ModelCard
 from napari_medseg.zoo.weights import WeightsError

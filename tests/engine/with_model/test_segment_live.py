@@ -12,8 +12,9 @@ import torch
 from napari_medseg.engine import canvas
 from napari_medseg.engine.postprocess import PostProcess
 from napari_medseg.engine.results import PlaneLabels, PlanePreview
-from napari_medseg.engine.with_model.job import SegmentOptions, segment, segment_job
+from napari_medseg.engine.with_model.job import segment, segment_job
 from napari_medseg.engine.with_model.net_runner import Stopped
+from napari_medseg.engine.with_model.options import SegmentOptions
 from napari_medseg.zoo import architectures
 from napari_medseg.zoo.cards import ModelCard
 from tests.engine.conftest import disc

@@ -17,8 +17,9 @@ from napari_medseg.engine.planes import Planes
 from napari_medseg.engine.resample import enlarge_rows, resize
 from napari_medseg.engine.with_model import job as segment
 from napari_medseg.engine.with_model import model_input
-from napari_medseg.engine.with_model.job import SegmentOptions, segment_job
+from napari_medseg.engine.with_model.job import segment_job
 from napari_medseg.engine.with_model.model_input import is_blank, shrink_plane
+from napari_medseg.engine.with_model.options import SegmentOptions
 from napari_medseg.engine.with_model.tiles import RowBlender, gaussian_weights, tile_starts
 from napari_medseg.zoo import architectures
 from tests.engine.pretrained import BrightNet, MeanNet, write_pretrained

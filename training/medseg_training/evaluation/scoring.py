@@ -17,8 +17,9 @@ from medseg_training.evaluation.matching import Chosen, ClassMatch, EvaluationEr
 from medseg_training.evaluation.pictures import CasePicture, Gallery, picture_of
 from napari_medseg.engine.measure.compare import compare
 from napari_medseg.engine.results import Progress, finished, retold
-from napari_medseg.engine.with_model.job import SegmentOptions, runner_for, segment_job
+from napari_medseg.engine.with_model.job import runner_for, segment_job
 from napari_medseg.engine.with_model.net_runner import NetRunner
+from napari_medseg.engine.with_model.options import SegmentOptions
 from napari_medseg.zoo.cards import ModelCard
 
 if TYPE_CHECKING:

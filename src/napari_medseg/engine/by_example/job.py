@@ -33,8 +33,6 @@ from napari_medseg.engine.scaling import ValueRange
 from napari_medseg.zoo.cards import ModelCard
 from napari_medseg.zoo.specs import OutputSpec
 
-__all__ = ["DEFAULT_MODEL", "ByExampleOptions", "by_example_job", "segment_by_example"]
-
 
 def by_example_job(
     image: Any,

@@ -30,8 +30,6 @@ from napari_medseg.zoo.specs import InputSpec
 
 Steps = Generator[Progress, None, None]
 
-__all__ = ["SegmentOptions", "runner_for", "segment", "segment_job"]
-
 
 def segment_job(
     image: Any,

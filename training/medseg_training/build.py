@@ -27,7 +27,7 @@ from medseg_training.gradients import chosen_precision
 from medseg_training.in_context.build import in_context_trainer
 from medseg_training.in_context.recipe import Recipe
 from medseg_training.losses.selfreg import SelfRegularization
-from medseg_training.methods.condseg import Appearance, ConDSegStageOne, ConDSegStageTwo
+from medseg_training.methods.condseg import ConDSegStageOne, ConDSegStageTwo, Disturbance
 from medseg_training.methods.method import Plan
 from medseg_training.methods.segmentation import SegmentationMethod, SegmentationTask
 from medseg_training.methods.supervised import Supervised
@@ -209,7 +209,7 @@ def make_method(config: RunConfig, net: nn.Module, task: SegmentationTask) -> Se
     return method
 
 
-def _second_look(config: RunConfig) -> Appearance:
+def _second_look(config: RunConfig) -> Disturbance:
     def disturb(images: Tensor, number: int) -> Tensor:
         seeds = [(config.seed, _VIEW, number, place) for place in range(len(images))]
         return photometric(images, seeds, config.view)

@@ -15,7 +15,7 @@ from medseg_training.in_context.tasks import ImageTask
 
 
 @dataclass(frozen=True)
-class Batch:
+class TaskBatch:
     """Queries with their own support sets; values in [0, 1], masks 0 or 1, all float32.
 
     Attributes
@@ -31,9 +31,9 @@ class Batch:
     support_images: Tensor
     support_masks: Tensor
 
-    def to(self, device: torch.device) -> Batch:
+    def to(self, device: torch.device) -> TaskBatch:
         """Give the batch on another device."""
-        return Batch(*(t.to(device) for t in vars(self).values()))
+        return TaskBatch(*(t.to(device) for t in vars(self).values()))
 
 
 class Sampler:
@@ -53,7 +53,7 @@ class Sampler:
         weights = np.array([1 + 0.5 * np.log(len(task.classes)) for task in self.tasks])
         self._task_weights = weights / weights.sum() if len(weights) else weights
 
-    def batch(self, step: int, part: int = 0) -> Batch:
+    def batch(self, step: int, part: int = 0) -> TaskBatch:
         """Draw one part of the batch of `step`."""
         rng = np.random.default_rng([self.recipe.seed, step, part])
         stage = self.recipe.stage_at(step)
@@ -65,7 +65,7 @@ class Sampler:
         masks = torch.stack([mask for _, mask in drawn])
         images = self._appearance(rng, images)
         masks = self._asked(rng, masks)
-        return Batch(images[:, 0], masks[:, 0], images[:, 1:], masks[:, 1:])
+        return TaskBatch(images[:, 0], masks[:, 0], images[:, 1:], masks[:, 1:])
 
     def _task(self, rng: np.random.Generator, n: int, size: int) -> tuple[Tensor, Tensor]:
         """Images (n, 1, s, s) and masks (n, 1, s, s) of one task, the query first."""

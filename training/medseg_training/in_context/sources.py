@@ -12,7 +12,7 @@ NOT_STATED = "not stated"
 
 
 @dataclass(frozen=True)
-class Source:
+class TaskSource:
     """One data set: folder name, what it is, original name, licence as stated, pairs used."""
 
     task: str
@@ -22,7 +22,7 @@ class Source:
     pairs: int
 
 
-def read_sources(root: Path, pairs: Mapping[str, int]) -> list[Source]:
+def read_sources(root: Path, pairs: Mapping[str, int]) -> list[TaskSource]:
     """Give the sources of tasks, {name: pairs}, from `manifest.json` in `root` or beside it.
 
     A task that no manifest names is listed under its own name, its licence as "not stated".
@@ -36,9 +36,9 @@ def read_sources(root: Path, pairs: Mapping[str, int]) -> list[Source]:
     return [_source(name, count, entries.get(name, {})) for name, count in pairs.items()]
 
 
-def _source(name: str, pairs: int, entry: dict[str, object]) -> Source:
+def _source(name: str, pairs: int, entry: dict[str, object]) -> TaskSource:
     licence = re.sub(r"[,;(]?\s*\(?verify\)?", "", str(entry.get("licence", NOT_STATED))).strip()
-    return Source(
+    return TaskSource(
         task=name,
         modality=str(entry.get("modality", NOT_STATED)),
         original=str(entry.get("original", name)),

@@ -24,7 +24,7 @@ from medseg_training.methods.segmentation import (
 )
 from medseg_training.schema import LossOptions
 
-Appearance = Callable[[Tensor, int], Tensor]
+Disturbance = Callable[[Tensor, int], Tensor]
 """Changes the look of images (B, C, H, W) in [0, 1], drawn from a seed."""
 
 
@@ -66,7 +66,7 @@ class ConDSegStageOne(_ConDSegMethod):
         net: nn.Module,
         task: SegmentationTask,
         loss: LossOptions,
-        disturb: Appearance,
+        disturb: Disturbance,
         parts: int = 1,
     ) -> None:
         super().__init__(net, task, loss, parts)

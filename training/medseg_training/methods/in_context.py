@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from medseg_training.in_context.episodes import mean_dice, one_pass
 from medseg_training.in_context.recipe import Recipe
-from medseg_training.in_context.sampler import Batch, Sampler
+from medseg_training.in_context.sampler import Sampler, TaskBatch
 from medseg_training.in_context.sources import read_sources
 from medseg_training.in_context.tasks import ImageTask
 from medseg_training.losses import dice_bce_loss
@@ -64,11 +64,11 @@ class InContext(Method):
         """Take note of the step, which the size of images follows from."""
         self._step = step
 
-    def batch(self, step: int, part: int) -> Batch:
+    def batch(self, step: int, part: int) -> TaskBatch:
         """Draw queries with their own examples."""
         return self.sampler.batch(step, part).to(next(self.net.parameters()).device)
 
-    def terms(self, batch: Batch) -> dict[str, Tensor]:
+    def terms(self, batch: TaskBatch) -> dict[str, Tensor]:
         """Give the loss of the queries."""
         logits = self.net(batch.query, batch.support_images, batch.support_masks)
         return {"queries": dice_bce_loss(logits, batch.target, self.recipe.bce_weight)}

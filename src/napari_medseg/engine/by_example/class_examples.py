@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medseg.engine.by_example.learned_colour import learn_projection
-from napari_medseg.engine.by_example.looks import ClassTask, Plane
-from napari_medseg.engine.by_example.passes import View
+from napari_medseg.engine.by_example.looks import ClassTask
+from napari_medseg.engine.by_example.passes import Plane, View
 from napari_medseg.engine.by_example.refine import Zoom, example_window, window_around
 from napari_medseg.engine.by_example.support import SupportExample
 from napari_medseg.engine.colour import GREY, Projection

@@ -8,8 +8,9 @@ import numpy as np
 
 from napari_medseg.engine.by_example.class_examples import ClassExamples, scale_example
 from napari_medseg.engine.by_example.held_out import dice, spread
-from napari_medseg.engine.by_example.looks import ClassTask, Plane, Subject, look
+from napari_medseg.engine.by_example.looks import ClassTask, Subject, look
 from napari_medseg.engine.by_example.options import ByExampleOptions
+from napari_medseg.engine.by_example.passes import Plane
 from napari_medseg.engine.by_example.prepare import PreparedSupport, prepare
 from napari_medseg.engine.by_example.support import SupportExample, SupportSet
 from napari_medseg.engine.cut import labels_from_probabilities

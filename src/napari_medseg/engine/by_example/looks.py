@@ -5,15 +5,10 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from napari_medseg.engine.by_example.passes import Averaging, Predictor, Question, View
+from napari_medseg.engine.by_example.passes import Averaging, Plane, Predictor, Question, View
 from napari_medseg.engine.by_example.refine import Zoom, blend_back, closer_windows
 from napari_medseg.engine.colour import Projection
 from napari_medseg.engine.resample import Window, resize
-
-Plane = NDArray[np.float32]
 
 
 @dataclass(frozen=True)

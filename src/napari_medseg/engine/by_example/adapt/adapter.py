@@ -12,8 +12,8 @@ from napari_medseg.engine.by_example.adapt.adaptation import Adaptation, Opinion
 from napari_medseg.engine.by_example.adapt.album import Album, resize_maps
 from napari_medseg.engine.by_example.adapt.fit import new_net, probabilities
 from napari_medseg.engine.by_example.adapt.job import adapt_job, album_of
-from napari_medseg.engine.by_example.looks import Plane
 from napari_medseg.engine.by_example.options import ByExampleOptions
+from napari_medseg.engine.by_example.passes import Plane
 from napari_medseg.engine.by_example.prepare import PreparedSupport, keep
 from napari_medseg.engine.by_example.support import SupportSet
 from napari_medseg.engine.devices import choose_precision

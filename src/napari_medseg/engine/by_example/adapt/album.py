@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from napari_medseg.engine.by_example.adapt.views import VIEW
 from napari_medseg.engine.by_example.class_examples import scale_example
-from napari_medseg.engine.by_example.looks import Plane
+from napari_medseg.engine.by_example.passes import Plane
 from napari_medseg.engine.by_example.support import SupportExample
 from napari_medseg.engine.colour import GREY
 from napari_medseg.engine.resample import resize, shrink_mask

@@ -52,12 +52,22 @@ def test_a_hyperstack_of_imagej_knows_its_time_step(tmp_path):
     assert attributes["units"][0] == "s"
 
 
-def test_an_interval_in_milliseconds_is_told_in_seconds(tmp_path):
-    time = {"TimeIncrement": 40.0, "TimeIncrementUnit": "ms"}
+@pytest.mark.parametrize(
+    ("interval", "unit", "step"),
+    [(40.0, "ms", 0.04), (40.0, "µs", 4e-5), (2, "min", 120.0), ("often", "s", 1.0)],
+)
+def test_an_interval_is_told_in_seconds(tmp_path, interval, unit, step):
+    time = {"TimeIncrement": interval, "TimeIncrementUnit": unit}
     metadata = {"axes": "TZYX"} | UM | time
     tifffile.imwrite(tmp_path / "a.ome.tif", values("TZYX"), metadata=metadata)
-    step, unit = read_volume(tmp_path / "a.ome.tif").step
-    assert (round(step, 6), unit) == (0.04, "s")
+    found, of = read_volume(tmp_path / "a.ome.tif").step
+    assert (found, of) == (pytest.approx(step), "pixel" if interval == "often" else "s")
+
+
+def test_the_interval_of_imagej_has_a_unit(tmp_path):
+    metadata = {"axes": "TZYX", "finterval": 5, "tunit": "min"}
+    tifffile.imwrite(tmp_path / "a.tif", values("TZYX"), imagej=True, metadata=metadata)
+    assert read_volume(tmp_path / "a.tif").step == (300.0, "s")
 
 
 def test_colour_over_time_and_through_a_stack(tmp_path):

@@ -19,6 +19,7 @@ from napari_medseg.io.labels import write_labels
 from napari_medseg.io.layers import read_layers
 from napari_medseg.io.nifti import reversed_axes
 from napari_medseg.session.measurement import Compared, compare_layers_job, measure_layer_job
+from napari_medseg.session.moment import in_space
 from napari_medseg.session.region import placed_on
 from napari_medseg.session.stack import stack_on_display
 from napari_medseg.session.subject import NO_UNIT, Subject, spacing_of, why_not_together
@@ -144,6 +145,20 @@ def test_the_spacing_is_that_of_the_layer_that_has_one(viewer):
     stack = stack_on_display(plain, viewer.dims)
     for subject in Subject.pair(spaced, plain, stack):
         assert (subject.spacing, subject.units) == ((3.0, 1.0, 1.0), "mm")
+
+
+def test_channels_are_no_volume(viewer):
+    labels = np.zeros((3, 8, 8), np.uint8)
+    labels[1, 2:4, 2:6] = labels[2, 0, 0] = 1
+    placed = {"axis_labels": ("c", "y", "x"), "scale": (1, 0.5, 0.5)}
+    layer = viewer.add_labels(labels, units=("pixel", "um", "um"), **placed)
+    viewer.dims.set_current_step(0, 1)
+    stack = in_space(layer, stack_on_display(layer, viewer.dims))
+    table = finished(measure_layer_job(Subject.of(layer, stack), None, False)).table
+    assert (table["pixels"].tolist(), table["area_um2"].tolist()) == ([8], [2.0])
+    volume = viewer.add_labels(labels)
+    whole = stack_on_display(volume, viewer.dims)
+    assert in_space(volume, whole) == whole
 
 
 def test_a_scale_without_a_unit_is_not_called_pixels(viewer):

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
-from napari_medseg.session.stack import stack_on_display
 from napari_medseg.session.training.open_cases import dataset_job, painted, painted_pairs
 
 
@@ -27,10 +26,7 @@ def _viewer(*shapes: tuple[int, ...], planes: tuple[int, ...] = ()) -> ViewerMod
 
 
 def _written(viewer: ViewerModel, folder: Path) -> Path:
-    pairs = [
-        painted(image, labels, stack_on_display(image, viewer.dims))
-        for image, labels in painted_pairs(viewer.layers)
-    ]
+    pairs = [painted(image, labels, viewer.dims) for image, labels in painted_pairs(viewer.layers)]
     list(dataset_job(pairs, folder))
     return folder
 

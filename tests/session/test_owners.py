@@ -7,6 +7,7 @@ import gc
 import numpy as np
 from napari.layers import Image, Labels
 
+from napari_medseg.session.channels import channel_layer, channels_of
 from napari_medseg.session.geometry_of import lie_alike
 from napari_medseg.session.journal.recognise import image_of
 from napari_medseg.session.layer_kinds import derived
@@ -58,13 +59,38 @@ def test_an_image_that_is_opened_again_is_known_by_its_file() -> None:
         return _image("scan", metadata={"medseg": {"source": {"path": path, "series": series}}})
 
     labels = _labels()
+    first = opened("/a", "1")
+    note_owner(labels, first)
     note_owner(labels, opened("/a", "1"))
+    assert owner_of(labels) is first, "as long as it is there"
+    del first
     gc.collect()
     assert not may_belong(labels, opened("/a", "2")) and not may_belong(labels, opened("/b", "1"))
     again = opened("/a", "1")
     assert image_for(labels, [opened("/b"), again]) is again
     note_owner(labels, again)
     assert owner_of(labels) is again
+
+
+def test_what_came_from_no_file_is_known_by_name_and_size() -> None:
+    labels = _labels()
+    note_owner(labels, _image("scan"))
+    gc.collect()
+    assert may_belong(labels, _image("scan")) and not may_belong(labels, _image("other"))
+    assert not may_belong(labels, Image(np.zeros((9, 9)), name="scan"))
+
+
+def test_labels_of_one_channel_are_not_those_of_another() -> None:
+    whole = Image(np.zeros((2, 6, 7)), axis_labels=("c", "y", "x"), metadata=_of_file("/a"))
+    one, other = (channel_layer(whole, channel) for channel in channels_of(whole))
+    labels = _labels()
+    note_owner(labels, one)
+    assert not may_belong(labels, other) and not may_belong(labels, whole)
+    assert painted_pairs([one, other, labels]) == [(one, labels)]
+
+
+def _of_file(path: str) -> dict[str, object]:
+    return {"medseg": {"source": {"path": path}}}
 
 
 def test_of_others_the_first_in_sight_that_is_no_result_is_likeliest() -> None:

@@ -87,5 +87,5 @@ def test_a_folder_that_cannot_be_made_is_told(
     (tmp_path / "file").write_text("")
     monkeypatch.setenv(CONFIG_VARIABLE, str(tmp_path / "file" / "config"))
     assert settings() == Settings()
-    with pytest.raises(OSError, match="config cannot be made"):
+    with pytest.raises(OSError, match=r"not saved\. The folder .*config cannot be made"):
         change_settings(threads=4)

@@ -6,6 +6,7 @@ import nibabel
 import numpy as np
 import pydicom
 import pytest
+import tifffile
 from napari.layers import Layer
 from pydicom.uid import UltrasoundMultiFrameImageStorage
 from qtpy.QtGui import QStandardItemModel
@@ -18,6 +19,7 @@ from napari_medseg.io.images import read_image
 from napari_medseg.io.labels import read_labels
 from napari_medseg.io.layers import read_layers
 from napari_medseg.io.nnunet import cases_of
+from napari_medseg.session.channels import channel_layer, channels_of
 from napari_medseg.session.empty_labels import empty_labels
 from napari_medseg.session.geometry_of import geometry_of
 from napari_medseg.session.owners import note_owner
@@ -299,6 +301,30 @@ def test_a_name_that_was_used_is_not_proposed_for_other_labels(dock, viewer, tmp
     copy = viewer.add_labels(LABELS.copy(), name="later", **geometry_of(dock._labels))
     dock._choose_labels(copy)
     assert dock.target.path.name != "A_final.nii.gz"
+    dock.target.point_to(tmp_path / "B_final.nii.gz")
+    dock._choose_labels(next(layer for layer in dock.labels.choices if layer is not dock._labels))
+    assert dock.target.path.name == "B_final.nii.gz", "typed since"
+
+
+def test_an_owner_of_other_axes_is_compared_by_what_is_shown(viewer, tmp_path):
+    values = np.zeros((2, 3, 8, 9), np.uint16)
+    path = tmp_path / "a.ome.tif"
+    tifffile.imwrite(path, values, photometric="minisblack", metadata={"axes": "CZYX"})
+    whole = Layer.create(*read_layers(str(path))[0])
+    channel = channel_layer(whole, channels_of(whole)[0])
+    labels = empty_labels(channel)
+    labels.data[1, 2, 3] = 1
+    for layer in (whole, channel, labels):
+        viewer.add_layer(layer)
+    dock = ExportLabels(viewer)
+    viewer.window.add_dock_widget(dock, name="Export labels", area="right")
+    assert dock._image is channel
+    dock._choose_image(whole)
+    assert dock.button.isEnabled(), dock.button.toolTip()
+    assert "c = 0 of 2" in dock.plan.text(), "of the image, as the labels have no channels"
+    dock._choose_labels(labels)
+    viewer.layers.remove(channel)
+    assert dock._image is None, "the whole file is not that channel"
 
 
 @pytest.mark.parametrize("key", ["nifti", "ome-tiff", "ome-zarr", "nnunet"])

@@ -68,10 +68,11 @@ def test_a_hidden_image_is_told_and_left_for_one_that_is_selected(
     assert dock.case.image.name == "second"
     viewer.layers.selection.active = first
     assert dock.case.image.name == "second", "both are seen"
+    dock.message.done("Saved.")
     second.visible = False
     assert "“second” is hidden" in dock.message.text()
     second.visible = True
-    assert "hidden" not in dock.message.text()
+    assert (dock.message.kind, dock.message.text()) == ("done", "✓ Saved.")
     second.visible = False
     viewer.layers.selection.active = None
     viewer.layers.selection.active = first

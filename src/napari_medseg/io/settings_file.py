@@ -14,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from napari_medseg.io.atomic import atomic_write, make_folder
+from napari_medseg.io.atomic import SaveError, atomic_write, make_folder
 from napari_medseg.io.user_folders import config_folder
 
 FILE_NAME = "settings.json"
@@ -121,7 +121,10 @@ def write_settings(changes: Mapping[str, Any]) -> Settings:
     wanted = Settings(**{**asdict(read_settings()), **changes})
     path = settings_path()
     content = json.dumps({**_entries(path), **asdict(wanted)}, indent=2, ensure_ascii=False)
-    make_folder(path.parent)
+    try:
+        make_folder(path.parent)
+    except SaveError as error:
+        raise SaveError(f"The settings were not saved. {error}") from error
     atomic_write(path, lambda to: to.write_text(content + "\n", encoding="utf-8"))
     _parsed.cache_clear()
     return wanted

@@ -24,7 +24,7 @@ from napari_medseg.io.units import PIXEL, factor_to, known_unit, written
 # Resolutions that printers and photo programs write without having measured anything.
 _PRINT_DPI = frozenset({72.0, 96.0, 100.0, 150.0, 200.0, 240.0, 300.0, 600.0, 1200.0})
 _INCH, _CENTIMETRE = 2, 3
-_SECONDS = {"ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
+_SECONDS = {"us": 1e-6, "ms": 1e-3, "msec": 1e-3, "s": 1.0, "sec": 1.0, "min": 60.0, "h": 3600.0}
 
 
 def read_tiff(file: Path) -> ImageFile:
@@ -185,11 +185,20 @@ def _time_step(tiff: tifffile.TiffFile) -> tuple[float, str]:
     """Give the time between frames in seconds, or one pixel where the file does not tell it."""
     found = _ome_pixels(tiff)
     if found is not None:
-        seconds = _SECONDS.get(found.get("TimeIncrementUnit", "s"), float("nan"))
-        step = float(found.get("TimeIncrement", "nan")) * seconds
+        step, unit = _number(found.get("TimeIncrement")), found.get("TimeIncrementUnit", "s")
     else:
-        step = float((tiff.imagej_metadata or {}).get("finterval", "nan"))
+        entries = tiff.imagej_metadata or {}
+        step, unit = _number(entries.get("finterval")), str(entries.get("tunit", "sec"))
+    step *= _SECONDS.get(unit.replace("\u00b5", "u"), float("nan"))
     return (step, "s") if np.isfinite(step) and step > 0 else (1.0, "pixel")
+
+
+def _number(entry: Any) -> float:
+    """Give what a program wrote as a number; NaN where it is none."""
+    try:
+        return float(entry)
+    except (TypeError, ValueError):
+        return float("nan")
 
 
 def _ome_pixels(tiff: tifffile.TiffFile) -> ElementTree.Element | None:
@@ -211,7 +220,7 @@ def _ome_spacing(tiff: tifffile.TiffFile) -> Spacing | None:
     return _in_one_unit(
         {
             axis: _length(
-                float(found.get(f"PhysicalSize{axis}", "nan")),
+                _number(found.get(f"PhysicalSize{axis}")),
                 found.get(f"PhysicalSize{axis}Unit", "µm"),
             )
             for axis in "ZYX"
@@ -236,7 +245,7 @@ def _imagej_spacing(tiff: tifffile.TiffFile) -> Spacing | None:
     lengths = {axis: _length(1.0 / _per_unit(tiff, f"{axis}Resolution"), unit) for axis in "YX"}
     if "spacing" in entries:
         # ImageJ writes a stack that counts downwards with a distance below nought.
-        lengths["Z"] = _length(abs(float(entries["spacing"])), unit)
+        lengths["Z"] = _length(abs(_number(entries["spacing"])), unit)
     return _in_one_unit(lengths)
 
 

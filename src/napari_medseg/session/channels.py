@@ -49,6 +49,7 @@ def channel_layer(image: Image, channel: Channel) -> Image:
     """Give a channel as an image layer that lies where the image lies.
 
     It looks into the same array, so it needs no memory, and of an array on disk nothing is read.
+    That it is a part of its file is noted: labels of one channel are not those of another.
     """
     from napari.layers import Image
 
@@ -56,6 +57,10 @@ def channel_layer(image: Image, channel: Channel) -> Image:
         at = [slice(None)] * channel.axis + [channel.index]
         return data[tuple(at)]
 
+    notes = dict(image.metadata.get(NOTE_KEY, {}))
+    source = {"path": str(image.source.path or "")} | dict(notes.get("source") or {})
+    place = (*source.get("channel", ()), channel.axis, channel.index)
+    notes["source"] = source | {"channel": place}
     data = [part(level) for level in image.data] if image.multiscale else part(image.data)
     return Image(
         data,
@@ -63,6 +68,6 @@ def channel_layer(image: Image, channel: Channel) -> Image:
         multiscale=image.multiscale,
         colormap=image.colormap,
         contrast_limits=image.contrast_limits,
-        metadata={NOTE_KEY: dict(image.metadata.get(NOTE_KEY, {}))},
+        metadata={NOTE_KEY: notes},
         **geometry_without(image, channel.axis),
     )

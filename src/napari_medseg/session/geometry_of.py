@@ -61,7 +61,9 @@ def placement_of(layer: Layer) -> dict[str, Any]:
 
 
 def lie_alike(first: Layer, second: Layer) -> bool:
-    """Tell whether two layers of as many axes lie in the same place, as their files say."""
+    """Tell whether two layers lie in the same place, as their files say."""
+    if first.ndim != second.ndim:
+        return False
     places = [placement_of(layer) for layer in (first, second)]
     if not all(has_lengths(place, first.ndim) for place in places):
         return _shown_alike(first, second)

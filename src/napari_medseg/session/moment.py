@@ -6,7 +6,7 @@ out of it as a layer of its own, which looks into the same array.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy as np
 from napari_medseg.io.notes import NOTE_KEY, making_of
 from napari_medseg.session.channels import axis_name
 from napari_medseg.session.geometry_of import geometry_of
-from napari_medseg.session.stack import full_resolution, index_on_display, shape_of
+from napari_medseg.session.stack import Stack, full_resolution, index_on_display, shape_of
 
 if TYPE_CHECKING:
     from napari.components import Dims
@@ -66,6 +66,12 @@ class Moment:
         return "".join(f"_{name}{at}" for name, at in zip(names, self.index, strict=True))
 
 
+def in_space(layer: Layer, stack: Stack) -> Stack:
+    """Give the planes of a stack that make a volume: of those over time the one on display."""
+    is_volume = stack.axis is None or axis_name(layer, stack.axis).lower() not in _NOT_OF_SPACE
+    return stack if is_volume else replace(stack, axis=None, n_planes=1)
+
+
 def holds_all_paint(shown: Labels, labels: Labels) -> bool:
     """Tell whether nothing is painted in labels but what is shown of them."""
     if shown is labels:
@@ -82,7 +88,12 @@ def image_shown(image: Image, dims: Dims) -> Image:
     moment = Moment.shown(image, dims)
     if moment is None:
         return image
-    return Image(full_resolution(image)[moment.index], rgb=image.rgb, **_of(image, moment))
+    return Image(
+        full_resolution(image)[moment.index],
+        rgb=image.rgb,
+        contrast_limits=image.contrast_limits,  # or napari would look for them in all pixels
+        **_of(image, moment),
+    )
 
 
 def labels_shown(labels: Labels, dims: Dims) -> Labels:

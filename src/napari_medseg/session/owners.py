@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary, ref
 
 from napari_medseg.io.notes import NOTE_KEY
 from napari_medseg.session.layer_kinds import is_derived
+from napari_medseg.session.stack import shape_of
 
 if TYPE_CHECKING:
     from napari.layers import Image, Layer
@@ -26,6 +27,9 @@ class _Owner:
     source: Mapping[str, Any]
 
 
+_SAME = ("path", "sample", "series", "channel", "named")
+"""What an image that was closed is known by when it is opened again."""
+
 _owners: WeakKeyDictionary[Layer, _Owner] = WeakKeyDictionary()
 
 
@@ -34,7 +38,7 @@ def note_owner(layer: Layer, image: Image) -> None:
 
     An image that was closed and opened again takes its own place.
     """
-    if may_belong(layer, image):
+    if owner_of(layer) is None and may_belong(layer, image):
         _owners[layer] = _Owner(ref(image), image.name, _source(image))
 
 
@@ -68,7 +72,7 @@ def may_belong(layer: Layer, image: Image) -> bool:
     if found is None or found.image() is image:
         return True
     noted, given = found.source, _source(image)
-    return bool(noted["path"]) and all(noted.get(k) == given.get(k) for k in ("path", "series"))
+    return all(noted.get(key) == given.get(key) for key in _SAME)
 
 
 def likeliest(layers: Iterable[AnyLayer]) -> AnyLayer | None:
@@ -101,9 +105,14 @@ def are_of_two_patients(labels: Layer, image: Image) -> bool:
 
 
 def _source(image: Image) -> dict[str, Any]:
-    """Give the source that was noted with an image, and the path of its file."""
-    noted = image.metadata.get(NOTE_KEY, {}).get("source") or {}
-    return {"path": str(image.source.path or "")} | dict(noted)
+    """Give the source that was noted with an image, and what else it came from.
+
+    One that came from no file is known by its name and size.
+    """
+    noted = dict(image.metadata.get(NOTE_KEY, {}).get("source") or {})
+    found = {"path": str(image.source.path or ""), "sample": image.source.sample} | noted
+    is_known = found["path"] or found["sample"]
+    return found | {"named": None if is_known else (image.name, shape_of(image))}
 
 
 def _a_file(source: Mapping[str, Any]) -> list[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from napari_medseg.io.units import written
@@ -43,17 +44,17 @@ class ToExport:
     image: Image | None
     dims: Dims
 
-    @property
+    @cached_property
     def labels_shown(self) -> Labels | None:
         """What is shown of the labels."""
         return None if self.labels is None else labels_shown(self.labels, self.dims)
 
-    @property
+    @cached_property
     def image_shown(self) -> Image | None:
         """What is shown of the image."""
         return None if self.image is None else image_shown(self.image, self.dims)
 
-    @property
+    @cached_property
     def moments(self) -> list[Moment | None]:
         """Points of time shown, of the labels first; None where all axes are of space."""
         layers = (self.labels, self.image)
@@ -62,14 +63,21 @@ class ToExport:
     @property
     def suffix(self) -> str:
         """What the name of a file ends with, such as ``_t1``."""
-        moment = None if self.labels is None else Moment.shown(self.labels, self.dims)
-        return "" if moment is None else moment.suffix
+        return "" if self._moment is None else self._moment.suffix
+
+    @property
+    def _moment(self) -> Moment | None:
+        """The point of time that goes into the file: of the labels, or else of their image."""
+        known = (moment for moment in self.moments if moment is not None)
+        return None if self.labels is None else next(known, None)
 
     @property
     def n_axes(self) -> int:
         """How many axes go into a file; 3 without labels."""
-        shown = self.labels_shown
-        return 3 if shown is None else shown.ndim
+        if self.labels is None:
+            return 3
+        moment = self.moments[0]
+        return self.labels.ndim - (0 if moment is None else len(moment.index))
 
     def fits(self, image: Image) -> bool:
         """Tell whether what is shown of the labels lies on what is shown of an image."""
@@ -89,7 +97,7 @@ class ToExport:
         if labels is None or image is None:
             return ""
         reason, owner = self._why_apart(labels, image), owner_of(labels)
-        if not reason and owner is not None and not lie_alike(owner, image):
+        if not reason and owner is not None and not self._lie_alike(owner, image):
             reason = "The image lies elsewhere than the one the labels were made on; choose that."
         if not reason and are_of_two_patients(labels, image):
             reason = "The labels are of another patient than the image; choose the image of theirs."
@@ -100,14 +108,14 @@ class ToExport:
         labels, image = self.labels_shown, self.image
         if labels is None:
             return ""
-        moment = self.moments[0]
         shape = " × ".join(str(n) for n in shape_of(labels))
         grid = f"on the grid of “{image.name}”" if image is not None else "on a grid of its own"
         spacing, unit = spacing_of(labels)
         sizes = " × ".join(f"{size:.3g}" for size in spacing)
         size = "" if unit in ("px", NO_UNIT) else f" of {sizes} {written(unit)}"
         told = f"“{labels.name}” {grid}: {shape} voxels{size}. It is read back and compared."
-        return self._made_on_another() + (f"{moment} {told}" if moment is not None else told)
+        moment = "" if self._moment is None else f"{self._moment} "
+        return f"{self._made_on_another()}{moment}{told}"
 
     def _made_on_another(self) -> str:
         """Say on what labels were made, if that is another image than the one they go with."""
@@ -116,6 +124,9 @@ class ToExport:
         if labels is None or not made_on or (image is not None and may_belong(labels, image)):
             return ""
         return f"The labels were made on “{made_on}”, which is not the image above. "
+
+    def _lie_alike(self, owner: Image, image: Image) -> bool:
+        return lie_alike(image_shown(owner, self.dims), image_shown(image, self.dims))
 
     def _why_apart(self, labels: Labels, image: Image) -> str:
         return why_not_together(labels_shown(labels, self.dims), image_shown(image, self.dims))

@@ -119,7 +119,8 @@ class ExportLabels(Dock):
         self.nnunet.setVisible(format_ is formats.NNUNET)
         self.target.set_format(format_)
         self.nnunet.follow(self.target.path)
-        self.plan.setText(self._chosen.why_unsuited() or self._chosen.plan())
+        chosen = self._chosen
+        self.plan.setText(chosen.why_unsuited() or chosen.plan())
         self.button.set_missing(self._missing(format_))
         if self._labels is None or self._written is None or self.message.text() == _NO_LABELS:
             self.message.hint(_NO_LABELS if self._labels is None else "")
@@ -279,8 +280,6 @@ class ExportLabels(Dock):
         layers.events.inserted.disconnect(self._on_layers)
         layers.events.removed.disconnect(self._on_layers)
         layers.selection.events.active.disconnect(self._on_active)
-        for moved in (self.viewer.dims.events.point, self.viewer.dims.events.order):
-            moved.disconnect(self._on_slider)
         for moved in (self.viewer.dims.events.point, self.viewer.dims.events.order):
             moved.disconnect(self._on_slider)
         self.labels.disconnect_layers()

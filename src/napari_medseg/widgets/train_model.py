@@ -10,7 +10,6 @@ from napari.utils.theme import get_theme
 from qtpy.QtCore import QUrl
 from qtpy.QtGui import QColor, QDesktopServices
 
-from napari_medseg.session.stack import stack_on_display
 from napari_medseg.session.training import runs
 from napari_medseg.session.training.command import TrainingCommand
 from napari_medseg.session.training.data import FoundData, look_job
@@ -97,10 +96,7 @@ class TrainModel(Dock):
         pairs = painted_pairs(self.viewer.layers)
         if not pairs:
             raise ValueError("Nothing that is open is painted: paint labels on an image first.")
-        snapshots = [
-            painted(image, labels, stack_on_display(image, self.viewer.dims))
-            for image, labels in pairs
-        ]
+        snapshots = [painted(image, labels, self.viewer.dims) for image, labels in pairs]
         data = self.runs_folder / "data" / time.strftime("%Y%m%d-%H%M%S")
         return dataset_job(snapshots, data / "Dataset001_Open")
 

@@ -177,6 +177,8 @@ def _read_plane(path: Path) -> np.ndarray:
         plane, _ = read_channels(path)
     except ReadError as error:
         raise TaskFolderError(f"The image {path} cannot be read. {error}") from error
+    if plane.ndim == 4 and plane.shape[1] == 1:  # a stack of one plane
+        plane = plane[:, 0]
     if plane.ndim != 3:
         raise TaskFolderError(f"The image {path} is no single plane; save each of them as a file.")
     return plane

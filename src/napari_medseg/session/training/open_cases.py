@@ -22,13 +22,14 @@ from napari_medseg.io.atomic import atomic_write
 from napari_medseg.io.nnunet import Case, nnunet_steps
 from napari_medseg.session.export import Export, export_of
 from napari_medseg.session.layer_kinds import is_derived, is_labels_of_user
+from napari_medseg.session.moment import image_shown, labels_shown
 from napari_medseg.session.owners import may_belong
+from napari_medseg.session.stack import stack_on_display
 from napari_medseg.session.subject import why_not_together
 
 if TYPE_CHECKING:
+    from napari.components import Dims
     from napari.layers import Labels, Layer
-
-    from napari_medseg.session.stack import Stack
 
 _FOLDS = 5
 
@@ -60,15 +61,16 @@ def _belong_together(image: Image, labels: Labels) -> bool:
     return fits and not is_derived(labels) and bool(np.any(labels.data))
 
 
-def painted(image: Image, labels: Labels, stack: Stack) -> Painted:
-    """Take a snapshot.
+def painted(image: Image, labels: Labels, dims: Dims) -> Painted:
+    """Take a snapshot; of such over time, of what is shown.
 
     Raises
     ------
     ValueError
         With one sentence, where the labels cannot be exported.
     """
-    return Painted(export_of(labels, image), stack.axis)
+    image, labels = image_shown(image, dims), labels_shown(labels, dims)
+    return Painted(export_of(labels, image), stack_on_display(image, dims).axis)
 
 
 def dataset_job(

@@ -131,11 +131,12 @@ class LayerFollower:
         """Say that what is worked on cannot be seen: what lies below would be painted on."""
         image = self._case.image
         if image is not None:
-            hidden = f"“{image.name}” is hidden, and still the image of this dock."
-            if not image.visible:
-                self._message.hint(hidden)
-            elif self._message.text() == hidden:
-                self._message.hint("")
+            if image.visible:
+                self._message.resume()
+            else:
+                self._message.interrupt(
+                    f"“{image.name}” is hidden, and still the image of this dock."
+                )
 
     def _watch(self, image: Image | None) -> None:
         if self._watched is not None:

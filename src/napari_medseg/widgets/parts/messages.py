@@ -15,6 +15,7 @@ class Message(QLabel):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.kind = "hint"
+        self._said, self._interrupted = "", ("", "")
         self.setObjectName("medseg_message")
         self.setWordWrap(True)
         self.setTextFormat(Qt.TextFormat.PlainText)
@@ -33,8 +34,20 @@ class Message(QLabel):
         """Say what went wrong and what to do."""
         self._say("problem", text)
 
+    def interrupt(self, text: str) -> None:
+        """Say something that holds for a while, until `resume`."""
+        before = (self.kind, self._said)
+        self.hint(text)
+        self._interrupted = before
+
+    def resume(self) -> None:
+        """Say again what was said before the interruption, if nothing was said since."""
+        kind, text = self._interrupted
+        if kind:
+            self._say(kind, text)
+
     def _say(self, kind: str, text: str) -> None:
-        self.kind = kind
+        self.kind, self._said, self._interrupted = kind, text, ("", "")
         colour = _COLOURS[kind]
         self.setStyleSheet(f"color: {colour};" if colour else "")
         self.setText(_SIGNS[kind] + text if text else "")

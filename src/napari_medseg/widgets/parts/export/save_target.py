@@ -96,7 +96,7 @@ class SaveTarget(QWidget):
         self.changed.emit()
 
     def _on_edited(self, text: str) -> None:
-        self._typed = text.strip()
+        self._typed, self._used = text.strip(), False
         self.changed.emit()
 
     def _on_browse(self) -> None:
@@ -118,7 +118,7 @@ class SaveTarget(QWidget):
             stem, suffix = split_suffix(path.name)
             if suffix.lower() not in self._format.suffixes:
                 path = path.with_name(f"{stem}{self._format.suffixes[0]}")
-        self._typed = str(path)
+        self._typed, self._used = str(path), False
         self.line.setText(self._typed)
         self.changed.emit()
 

@@ -20,6 +20,7 @@ from napari_medseg.session.measurement import (
     measure_layer_job,
     objects_job,
 )
+from napari_medseg.session.moment import in_space
 from napari_medseg.session.owners import image_for, may_belong, note_same_owner
 from napari_medseg.session.stack import Stack, show_plane, stack_on_display
 from napari_medseg.session.subject import NO_UNIT, Subject, why_not_together
@@ -103,8 +104,9 @@ class MeasureTab(ResultTab):
             reason = why_not_together(self.chosen, image)
             if reason:
                 raise ValueError(reason)
-        subject = Subject.of(self.chosen, self._stack(self.chosen))
-        return measure_layer_job(subject, image, bool(self.scope.currentData()))
+        stack, each_plane = self._stack(self.chosen), bool(self.scope.currentData())
+        subject = Subject.of(self.chosen, stack if each_plane else in_space(self.chosen, stack))
+        return measure_layer_job(subject, image, each_plane)
 
     def _on_measured(self, measured: Measured) -> None:
         layer = measured.subject.layer

@@ -171,6 +171,8 @@ def test_a_run_that_goes_on_keeps_its_division_whatever_came_to_the_data(
     assert (tmp_path / "run" / "splits_final.json").read_text() == division
     with pytest.raises(RecipeError, match=r"goes on with the data\.fold it began with"):
         read_config(tmp_path / "run", ["data.fold=1"])
+    with pytest.raises(RecipeError, match=r"goes on with the data\.size it began with"):
+        read_config(tmp_path / "run", ["data.size=[48, 48]"])
     assert read_config(tmp_path / "run", ["trainer.epochs=7"]).trainer.epochs == 7
 
 

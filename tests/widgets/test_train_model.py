@@ -178,6 +178,16 @@ def test_a_value_that_cannot_be_used_is_named(dock, qtbot, discs):
     assert dock.plan.start_button.toolTip().startswith("Optimiser › Rate: ")
 
 
+@pytest.mark.parametrize("name", ["a/b", "..", "con:x", "n" * 81, ""])
+def test_a_name_that_no_folder_can_have_is_refused(dock, qtbot, discs, name):
+    look(dock, qtbot, discs)
+    assert dock.plan.start_button.isEnabled()
+    dock.plan.name.setText(name)
+    dock.plan.name.textEdited.emit(name)
+    assert not dock.plan.start_button.isEnabled()
+    assert "name without" in dock.plan.start_button.toolTip()
+
+
 def test_what_is_open_becomes_a_data_set(dock, qtbot, viewer):
     dock.source.open_choice.setChecked(True)
     click(qtbot, dock.source.save_open)

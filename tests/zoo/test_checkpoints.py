@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from napari_medseg.io.atomic import SaveError
-from napari_medseg.zoo import architectures
+from napari_medseg.zoo import architectures, checkpoints
 from napari_medseg.zoo.architectures import ENTRY_POINTS
 from napari_medseg.zoo.cards import CardError
 from napari_medseg.zoo.checkpoints import import_checkpoint
@@ -51,6 +51,11 @@ def test_the_official_key_names_and_shapes_are_taken(
     card = import_checkpoint(shared / "golden" / "uvs_v1_random.safetensors", name="official")
     assert card.name == "official"
     assert sum(value.numel() for value in load_net(card).state_dict().values()) == 1_182_785
+
+
+def test_names_of_models_are_plain_and_stay_apart() -> None:
+    names = [checkpoints.plain_name(name) for name in ("Größe", "Gräße", "Ångström 2", "..", "心")]
+    assert names == ["Grosse", "Grasse", "Angstrom-2", "model", "model"]
 
 
 def test_importing_again_replaces_another_model_only_if_told(

@@ -15,7 +15,12 @@ from medseg_training.schema import RunConfig
 
 FOLDER = Path(__file__).parent / "recipes"
 CONFIG_FILE = "config.json"
-_KEPT = ("data.fold", "data.splits", "data.classes", "data.merge", "net", "optimiser.kind")
+_SEEN = ("size", "fit", "channels", "order", "scaling", "mean", "std")
+_KEPT = (
+    *(f"data.{name}" for name in ("fold", "splits", "classes", "merge", *_SEEN)),
+    "net",
+    "optimiser.kind",
+)
 """Values without which the weights and the figures of a run mean something else."""
 
 KINDS: dict[str, type[BaseModel]] = {"segmentation": RunConfig, "in-context": Recipe}

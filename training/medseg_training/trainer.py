@@ -312,7 +312,8 @@ class Trainer:
     def _describe(self) -> None:
         self.run.describe()
         details: dict[str, Any] = self.method.describe(self.run.path)
-        self.run.log("started", step=self.step, steps=self.plan.steps, **details)
+        details |= {"step": self.step, "steps": self.plan.steps, "best": _number(self.best)}
+        self.run.log("started", **details)
         concern = few_steps(self.plan.steps_per_epoch, self.plan.batch_size)
         for caution in (*self.method.cautions, *([concern] if concern else [])):
             self.run.log("warning", message=caution)

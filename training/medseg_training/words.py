@@ -111,7 +111,7 @@ class Narrator:
         return self._end(kind, event) if kind in ("stopped", "finished") else ""
 
     def _begin(self, event: Mapping[str, Any]) -> str:
-        self._steps = int(event["steps"])
+        self._steps, self._best = int(event["steps"]), event.get("best")
         epoch = event.get("steps_per_epoch")
         each = f", {epoch} an epoch" if epoch else ""
         since = f", on from step {event['step']}" if event["step"] else ""

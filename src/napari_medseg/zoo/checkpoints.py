@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
+import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -147,7 +148,12 @@ def _card_fields(
 
 
 def plain_name(name: str) -> str:
-    """Give a name that a model can have everywhere: plain letters, digits, dots and dashes."""
+    """Give a name that a model can have everywhere: plain letters, digits, dots and dashes.
+
+    Letters lose their accents.
+    """
+    name = unicodedata.normalize("NFKD", name.replace("ß", "ss"))
+    name = "".join(c for c in name if not unicodedata.combining(c))
     kept = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in name)
     return kept.strip("._-") or "model"
 

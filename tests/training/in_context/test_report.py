@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -84,13 +85,20 @@ def test_results_of_single_tasks_and_sizes_add_up(tmp_path: Path) -> None:
     assert asked == [1, 4, 1, 2], "what is known is not measured again"
 
 
-def test_figures_of_other_weights_are_not_kept(tmp_path: Path) -> None:
-    file = tmp_path / "results.json"
-    known = {name: {"task": {"1": 0.5}} for name in NAMES.values()}
-    file.write_text(json.dumps(Report((1,), 2, 1, "old", dice=known).as_results()))
+def test_figures_of_other_weights_are_neither_mixed_nor_lost(tmp_path: Path) -> None:
+    def kept(keys: Iterable[str]) -> Path:
+        known = {NAMES[key]: {"task": {"1": 0.5}} for key in keys}
+        old = Report((1,), 2, 1, "old", dice=known).as_results()
+        (tmp_path / "results.json").write_text(json.dumps(old))
+        return tmp_path / "results.json"
+
     report = Report((1,), 2, 1, "new")
-    report.add_from(file)
-    assert set(report.dice) == {name for key, name in NAMES.items() if key not in OF_NET}
+    for key in OF_NET:
+        with pytest.raises(ReportError, match="figures of other weights"):
+            report.add_from(kept([key, "mean"]))
+    others = {key for key in NAMES if key not in OF_NET}
+    report.add_from(kept(others))
+    assert set(report.dice) == {NAMES[key] for key in others}
 
 
 @pytest.mark.parametrize("content", ["{}", "[]", "no JSON", '{"protocol": 1, "per_task": {}}'])

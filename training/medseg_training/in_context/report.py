@@ -132,14 +132,15 @@ class Report:
         }
 
     def add_from(self, path: Path) -> None:
-        """Take over what a results file holds; figures of other weights are dropped.
+        """Take over what a results file holds.
 
-        It may hold figures for other numbers of examples as well; they are kept.
+        It may hold figures for other numbers of examples as well; they are kept. Those of methods
+        without the model are kept for any weights.
 
         Raises
         ------
         ReportError
-            When it holds none, or they were measured in another way.
+            When it holds none, or they were measured in another way or of other weights.
         """
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
@@ -152,11 +153,11 @@ class Report:
                 f"{path} was measured with other classes, draws, queries or another size; give "
                 "another file."
             )
+        ours = tuple(NAMES[name] for name in OF_NET)
+        if weights != self.weights and any(name.startswith(ours) for name in dice):
+            raise ReportError(f"{path} holds figures of other weights; give another file.")
         self.support = tuple(sorted({*self.support, *support}))
         self.dice = dice
-        if weights != self.weights:
-            ours = tuple(NAMES[name] for name in OF_NET)
-            self.dice = {k: v for k, v in self.dice.items() if not k.startswith(ours)}
 
     def markdown(self) -> str:
         """Give the tables that a person reads: the means, then every task."""

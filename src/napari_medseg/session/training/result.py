@@ -39,9 +39,10 @@ def add_job(run: Path) -> Generator[Progress, None, ModelCard]:
         its name.
     """
     from medseg_training.export import export_run
+    from napari_medseg.zoo.checkpoints import plain_name
 
     yield Progress(0, 1, "Writing the model")
-    card = export_run(run, user_folder() / run.name)
+    card = export_run(run, user_folder() / plain_name(run.name))
     yield Progress(1, 1, "Written")
     return card
 

@@ -30,6 +30,8 @@ from napari_medseg.widgets.parts.training.fold import Fold
 from napari_medseg.widgets.parts.training.recipe_form import RecipeForm
 from napari_medseg.zoo.registry import list_models
 
+_NOT_IN_NAMES = set('/\\:*?"<>|')
+_LONGEST_NAME = 80
 _SURFACE = {
     "segmentation": {"trainer.epochs": "Epochs", "trainer.batch_size": "Batch size"},
     "in-context": {"stages": "Stages", "data.leave_out": "Only watch"},
@@ -122,7 +124,8 @@ class TrainingPlan(QGroupBox):
             self._data["data.kind"] = kind
         if is_new and found is not None and found.trains != self.recipe.kind:
             self._choose(*_FIRST[found.trains])
-        missing = missing or self._misfit() or self.form.problem(self._others())
+        missing = missing or self._misnamed() or self._misfit()
+        missing = missing or self.form.problem(self._others())
         self.start_button.setEnabled(not missing)
         self.start_button.setToolTip(missing or "Train in the background")
         self.command_line.setText(str(self.command))
@@ -154,6 +157,16 @@ class TrainingPlan(QGroupBox):
         if self.start_from.currentData():
             others["start.model"] = self.start_from.currentData()
         return others
+
+    def _misnamed(self) -> str:
+        """Say why a folder cannot have this name; empty if it can."""
+        name = self.name.text().strip()
+        if name.strip(".") and not _NOT_IN_NAMES & set(name) and len(name) <= _LONGEST_NAME:
+            return ""
+        return (
+            f'Give the run a name without / \\ : * ? " < > | and of at most {_LONGEST_NAME} '
+            "characters."
+        )
 
     def _misfit(self) -> str:
         """Say that the recipe wants other data; empty if it does not."""

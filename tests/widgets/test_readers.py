@@ -8,8 +8,11 @@ import pytest
 from napari_medseg.io.dicom.seg_writing import write_dicom_seg
 from napari_medseg.io.labels import write_labels
 from napari_medseg.io.volume import read_volume
+from napari_medseg.session.geometry_of import geometry_of
+from napari_medseg.session.stack import stack_on_display
+from napari_medseg.session.subject import Subject, why_not_together
 
-from ..io.dicom_phantoms import SHAPE, rotated, write_series
+from ..io.dicom_phantoms import AXIAL, SHAPE, block, rotated, write_series
 
 pytestmark = pytest.mark.gui
 
@@ -82,6 +85,34 @@ def test_segments_on_other_voxels_are_shown_where_they_lie(window, series, segme
     there, here = labels.data_to_world((0, 4, 2)), image.data_to_world((1, 4, 2))
     np.testing.assert_allclose(there, here, atol=1e-3)
     assert "shown where they lie in the patient" in findings(labels)
+
+
+@pytest.mark.parametrize("directions", [AXIAL, rotated()])
+def test_segments_of_a_part_are_measured_on_the_whole(window, tmp_path, directions):
+    whole = write_series(tmp_path / "whole", directions=directions)
+    part = write_series(
+        tmp_path / "part",
+        stored=block()[:, 2:10, 1:9].copy(),
+        directions=directions,
+        corner=whole.position((0, 2, 1)),
+        FrameOfReferenceUID=read_volume(whole.folder).source["frame_of_reference"],
+    )
+    (tmp_path / "segments").mkdir()
+    segments = write_dicom_seg(
+        tmp_path / "segments" / "labels.dcm",
+        LABELS[:, 2:10, 1:9],
+        read_volume(part.folder).geometry,
+        part.files,
+    )
+    image = opened(window, whole.folder)
+    labels = opened(window, segments)
+    assert labels.data.shape == (2, 8, 8)
+    np.testing.assert_allclose(labels.data_to_world((0, 0, 0)), image.data_to_world((2, 2, 1)))
+    assert why_not_together(labels, image) == ""
+    reference = window.add_labels(LABELS, metadata=image.metadata, **geometry_of(image))
+    one, other = Subject.pair(labels, reference, stack_on_display(reference, window.dims))
+    np.testing.assert_array_equal(one.labels, LABELS)
+    np.testing.assert_array_equal(other.labels, LABELS)
 
 
 def test_segments_of_another_patient_are_told(window, segments, tmp_path):

@@ -87,7 +87,7 @@ def lay_on_its_image(labels: Labels, images: Iterable[Image]) -> None:
 
 
 def _is_moved(layer: Layer) -> bool:
-    """Tell whether a layer was moved or turned; readers of files only scale and mirror."""
+    """Tell whether a layer was moved or turned; readers of files do so by the affine alone."""
     upright = np.allclose(np.asarray(layer.rotate), np.eye(layer.ndim))
     return bool(np.any(np.asarray(layer.translate))) or not upright
 

@@ -112,13 +112,17 @@ def _world_of(layer: Layer) -> NDArray[np.float64]:
 
 
 def _upright(world: NDArray[np.float64]) -> dict[str, Any]:
-    """Give scale, mirrors and translation of a matrix; nothing where it exchanges or tilts axes."""
+    """Give scale, and mirrors that shift, of a matrix; nothing where it exchanges or tilts axes.
+
+    A translation of its own would say that a person moved the layer, or cut it out of another.
+    """
     sizes = np.linalg.norm(world[:3, :3], axis=0)
     signs = np.sign(np.diag(world)[:3])
     if np.abs(world[:3, :3] / sizes - np.diag(signs)).max() > _STRAIGHT:
         return {}
     mirrors = np.diag([*signs, 1.0])
-    return {"scale": sizes, "translate": signs * world[:3, 3], "affine": mirrors}
+    mirrors[:3, 3] = world[:3, 3]
+    return {"scale": sizes, "affine": mirrors}
 
 
 _UNRELATED = Finding(

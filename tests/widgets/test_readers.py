@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pydicom
 import pytest
 
 from napari_medseg.io.dicom.seg_writing import write_dicom_seg
+from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.labels import write_labels
 from napari_medseg.io.volume import read_volume
 from napari_medseg.session.geometry_of import geometry_of
@@ -68,6 +70,18 @@ def test_segments_lie_on_a_nifti_of_the_same_voxels(window, series, segments, tm
     opened(window, copy)
     labels = opened(window, segments)
     np.testing.assert_array_equal(labels.data, LABELS)
+
+
+def test_segments_that_name_no_series_lie_on_the_one_that_fits(window, series, segments, tmp_path):
+    other = np.zeros((3, 9, 9), np.uint8)
+    opened(window, write_labels(tmp_path / "other.nii.gz", other, Geometry((3.0, 3.0, 3.0))))
+    opened(window, series.folder)
+    header = pydicom.dcmread(segments)
+    del header.ReferencedSeriesSequence
+    header.save_as(segments)
+    labels = opened(window, segments)
+    np.testing.assert_array_equal(labels.data, LABELS)
+    assert not findings(labels)
 
 
 def test_segments_on_other_voxels_are_shown_where_they_lie(window, series, segments, tmp_path):

@@ -87,7 +87,8 @@ def dicom_together(
     alone = []
     for file in (path for path in paths if not path.is_dir()):
         belongs = bool(images) and _is_segmentation(file)
-        image = by_series.get(referenced_series(file) or None) if belongs else None
+        uid = referenced_series(file) if belongs else ""
+        image = by_series.get(uid) if uid else None
         if image is None:
             alone.append(file)
         else:

@@ -14,15 +14,17 @@ from qtpy.QtWidgets import QDialogButtonBox, QMessageBox
 
 from napari_medseg.io import formats
 from napari_medseg.io.dicom.seg_reading import read_segmentation
+from napari_medseg.io.dicom.seg_writing import write_dicom_seg
 from napari_medseg.io.formats import FORMATS
 from napari_medseg.io.images import read_image
 from napari_medseg.io.labels import read_labels
 from napari_medseg.io.layers import read_layers
 from napari_medseg.io.nnunet import cases_of
+from napari_medseg.io.volume import read_volume
 from napari_medseg.session.channels import channel_layer, channels_of
 from napari_medseg.session.empty_labels import empty_labels
 from napari_medseg.session.geometry_of import geometry_of
-from napari_medseg.session.owners import note_owner
+from napari_medseg.session.owners import are_of_two_patients, note_owner
 from napari_medseg.widgets.export_labels import ExportLabels
 from napari_medseg.widgets.parts.export.term_dialog import TermDialog
 from napari_medseg.widgets.parts.export.term_table import OTHER_CODE
@@ -431,3 +433,20 @@ def test_a_phase_of_a_series_is_written_as_dicom_seg_of_its_own_images(viewer, t
 def test_the_menu_opens_the_dock(viewer):
     _, dock = viewer.window.add_plugin_dock_widget("napari-medseg", "Export labels")
     assert isinstance(dock, ExportLabels)
+
+
+def test_labels_that_came_with_a_folder_go_with_no_other_patient(viewer, series, tmp_path):
+    geometry = read_volume(series.folder).geometry
+    write_dicom_seg(series.folder / "segments.dcm", LABELS, geometry, series.files)
+    image, labels = viewer.open(str(series.folder), plugin="napari-medseg")
+    other = write_series(tmp_path / "other", directions=rotated(), PatientID="ROE-2")
+    later = opened(viewer, other.folder)
+    copy = viewer.add_layer(Layer.create(*labels.as_layer_data_tuple()))
+    assert not any(are_of_two_patients(layer, image) for layer in (labels, copy))
+    assert all(are_of_two_patients(layer, later) for layer in (labels, copy))
+    dock = ExportLabels(viewer)
+    viewer.window.add_dock_widget(dock, name="Export labels", area="right")
+    dock._choose_labels(labels)
+    dock._choose_image(later)
+    assert not dock.button.isEnabled()
+    assert "of another patient than the image" in dock.plan.text()

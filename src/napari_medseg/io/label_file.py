@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,8 @@ class LabelFile:
         What the person who uses it must know.
     frame_of_reference : str
         UID of the space of the patient in which it lies, where a DICOM-SEG says it.
+    file : Path, optional
+        The DICOM-SEG itself, which may have come with the folder of its image.
     """
 
     labels: NDArray[np.unsignedinteger]
@@ -42,6 +45,7 @@ class LabelFile:
     name: str = ""
     findings: tuple[Finding, ...] = ()
     frame_of_reference: str = ""
+    file: Path | None = None
 
 
 def exact_labels(labels: ArrayLike) -> NDArray[np.unsignedinteger]:

@@ -3,7 +3,8 @@
 Only plain tuples (data, attributes, kind) are made here, so that nothing of napari is needed.
 Arrays come in the order (T, Z, Y, X) or the last of it. ``metadata["medseg"]`` holds the
 exact ``"geometry"`` and ``"findings"``, sentences; for images ``"value_unit"`` and ``"source"``;
-for labels ``"class_names"`` and ``"provenance"``, of a DICOM-SEG ``"frame_of_reference"``.
+for labels ``"class_names"`` and ``"provenance"``, of a DICOM-SEG ``"frame_of_reference"``
+and ``"file"``.
 """
 
 from __future__ import annotations
@@ -111,6 +112,7 @@ def labels_layer(labels: LabelFile, **attributes: Any) -> LayerData:
             "class_names": list(labels.class_names),
         }
         | ({"frame_of_reference": space} if (space := labels.frame_of_reference) else {})
+        | ({"file": str(labels.file)} if labels.file else {})
         | layer_notes(labels.provenance)
     }
     return labels.labels, _placed(labels.geometry, labels.name, metadata) | attributes, "labels"

@@ -97,7 +97,9 @@ def are_of_two_patients(labels: Layer, image: Image) -> bool:
     """Tell whether labels, or the image they were made on, name another patient than an image."""
     from napari_medseg.io.dicom import patients
 
-    files = [Path(labels.source.path)] if labels.source.path else []
+    # The path of a layer may be that of a folder, which names no patient.
+    own = labels.metadata.get(NOTE_KEY, {}).get("file") or labels.source.path
+    files = [Path(own)] if own else []
     if not may_belong(labels, image):
         files += _a_file(_owners[labels].source)
     given = _a_file(_source(image))

@@ -90,7 +90,8 @@ def _read(file: Path, image: ImageFile | None) -> LabelFile:
         findings += geometry_findings(geometry) + ([_DISTANCE_GUESSED] if guessed else [])
     name = "Segments" if image is None else f"Segments of {image.name}"
     made, space = provenance_of(header), text(header, "FrameOfReferenceUID")
-    return LabelFile(exact_labels(labels), geometry, names, made, name, tuple(findings), space)
+    exact, told = exact_labels(labels), tuple(findings)
+    return LabelFile(exact, geometry, names, made, name, told, space, file)
 
 
 def _highest_segment_first(

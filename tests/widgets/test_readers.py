@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import nibabel
 import numpy as np
 import pydicom
 import pytest
@@ -70,6 +71,42 @@ def test_segments_lie_on_a_nifti_of_the_same_voxels(window, series, segments, tm
     opened(window, copy)
     labels = opened(window, segments)
     np.testing.assert_array_equal(labels.data, LABELS)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2, "exchanged"])
+def test_segments_lie_on_a_nifti_that_stores_the_voxels_in_another_order(
+    window, series, segments, tmp_path, axis
+):
+    file = write_labels(tmp_path / "x.nii.gz", LABELS + 1, read_volume(series.folder).geometry)
+    found = nibabel.load(file)
+    turn = np.array([[i, 1] for i in range(3)])
+    if axis == "exchanged":
+        turn = turn[[1, 2, 0]]
+    else:
+        turn[axis, 1] = -1
+    nibabel.save(found.as_reoriented(turn), file)
+    image = opened(window, file)
+    labels = opened(window, segments)
+    np.testing.assert_array_equal(labels.data, image.data == 2)
+    np.testing.assert_allclose(labels.data_to_world((3, 5, 4)), image.data_to_world((3, 5, 4)))
+    assert why_not_together(labels, image) == "" and not findings(labels)
+
+
+def test_segments_of_an_image_of_which_a_part_is_open_are_told(window, series, segments):
+    image = opened(window, series.folder)
+    data, attributes, _ = image.as_layer_data_tuple()
+    for part, start in ((data[2:5], (5.0, 0.0, 0.0)), (data[:3], (0.0, 0.0, 0.0))):
+        window.layers.clear()
+        window.add_image(part, **{**attributes, "translate": start, "name": "part"})
+        labels = opened(window, segments)
+        assert labels.data.shape == (2, 12, 10)
+        assert "“part” is only a part of an image" in findings(labels)
+
+
+def test_segments_of_a_series_that_lacks_a_plane_are_told(window, series, segments):
+    series.files[2].unlink()
+    opened(window, series.folder)
+    assert "is only a part of an image" in findings(opened(window, segments))
 
 
 def test_segments_that_name_no_series_lie_on_the_one_that_fits(window, series, segments, tmp_path):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from napari_medseg.io.findings import Finding, tell
 from napari_medseg.io.geometry import Geometry
-from napari_medseg.io.grid import same_place
+from napari_medseg.io.grid import GridError, on_grid, same_place
 from napari_medseg.io.images import ImageFile
 from napari_medseg.io.layers import LayerData
 from napari_medseg.io.notes import NOTE_KEY, noted_geometry
@@ -22,19 +22,21 @@ from napari_medseg.session.stack import shape_of
 if TYPE_CHECKING:
     from napari.layers import Image, Layer
 
+    _Opened = tuple[Image, ImageFile | None]  # None of a part that was cut out of another layer
+
 _STRAIGHT = 1e-3  # cosine between axes that count as the same
 
 
 def opened_images(layers: Iterable[Layer]) -> list[ImageFile]:
     """Give the open volumes as their files were, without the pixels, to lay segmentations on."""
-    images = (layer for layer in layers if is_image(layer) and not is_derived(layer))
-    return [found for image in images if (found := _as_read(image)) is not None]
+    return [found for image in _images(layers) if (found := _as_read(image)) is not None]
 
 
 def beside_images(read: Sequence[LayerData], layers: Sequence[Layer]) -> list[LayerData]:
     """Put segmentations that lie on no open image where they lie in the patient, and say so.
 
     Those that came together with an image stay as they are, and so do those on the voxels of one.
+    Where an image stores the same voxels in another order, they are brought into that.
 
     Parameters
     ----------
@@ -43,10 +45,13 @@ def beside_images(read: Sequence[LayerData], layers: Sequence[Layer]) -> list[La
     layers : sequence of Layer
         What was open before.
     """
-    images = opened_images(layers)
-    if not images or any(kind == "image" for *_, kind in read):
+    if any(kind == "image" for *_, kind in read):
         return list(read)
-    return [_beside(data, layers, images) for data in read]
+    return [_beside(data, [(i, _as_read(i)) for i in _images(layers)]) for data in read]
+
+
+def _images(layers: Iterable[Layer]) -> list[Image]:
+    return [layer for layer in layers if is_image(layer) and not is_derived(layer)]
 
 
 def _as_read(layer: Image) -> ImageFile | None:
@@ -71,39 +76,70 @@ def _planes_of(geometry: Geometry, count: int) -> dict[str, Any]:
     return {"corners": tuple(corners), "turn": tuple(np.array(geometry.direction).T[1:])}
 
 
-def _beside(data: LayerData, layers: Sequence[Layer], images: Sequence[ImageFile]) -> LayerData:
+def _beside(data: LayerData, images: Sequence[_Opened]) -> LayerData:
     array, attributes, kind = data
     notes = attributes.get("metadata", {}).get(NOTE_KEY, {})
     space, own = notes.get("frame_of_reference"), noted_geometry(notes, 3)
     if space is None or own is None or kind != "labels" or _lies_on_one(array, own, images):
         return data
-    placed, finding = _placed(own, space, layers)
+    for layer, image in images:
+        turned = None if image is None else _turned_onto(image, array, own)
+        if image is not None and turned is not None:
+            noted = {NOTE_KEY: {**notes, "geometry": image.geometry.as_dict()}}
+            placed = geometry_of(layer, 3) | {"name": f"Segments of {layer.name}"}
+            return turned, attributes | placed | {"metadata": attributes["metadata"] | noted}, kind
+    placed, finding = _placed(own, space, images)
+    if finding is None:
+        return data
     told = {**notes, "findings": [*notes.get("findings", ()), finding.sentence]}
     tell([finding])
     metadata = {**attributes["metadata"], NOTE_KEY: told}
     return array, attributes | placed | {"metadata": metadata}, kind
 
 
-def _lies_on_one(array: Any, own: Geometry, images: Sequence[ImageFile]) -> bool:
+def _lies_on_one(array: Any, own: Geometry, images: Sequence[_Opened]) -> bool:
     return any(
         array.shape == image.data.shape[-3:] and same_place(array.shape, own, image.geometry)
-        for image in images
+        for _, image in images
+        if image is not None
     )
 
 
-def _placed(own: Geometry, space: str, layers: Sequence[Layer]) -> tuple[dict[str, Any], Finding]:
+def _turned_onto(image: ImageFile, array: Any, own: Geometry) -> NDArray[Any] | None:
+    """Give labels in the order in which an image stores their voxels; None where it has others.
+
+    An image that says in which space it lies is that of the labels, or of another patient; the
+    reader has looked.
+    """
+    where = image.geometry
+    if image.source.get("frame_of_reference") or not where.matrix or where.units != "mm":
+        return None
+    try:
+        turned = on_grid(array, own.affine, image.data.shape[-3:], where.affine)
+    except GridError:
+        return None
+    return np.ascontiguousarray(turned)
+
+
+def _placed(
+    own: Geometry, space: str, images: Sequence[_Opened]
+) -> tuple[dict[str, Any], Finding | None]:
     """Give what places a segmentation beside an image of its space, and what is to be told."""
-    for layer in layers:
-        notes = layer.metadata.get(NOTE_KEY, {})
-        of_image = noted_geometry(notes, 3)
-        same_space = (notes.get("source") or {}).get("frame_of_reference") == space
-        if not same_space or of_image is None or not of_image.matrix:
+    part = ""
+    for layer, image in images:
+        source = layer.metadata.get(NOTE_KEY, {}).get("source") or {}
+        if source.get("frame_of_reference") != space:
             continue
-        onto_screen = _world_of(layer) @ np.linalg.inv(of_image.affine)
+        if image is None or not image.geometry.matrix:
+            part = part or layer.name
+            continue
+        onto_screen = _world_of(layer) @ np.linalg.inv(image.geometry.affine)
         placed = _upright(onto_screen @ own.affine)
         if placed:
             return placed, _where_they_lie(layer.name)
-    return {}, _UNRELATED
+    if part:
+        return {}, _of_a_part(part)
+    return {}, _UNRELATED if any(image is not None for _, image in images) else None
 
 
 def _world_of(layer: Layer) -> NDArray[np.float64]:
@@ -137,4 +173,12 @@ def _where_they_lie(name: str) -> Finding:
         "elsewhere",
         f"These segments lie on other voxels than “{name}”; they are shown where they lie in the "
         "patient. To go on in them, open them together with their series.",
+    )
+
+
+def _of_a_part(name: str) -> Finding:
+    return Finding(
+        "elsewhere",
+        f"“{name}” is only a part of an image that these segments lie in; they are shown from "
+        "their own first plane on, not where they lie in it. Open them together with their series.",
     )

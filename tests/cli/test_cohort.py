@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 import napari_medseg as medseg
 from napari_medseg.cli import app
-from napari_medseg.cli.cohort import _changed, _spread
+from napari_medseg.cli.cohort import _changed, _Report, _spread
 from napari_medseg.engine.by_example.adapt.adaptation import Adaptation, Shares
 from napari_medseg.io.labels import read_labels
 from napari_medseg.zoo import architectures
@@ -103,6 +103,50 @@ def test_resumes_where_it_stopped(planes, tmp_path):
     report = report_in(tmp_path / "out")
     assert len(report["results"]) == 3
     assert not report["failed"]
+
+
+def inputs_in(folder: Path) -> list[str]:
+    return sorted(entry["input"] for entry in report_in(folder)["results"])
+
+
+def test_some_of_the_images_leave_the_others_in_the_report(planes, tmp_path):
+    call = ("-o", tmp_path / "out", "--method", "otsu", "--resume")
+    assert run(*planes, *call).exit_code == 0
+    assert "2 of 2 inputs were done before" in run(*planes[:2], *call).stderr
+    assert inputs_in(tmp_path / "out") == [str(path) for path in planes]
+    assert "3 of 3 inputs were done before" in run(*planes, *call).stderr
+    (tmp_path / "out" / planes[2].name).unlink()
+    run(*planes[:2], *call)
+    assert inputs_in(tmp_path / "out") == [str(path) for path in planes[:2]]
+
+
+def test_other_options_leave_nothing_in_the_report(planes, tmp_path):
+    call = ("-o", tmp_path / "out", "--method")
+    assert run(*planes, *call, "otsu").exit_code == 0
+    assert run(*planes[:2], *call, "kmeans").exit_code == 0
+    assert inputs_in(tmp_path / "out") == [str(path) for path in planes[:2]]
+
+
+def test_an_image_of_the_same_name_takes_the_place_of_another(planes, tmp_path):
+    call = ("-o", tmp_path / "out", "--method", "otsu")
+    other = tmp_path / "other" / planes[0].name
+    other.parent.mkdir()
+    other.write_bytes(planes[0].read_bytes())
+    assert run(*planes, *call).exit_code == 0
+    assert run(other, planes[1], *call).exit_code == 0
+    assert inputs_in(tmp_path / "out") == sorted(map(str, (other, *planes[1:])))
+
+
+def test_two_calls_at_once_write_one_report(planes, tmp_path):
+    options = {"method": "otsu"}
+    first, second = (_Report(tmp_path / "cohort.json", "cluster", options) for _ in range(2))
+    entries = [{"input": str(path), "output": str(path)} for path in planes]
+    failure = {"input": "none.png", "error": "There is no such file."}
+    first.keep(planes[:1], entries[:1], [], True)
+    second.keep([planes[1], Path("none.png")], entries[1:2], [failure], True)
+    first.keep([planes[0], planes[2]], [entries[0], entries[2]], [], True)
+    assert inputs_in(tmp_path) == [str(path) for path in planes]
+    assert report_in(tmp_path)["failed"] == [failure]
 
 
 def test_does_again_what_is_not_the_same(planes, tmp_path):

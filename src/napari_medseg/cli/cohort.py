@@ -75,7 +75,8 @@ def run_cohort(
 
     The report in ``cohort.json`` says of every input what came of it, or why it failed. It is kept
     for more than one input and up to date within seconds, so that a call with `Cohort.resume`
-    continues where one was stopped.
+    continues where one was stopped. What calls that were decided by the same, earlier or at the
+    same time, say there of other inputs stays.
 
     Parameters
     ----------
@@ -105,7 +106,7 @@ def run_cohort(
     if cohort.resume:
         say(f"{len(inputs) - len(left)} of {len(inputs)} inputs were done before.")
     before = [path for path in inputs if os.path.abspath(path) in finished]
-    keep = report.keep if len(inputs) > 1 or cohort.scheduler else None
+    keep = partial(report.keep, left) if len(inputs) > 1 or cohort.scheduler else None
     with ExitStack() as stack:
         order: Iterable[Path] = left
         if cohort.scheduler and left:
@@ -130,14 +131,14 @@ class _Report:
     def finished(self) -> dict[str, Entry]:
         """Give what is done by input: decided by the same, from a file that is the same."""
         try:
-            old = json.loads(self.path.read_text(encoding="utf-8"))
+            old = self._read()
         except FileNotFoundError:
             return {}
         except ValueError as error:
             raise WrongRequest(
                 f"{self.path} is damaged; remove it to do the whole cohort again."
             ) from error
-        if (old["command"], old["options"]) != (self.command, self.options):
+        if not self._is_of_same(old):
             say(f"{self.path} is of another call{self._other_in(old)}: all is done again.")
             return {}
         return {
@@ -146,25 +147,63 @@ class _Report:
             if Path(entry["output"]).exists() and entry["changed"] == _changed(entry["input"])
         }
 
+    def _read(self) -> dict[str, Any]:
+        content: dict[str, Any] = json.loads(self.path.read_text(encoding="utf-8"))
+        return content
+
+    def _is_of_same(self, old: dict[str, Any]) -> bool:
+        return (old.get("command"), old.get("options")) == (self.command, self.options)
+
     def _other_in(self, old: dict[str, Any]) -> str:
         """Say by name what decided the earlier results otherwise."""
         names = sorted(self.options.keys() | old["options"].keys())
         other = [name for name in names if self.options.get(name) != old["options"].get(name)]
         return f" (other {', '.join(other)})" if old["command"] == self.command else ""
 
-    def keep(self, results: list[Entry], failed: list[dict[str, str]], done: bool) -> None:
-        """Write the report, unless that has just been done and there is more to come."""
+    def keep(
+        self,
+        left: Sequence[Path],
+        results: list[Entry],
+        failed: list[dict[str, str]],
+        done: bool,
+    ) -> None:
+        """Write the report, unless that has just been done and there is more to come.
+
+        What it says of inputs that are not among those that were left to do stays.
+        """
         if not done and time.monotonic() - self._written < _SECONDS:
             return
+        inputs = {os.path.abspath(path) for path in left}
+        kept_results, kept_failed = self._others(inputs, results)
         content = {
             "command": self.command,
             "options": self.options,
-            "results": results,
-            "failed": failed,
+            "results": [*kept_results, *results],
+            "failed": [*kept_failed, *failed],
         }
         text = json.dumps(content, indent=1, ensure_ascii=False)
         atomic_write(self.path, lambda file: file.write_text(text, encoding="utf-8"))
         self._written = time.monotonic()
+
+    def _others(
+        self, inputs: set[str], results: list[Entry]
+    ) -> tuple[list[Entry], list[dict[str, str]]]:
+        """Give what the report says of other inputs, as far as their results still stand."""
+        try:
+            old = self._read()
+        except (FileNotFoundError, ValueError):
+            return [], []
+        if not self._is_of_same(old):
+            return [], []
+        inputs = inputs | {os.path.abspath(entry["input"]) for entry in results}
+        written = {Path(entry["output"]).name for entry in results}
+        done, failed = (
+            [entry for entry in old[key] if os.path.abspath(entry["input"]) not in inputs]
+            for key in ("results", "failed")
+        )
+        names = [Path(entry["output"]).name for entry in done]
+        stand = [name not in written and self.path.with_name(name).exists() for name in names]
+        return [entry for entry, stands in zip(done, stand, strict=True) if stands], failed
 
 
 def _noted(path: Path, work: Work) -> Entry:

@@ -15,7 +15,7 @@ import tifffile
 
 from medseg_training.__main__ import main
 from medseg_training.data.dataset import Dataset, read_dataset
-from medseg_training.evaluation.comparison import compared, write_comparison
+from medseg_training.evaluation.comparison import Comparison, compared, write_comparison
 from medseg_training.evaluation.matching import (
     EvaluationError,
     choose_cases,
@@ -363,6 +363,30 @@ def test_the_comparison_is_written(model: ModelCard, data: Dataset, tmp_path: Pa
     csv, html = write_comparison(tmp_path / "out", comparison)
     assert {"dice_first", "dice_second"} <= set(pd.read_csv(csv).columns)
     assert "two against one" in html.read_text(encoding="utf-8")
+
+
+def test_two_models_of_one_title_are_told_apart(
+    model: ModelCard, data: Dataset, tmp_path: Path
+) -> None:
+    found = _two(model, data, [0.5, 0.6, 0.7, 0.5, 0.4], [0.6, 0.7, 0.9, 0.7, 0.5])
+
+    def of(**sides: dict[str, Any]) -> Comparison:
+        cards = {side: replace(model, title="UNet", **what) for side, what in sides.items()}
+        return replace(
+            found, **{side: replace(getattr(found, side), card=cards[side]) for side in cards}
+        )
+
+    named = of(first={"name": "plain-1"}, second={"name": "plain-2"})
+    text = write_comparison(tmp_path, named)[1].read_text(encoding="utf-8")
+    assert "<h1>UNet (plain-2) against UNet (plain-1)</h1>" in text
+    assert "<th>UNet (plain-1)</th><th>UNet (plain-2)</th>" in text
+    assert "better: UNet (plain-1) ←  → UNet (plain-2)" in text
+    assert named.verdict().startswith("UNet (plain-2) has the higher Dice")
+    assert "over UNet (plain-1) on" in named.verdict()
+    folders = [tmp_path / name / "run" / "export" for name in "ab"]
+    same_name = of(first={"folder": folders[0]}, second={"folder": folders[1]})
+    assert same_name.titles == ("UNet (a/run/export)", "UNet (b/run/export)")
+    assert of(first={}, second={}).titles == ("UNet (first)", "UNet (second)")
 
 
 def test_the_commands_print_and_write(

@@ -59,6 +59,15 @@ class Comparison:
     differences: dict[str, dict[str, Summary]]
 
     @property
+    def titles(self) -> tuple[str, str]:
+        """What each model is called, with what tells them apart where both have one title."""
+        first, second = self.first.card, self.second.card
+        if first.title != second.title:
+            return first.title, second.title
+        a, b = _told_apart(first, second)
+        return f"{first.title} ({a})", f"{second.title} ({b})"
+
+    @property
     def table(self) -> pd.DataFrame:
         """One row for each case and class, with each measure of both models."""
         keys = ["case", "patient", "class"]
@@ -72,7 +81,6 @@ class Comparison:
         """Say in a sentence what the Dice says."""
         key = ALL if len(self.class_names) > 1 else self.class_names[0]
         found = self.differences["dice"][key]
-        names = self.first.card.title, self.second.card.title
         if found.n == 0 or np.isnan(found.mean):
             return "No case has a defined Dice of both models; nothing can be said."
         if np.isnan(found.low):
@@ -86,7 +94,7 @@ class Comparison:
                 f"{page.signed(found.mean)} (95 % interval {page.signed(found.low)} to "
                 f"{page.signed(found.high)})."
             )
-        better, worse = names[::-1] if found.mean > 0 else names
+        better, worse = self.titles[::-1] if found.mean > 0 else self.titles
         least, most = sorted((abs(found.low), abs(found.high)))
         return (
             f"{better} has the higher Dice: by {page.number(abs(found.mean))} over {worse} on "
@@ -137,12 +145,24 @@ def write_comparison(folder: Path, comparison: Comparison) -> tuple[Path, Path]:
         With one sentence, where that is not possible.
     """
     make_folder(folder)
-    title = f"{comparison.second.card.title} against {comparison.first.card.title}"
+    title = "{1} against {0}".format(*comparison.titles)
     text = page.page(title, _body(comparison, title))
     return (
         write_table(folder / "comparison.csv", comparison.table),
         atomic_write(folder / "comparison.html", lambda file: file.write_text(text, "utf-8")),
     )
+
+
+def _told_apart(first: ModelCard, second: ModelCard) -> tuple[str, str]:
+    """Give the names of two models, or as much of their folders as differs."""
+    if first.name != second.name:
+        return first.name, second.name
+    if first.folder and second.folder:
+        a, b = first.folder.resolve().parts, second.folder.resolve().parts
+        for count in range(1, min(len(a), len(b)) + 1):
+            if a[-count] != b[-count]:
+                return "/".join(a[-count:]), "/".join(b[-count:])
+    return "first", "second"
 
 
 def _difference(
@@ -157,7 +177,7 @@ def _difference(
 
 
 def _body(comparison: Comparison, title: str) -> Iterator[str]:
-    first, second = comparison.first, comparison.second
+    first = comparison.first
     names = [*comparison.class_names, *([ALL] if len(comparison.class_names) > 1 else [])]
     yield f"<h1>{escape(title)}</h1>"
     yield page.paragraph(
@@ -175,7 +195,7 @@ def _body(comparison: Comparison, title: str) -> Iterator[str]:
     if known:
         yield "<h2>Difference in Dice</h2>"
         yield charts.intervals(
-            known, -reach, reach, f"better: {first.card.title} ←  → {second.card.title}"
+            known, -reach, reach, "better: {} ←  → {}".format(*comparison.titles)
         )
     for measure in MEASURES:
         yield f"<h2>{TITLES[measure]}{_unit(first, measure)}</h2>"
@@ -209,8 +229,7 @@ def _table(comparison: Comparison, measure: str, names: Sequence[str]) -> str:
                 f"{found.n}",
             ]
         )
-    titles = comparison.first.card.title, comparison.second.card.title
-    heads = ["Class", *titles, "Difference", "95 % interval", "Cases"]
+    heads = ["Class", *comparison.titles, "Difference", "95 % interval", "Cases"]
     return page.table(heads, rows, total=len(names) > 1)
 
 

@@ -336,6 +336,38 @@ def test_pairs_with_an_undefined_figure_are_left_out(model: ModelCard, data: Dat
     assert found.mean == pytest.approx(0.1)
 
 
+def test_all_figures_of_a_row_are_over_the_same_cases(
+    model: ModelCard, data: Dataset, tmp_path: Path
+) -> None:
+    """What is defined of one model alone lies far off, and must not be in any figure."""
+    nan = float("nan")
+    values = (
+        {"a": [1.0, 2.0, 3.0, 30.0, nan], "b": [1.0, nan, 1.0, 1.0, nan]},
+        {"a": [2.0, 3.0, 4.0, nan, 50.0], "b": [3.0, 70.0, 3.0, 3.0, nan]},
+    )
+    patients = [f"p{i}" for i in range(5)]
+    sides = [
+        Evaluation(
+            replace(model, title=title),
+            "data",
+            choose_cases(data, "test"),
+            ("a", "b"),
+            _table(columns, patients),
+            EvaluationOptions(),
+        )
+        for title, columns in zip(("one", "two"), values, strict=True)
+    ]
+    _, html = write_comparison(tmp_path, compared(*sides))
+    _, _, distances = html.read_text(encoding="utf-8").partition("<h2>HD95 (mm)</h2>")
+    cells = [re.findall("<td>(.*?)</td>", row) for row in re.findall("<tr.*?</tr>", distances)]
+    rows = {row[0]: (*(text.split()[0] for text in row[1:4]), row[5]) for row in cells[1:4]}
+    assert rows == {
+        "a": ("2.00", "3.00", "+1.00", "3 of 5"),
+        "b": ("1.00", "3.00", "+2.00", "3 of 5"),
+        ALL: ("1.50", "3.00", "+1.50", "4 of 5"),
+    }
+
+
 def test_the_bootstrap_draws_patients_not_cases() -> None:
     """Forty equal cases of one patient are one observation, which makes the interval wider."""
     rng = np.random.default_rng(2)

@@ -26,7 +26,6 @@ from medseg_training.evaluation.statistics import (
     Summary,
     by_case,
     patients_of,
-    summarise,
     summarise_values,
 )
 from napari_medseg.engine.results import Progress
@@ -168,12 +167,27 @@ def _told_apart(first: ModelCard, second: ModelCard) -> tuple[str, str]:
 def _difference(
     first: pd.DataFrame, second: pd.DataFrame, measure: str, classes: Sequence[str]
 ) -> dict[str, Summary]:
+    a, b = _shared(first, second, measure, classes)
+    if not len(a):
+        raise EvaluationError("The two evaluations have no case in common.")
+    return _summarised(b - a, first, classes)
+
+
+def _shared(
+    first: pd.DataFrame, second: pd.DataFrame, measure: str, classes: Sequence[str]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Give the figures of both by case and class, NaN where they are not defined of both."""
     a, b = by_case(first, measure, classes), by_case(second, measure, classes)
     cases = a.index.intersection(b.index)
-    if not len(cases):
-        raise EvaluationError("The two evaluations have no case in common.")
-    values = b.loc[cases].to_numpy(float) - a.loc[cases].to_numpy(float)
-    return summarise_values(values, patients_of(first, list(cases)), classes)
+    a, b = a.loc[cases], b.loc[cases]
+    return a.where(b.notna()), b.where(a.notna())
+
+
+def _summarised(
+    values: pd.DataFrame, table: pd.DataFrame, classes: Sequence[str]
+) -> dict[str, Summary]:
+    """Sum up what `_shared` gives, or the difference of it."""
+    return summarise_values(values.to_numpy(float), patients_of(table, list(values.index)), classes)
 
 
 def _body(comparison: Comparison, title: str) -> Iterator[str]:
@@ -203,7 +217,8 @@ def _body(comparison: Comparison, title: str) -> Iterator[str]:
     yield "<h2>Every case</h2>"
     yield _cases(comparison)
     yield page.paragraph(
-        "Differences are second minus first on each case where both are defined; for Dice and IoU "
+        "All figures of a row are over the cases where those of both models are defined; "
+        "differences are second minus first. For Dice and IoU "
         "more is better, for HD95 and ASSD less. The interval holds the mean difference in 95 % of "
         "10,000 resamples of the patients, each drawn with the figures of both models. "
         + empty_rule(first.options.official),
@@ -213,10 +228,9 @@ def _body(comparison: Comparison, title: str) -> Iterator[str]:
 
 def _table(comparison: Comparison, measure: str, names: Sequence[str]) -> str:
     digits = DIGITS[measure]
-    sides = [
-        summarise(side.table, measure, comparison.class_names)
-        for side in (comparison.first, comparison.second)
-    ]
+    first, second, classes = comparison.first.table, comparison.second.table, comparison.class_names
+    shared = _shared(first, second, measure, classes)
+    sides = [_summarised(values, first, classes) for values in shared]
     rows = []
     for name in names:
         found = comparison.differences[measure][name]
@@ -226,7 +240,7 @@ def _table(comparison: Comparison, measure: str, names: Sequence[str]) -> str:
                 *(spread(side[name], digits) for side in sides),
                 page.signed(found.mean, digits),
                 _interval(found, digits),
-                f"{found.n}",
+                f"{found.n} of {found.n + found.undefined}" if found.undefined else f"{found.n}",
             ]
         )
     heads = ["Class", *comparison.titles, "Difference", "95 % interval", "Cases"]

@@ -6,6 +6,7 @@ import gc
 
 import numpy as np
 from napari.layers import Image, Labels
+from napari.layers._source import layer_source
 
 from napari_medseg.session.channels import channel_layer, channels_of
 from napari_medseg.session.geometry_of import lie_alike
@@ -78,6 +79,17 @@ def test_what_came_from_no_file_is_known_by_name_and_size() -> None:
     gc.collect()
     assert may_belong(labels, _image("scan")) and not may_belong(labels, _image("other"))
     assert not may_belong(labels, Image(np.zeros((9, 9)), name="scan"))
+
+
+def test_layers_that_a_reader_made_of_one_file_are_told_apart() -> None:
+    def opened(name: str) -> Image:
+        with layer_source(path="/a.czi"):
+            return _image(name)
+
+    labels, first = _labels(), opened("green")
+    note_owner(labels, first)
+    assert not may_belong(labels, opened("red"))
+    assert may_belong(labels, opened("green [1]"))
 
 
 def test_labels_of_one_channel_are_not_those_of_another() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,8 @@ class _Owner:
 
 _SAME = ("path", "sample", "series", "channel", "named")
 """What an image that was closed is known by when it is opened again."""
+
+_NUMBERED = re.compile(r" \[\d+\]$")  # as napari does where a name is taken
 
 _owners: WeakKeyDictionary[Layer, _Owner] = WeakKeyDictionary()
 
@@ -109,12 +112,13 @@ def are_of_two_patients(labels: Layer, image: Image) -> bool:
 def _source(image: Image) -> dict[str, Any]:
     """Give the source that was noted with an image, and what else it came from.
 
-    One that came from no file is known by its name and size.
+    One that this package did not read has a name and a size too: other readers make several layers
+    of one file.
     """
     noted = dict(image.metadata.get(NOTE_KEY, {}).get("source") or {})
     found = {"path": str(image.source.path or ""), "sample": image.source.sample} | noted
-    is_known = found["path"] or found["sample"]
-    return found | {"named": None if is_known else (image.name, shape_of(image))}
+    named = (_NUMBERED.sub("", image.name), shape_of(image))
+    return found | {"named": None if noted.get("path") else named}
 
 
 def _a_file(source: Mapping[str, Any]) -> list[Path]:

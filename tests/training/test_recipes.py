@@ -54,7 +54,7 @@ def test_the_home_folder_may_be_written_short(monkeypatch: pytest.MonkeyPatch) -
     [
         ("trainer.epochs=0", "trainer.epochs: it must be greater than 0"),
         ("trainer.epoch=1", "no value trainer.epoch"),
-        ("net.name=", "name a net"),
+        ("net.name=", "recipe is incomplete: name a net"),
         ("kind=other", "none of segmentation, in-context"),
         ("seed.a=1", "seed is no table"),
         ("epochs", "section.key=value"),

@@ -415,6 +415,7 @@ def test_the_tiles_of_condseg_are_those_of_its_backbone(
         "run", "condseg_stage2", net__options=options, data__merge="both", data__fit="tile"
     )
     assert trainer.method.task.input.multiple == multiple  # type: ignore[attr-defined]
+    assert trainer.method.cautions[0].endswith("give the run of the first stage as start.backbone.")
 
 
 def test_the_second_stage_takes_the_encoder_of_the_first(start: Start, tmp_path: Path) -> None:
@@ -428,6 +429,7 @@ def test_the_second_stage_takes_the_encoder_of_the_first(start: Start, tmp_path:
         start__backbone=str(tmp_path / "first"),
         **small,
     )
+    assert second.method.cautions == ()
     learnt = checkpoints.load_trained(tmp_path / "first" / "checkpoints")[0]
     assert torch.equal(
         second.net.state_dict()["layer3.0.conv1.weight"], learnt["layer3.0.conv1.weight"]

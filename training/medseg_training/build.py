@@ -36,7 +36,6 @@ from medseg_training.run_folder import FACTS_FILE, SPLITS_FILE, RunFolder
 from medseg_training.schedules import Schedule
 from medseg_training.schema import (
     DataOptions,
-    OptimiserOptions,
     RunConfig,
 )
 from medseg_training.starting import adopt_model, apply_start
@@ -124,7 +123,7 @@ def _segmentation_trainer(
     if processes.world > 1 and device.type == "cuda":
         net = nn.SyncBatchNorm.convert_sync_batchnorm(net)  # statistics of the whole batch
     method = make_method(config, net.to(device), task_of(config, data, facts.sigmoid, processes))
-    method.cautions = (*data.cautions, *_cautions(config.optimiser))
+    method.cautions = (*data.cautions, *_cautions(config))
     described = _facts(config, data, options, fresh)
     check_exportable(run, config, described)
     divide_rates(method, config, facts.encoder)
@@ -237,11 +236,16 @@ def divide_rates(method: SegmentationMethod, config: RunConfig, encoder: tuple[s
     method.groups = [group for group in groups if group["params"]]
 
 
-def _cautions(law: OptimiserOptions) -> list[str]:
-    """Say what of an optimiser's values is not used."""
-    if law.kind == "muon" and law.weight_decay:
-        return ["Muon has no weight decay here: optimiser.weight_decay is not used."]
-    return []
+def _cautions(config: RunConfig) -> list[str]:
+    """Say what of a recipe is not used, or probably missing."""
+    said = []
+    if config.optimiser.kind == "muon" and config.optimiser.weight_decay:
+        said.append("Muon has no weight decay here: optimiser.weight_decay is not used.")
+    if config.net.name == "ConDSeg" and not (config.start.model or config.start.backbone):
+        said.append(
+            "The encoder begins at random: give the run of the first stage as start.backbone."
+        )
+    return said
 
 
 def plan_of(config: RunConfig, steps_per_epoch: int) -> Plan:

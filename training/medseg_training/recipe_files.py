@@ -103,7 +103,8 @@ def build_recipe(content: Mapping[str, Any]) -> RunConfig | Recipe:
         if first["type"] == "extra_forbidden":
             raise RecipeError(f"A recipe has no value {where}; check its name.") from error
         said = first["msg"].removeprefix("Value error, ").replace("Input should be", "it must be")
-        raise RecipeError(f"Recipe value {where}: {said}.") from error
+        of = f"Recipe value {where}" if where else "The recipe is incomplete"
+        raise RecipeError(f"{of}: {said}.") from error
     assert isinstance(checked, RunConfig | Recipe)
     return checked
 

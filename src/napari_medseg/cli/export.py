@@ -191,10 +191,9 @@ def _refuse_another_patient(labels: Path, like: Path, image: ImageFile) -> None:
     ValueError
         Where both name one, and not the same.
     """
-    from napari_medseg.io.dicom.patients import are_of_two_patients
+    from napari_medseg.io.dicom.patients import are_of_two_patients, first_file
 
-    planes = image.source.get("planes") or ()
-    if planes and are_of_two_patients(labels, Path(str(planes[0][0]))):
+    if are_of_two_patients(labels, first_file(image.source)):
         raise ValueError(f"{labels.name} and {like.name} are of different patients.")
 
 

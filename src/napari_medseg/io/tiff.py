@@ -19,12 +19,11 @@ from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.images import ImageFile
 from napari_medseg.io.notes import noted_geometry, parse_note
 from napari_medseg.io.tiff_pixels import complaints, decode
-from napari_medseg.io.units import PIXEL, factor_to, known_unit, written
+from napari_medseg.io.units import PIXEL, factor_to, in_seconds, known_unit, written
 
 # Resolutions that printers and photo programs write without having measured anything.
 _PRINT_DPI = frozenset({72.0, 96.0, 100.0, 150.0, 200.0, 240.0, 300.0, 600.0, 1200.0})
 _INCH, _CENTIMETRE = 2, 3
-_SECONDS = {"us": 1e-6, "ms": 1e-3, "msec": 1e-3, "s": 1.0, "sec": 1.0, "min": 60.0, "h": 3600.0}
 
 
 def read_tiff(file: Path) -> ImageFile:
@@ -189,7 +188,7 @@ def _time_step(tiff: tifffile.TiffFile) -> tuple[float, str]:
     else:
         entries = tiff.imagej_metadata or {}
         step, unit = _number(entries.get("finterval")), str(entries.get("tunit", "sec"))
-    step *= _SECONDS.get(unit.replace("\u00b5", "u"), float("nan"))
+    step *= in_seconds(unit) or float("nan")
     return (step, "s") if np.isfinite(step) and step > 0 else (1.0, "pixel")
 
 

@@ -23,6 +23,13 @@ _KNOWN = {
     **{name: ("mm", factor) for name, factor in _IN_MM.items()},
     **dict.fromkeys((PIXEL, "px"), (PIXEL, 1.0)),
 }
+_IN_S = {
+    **dict.fromkeys(("us", "usec", "microsecond"), 1e-6),
+    **dict.fromkeys(("ms", "msec", "millisecond"), 1e-3),
+    **dict.fromkeys(("s", "sec", "second"), 1.0),
+    **dict.fromkeys(("min", "minute"), 60.0),
+    **dict.fromkeys(("h", "hour"), 3600.0),
+}
 _BETWEEN = {("um", "mm"): 1e-3, ("mm", "um"): 1e3}
 
 
@@ -50,6 +57,11 @@ def factor_to(name: str, unit: str) -> float | None:
     known, factor = found
     between = 1.0 if known == unit else _BETWEEN.get((known, unit))
     return None if between is None else factor * between
+
+
+def in_seconds(unit: str) -> float | None:
+    """Give how many seconds a unit of time is; None where it is none."""
+    return _IN_S.get(unit.replace("\u00b5", "u"))
 
 
 def common_unit(names: Sequence[str], first: str = "") -> tuple[str, tuple[float, ...]] | None:

@@ -12,9 +12,7 @@ import numpy as np
 from napari_medseg.io.errors import ReadError
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.images import ImageFile
-from napari_medseg.io.units import PIXEL, common_unit
-
-_IN_S = {"second": 1.0, "millisecond": 1e-3, "minute": 60.0}
+from napari_medseg.io.units import PIXEL, common_unit, in_seconds
 
 
 def read_zarr(folder: Path) -> ImageFile:
@@ -122,7 +120,7 @@ def _step(
     if "t" not in names:
         return 1.0, "pixel"
     n = names.index("t")
-    factor = _IN_S.get(axes[n].get("unit", ""))
+    factor = in_seconds(axes[n].get("unit", ""))
     return (1.0, "pixel") if factor is None else (scale[n] * factor, "s")
 
 

@@ -102,11 +102,11 @@ def are_of_two_patients(labels: Layer, image: Image) -> bool:
 
     # The path of a layer may be that of a folder, which names no patient.
     own = labels.metadata.get(NOTE_KEY, {}).get("file") or labels.source.path
-    files = [Path(own)] if own else []
+    files = [Path(own) if own else None]
     if not may_belong(labels, image):
-        files += _a_file(_owners[labels].source)
-    given = _a_file(_source(image))
-    return any(patients.are_of_two_patients(one, other) for one in files for other in given)
+        files.append(patients.first_file(_owners[labels].source))
+    given = patients.first_file(_source(image))
+    return any(patients.are_of_two_patients(file, given) for file in files)
 
 
 def _source(image: Image) -> dict[str, Any]:
@@ -119,8 +119,3 @@ def _source(image: Image) -> dict[str, Any]:
     found = {"path": str(image.source.path or ""), "sample": image.source.sample} | noted
     named = (_NUMBERED.sub("", image.name), shape_of(image))
     return found | {"named": None if noted.get("path") else named}
-
-
-def _a_file(source: Mapping[str, Any]) -> list[Path]:
-    """Give the first file of DICOM images; none of others."""
-    return [Path(str(file)) for file, _ in (source.get("planes") or ())[:1]]

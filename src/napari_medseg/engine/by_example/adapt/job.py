@@ -16,7 +16,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medseg.engine.by_example.adapt.adaptation import Adaptation, Opinions, Shares
+from napari_medseg.engine.by_example.adapt.adaptation import Adaptation, Opinions
 from napari_medseg.engine.by_example.adapt.album import Album, folds, resize_maps
 from napari_medseg.engine.by_example.adapt.fit import Member
 from napari_medseg.engine.by_example.adapt.shares import choose_shares
@@ -73,12 +73,11 @@ def adapt_job(
     total = len(support) + options.adapt_effort * ROUNDS * STEPS_PER_ROUND * len(parts)
     prepared = yield from prepare(support, options, colours, total)
     album = album_of(support, prepared)
-    if len(album) > 1 and not album.known.any():
-        return _as_it_was(album, support.examples_hash, prepared.card.sha256, options)
     in_context = yield from _asked(album, prepared, total)
     members = _members(album, prepared, in_context, parts, options.seed)
     fit = _Fit(album, in_context, members, options.adapt_effort)
-    yield from fit.run(len(support), total)
+    if fit.is_measured or len(album) == 1:  # else nobody could say what the nets are worth
+        yield from fit.run(len(support), total)
     return fit.adaptation(support.examples_hash, prepared.card.sha256, options.seed)
 
 
@@ -184,24 +183,6 @@ class _Fit:
             seed,
             self.effort,
         )
-
-
-def _as_it_was(
-    album: Album, support_sha256: str, model_sha256: str, options: ByExampleOptions
-) -> Adaptation:
-    """Give an adaptation that changes nothing and was not measured."""
-    return Adaptation(
-        support_sha256,
-        model_sha256,
-        album.classes,
-        album.colours,
-        members=(),
-        shares=(Shares(),) * len(album.classes),
-        gain=None,
-        steps=0,
-        seed=options.seed,
-        effort=options.adapt_effort,
-    )
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_medseg.cli.report import WrongRequest
 from napari_medseg.io.atomic import split_suffix
+from napari_medseg.io.images import IMAGE_SUFFIXES
 from napari_medseg.io.leftovers import sweep_stale
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class Format(StrEnum):
 
 SUFFIX = {Format.png: ".png", Format.nifti: ".nii.gz", Format.ome_tiff: ".ome.tif"}
 PROBABILITIES, OBJECTS = "_probabilities.ome.tif", "_objects"
-FILE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".nii", ".gz", ".dcm", ".npz"}
+FILE_SUFFIXES = {*IMAGE_SUFFIXES, ".gz", ".dcm", ".npz"}
 
 
 def suffix_for(ndim: int, chosen: Format | None) -> str:

@@ -49,6 +49,11 @@ DISTANCE_UNKNOWN = Finding(
     "Nothing says how far apart the planes of this stack lie; the height of a pixel is assumed, so "
     "volumes, and what else is measured across planes, are not to be relied on.",
 )
+ORIENTATION_UNKNOWN = Finding(
+    "orientation unknown",
+    "This file does not say how it lies in the patient; it is shown as it is stored, and "
+    "left and right may be exchanged.",
+)
 OVER_TIME = Finding(
     "time",
     "The planes of this stack are points in time; measure them one by one, as a volume of them "

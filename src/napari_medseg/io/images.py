@@ -18,7 +18,8 @@ from napari_medseg.io.geometry import Geometry
 PHOTO_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
 TIFF_SUFFIXES = (".tif", ".tiff", ".ome.tif", ".ome.tiff")
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
-IMAGE_SUFFIXES = PHOTO_SUFFIXES + TIFF_SUFFIXES + NIFTI_SUFFIXES
+ITK_SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd")
+IMAGE_SUFFIXES = PHOTO_SUFFIXES + TIFF_SUFFIXES + NIFTI_SUFFIXES + ITK_SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -95,12 +96,13 @@ def read_image(path: str | os.PathLike[str], series: int | str | None = None) ->
     colour profile; grey with transparency drops the transparency; a photo is turned the way its
     EXIF entry says; a PNG with 16 bits per colour channel is read with 8; DICOM and NIfTI are
     rescaled as they say. Spacing comes from TIFF (OME, ImageJ and resolution entries), NIfTI,
-    OME-Zarr and DICOM; the print resolution of a photo is no spacing.
+    NRRD, MetaImage, OME-Zarr and DICOM; the print resolution of a photo is no spacing.
 
     Parameters
     ----------
     path : path-like
-        A PNG, JPEG, BMP, TIFF, NIfTI, DICOM or OME-Zarr file, or a folder of DICOM files.
+        A PNG, JPEG, BMP, TIFF, NIfTI, NRRD, MetaImage, DICOM or OME-Zarr file, or a folder of
+        DICOM files.
     series : int or str, optional
         Which series of a folder: its place in the list of `list_series`, or its UID.
 

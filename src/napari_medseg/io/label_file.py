@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_medseg.io.findings import Finding
 from napari_medseg.io.geometry import Geometry
+
+_MOST_TOLD = 4  # pairs of segments that overlap, in one sentence
 
 
 @dataclass(frozen=True)
@@ -66,3 +69,39 @@ def exact_labels(labels: ArrayLike) -> NDArray[np.unsignedinteger]:
     if array.size and array.min() < 0:
         raise ValueError(f"Labels must not be negative; the lowest here is {array.min():.0f}.")
     return array.astype(np.min_scalar_type(int(array.max(initial=0))))
+
+
+def names_to(named: Mapping[int, str]) -> tuple[str, ...]:
+    """Give the name of each index from the background on, up to the highest that is named."""
+    indices = range(1, max(named, default=0) + 1)
+    return ("background", *(named.get(n) or f"class {n}" for n in indices))
+
+
+def overlap_findings(lost: Counter[tuple[int, int]], names: Sequence[str]) -> list[Finding]:
+    """Give the finding that segments overlap; the largest overlaps are told one by one.
+
+    Parameters
+    ----------
+    lost : Counter
+        How many voxels of a segment belong to which other one instead.
+    names : sequence of str
+        Name of each segment, by its number.
+    """
+    if not lost:
+        return []
+
+    def called(number: int) -> str:
+        return f"“{names[number]}”" if number < len(names) else f"segment {number}"
+
+    given = [
+        f"{count:,} voxel{'s' if count > 1 else ''} of {called(loser)} went to {called(winner)}"
+        for (loser, winner), count in lost.most_common(_MOST_TOLD)
+    ]
+    more = f" and so on, {lost.total():,} in all" if len(lost) > _MOST_TOLD else ""
+    return [
+        Finding(
+            "overlap",
+            "Segments of this file overlap, and a label map has one class per voxel: "
+            f"{', '.join(given)}{more}.",
+        )
+    ]

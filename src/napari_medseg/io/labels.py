@@ -19,14 +19,20 @@ from napari_medseg.io.errors import ReadError, guarded
 from napari_medseg.io.findings import Finding, geometry_findings
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.grid import on_grid_of_both
-from napari_medseg.io.images import NIFTI_SUFFIXES, TIFF_SUFFIXES, ImageFile, checked_suffix
+from napari_medseg.io.images import (
+    ITK_SUFFIXES,
+    NIFTI_SUFFIXES,
+    TIFF_SUFFIXES,
+    ImageFile,
+    checked_suffix,
+)
 from napari_medseg.io.label_file import LabelFile, exact_labels
 from napari_medseg.io.notes import HasDict, make_note
 from napari_medseg.io.read_back import compare_steps
 from napari_medseg.io.steps import Step, Steps, finish, in_background
 
 WRITTEN_SUFFIXES = (".png", *TIFF_SUFFIXES, *NIFTI_SUFFIXES)
-READ_SUFFIXES = (*WRITTEN_SUFFIXES, ".bmp")
+READ_SUFFIXES = (*WRITTEN_SUFFIXES, *ITK_SUFFIXES, ".bmp")
 _MOST_CLASSES_IN_PNG = 255
 _HIGHEST_IN_TIFF = 2**32 - 1
 _Read = tuple[NDArray[Any], Geometry, dict[str, Any], Sequence[Finding]]
@@ -100,7 +106,7 @@ def label_steps(
 def read_labels(
     path: str | os.PathLike[str], image: ImageFile | None = None, *, as_stored: bool = False
 ) -> LabelFile:
-    """Read a label map from PNG, BMP, TIFF, NIfTI, DICOM-SEG or an OME-Zarr of ours.
+    """Read a label map from PNG, BMP, TIFF, NIfTI, NRRD, MetaImage, DICOM-SEG or our OME-Zarr.
 
     A DICOM-SEG is laid on `image`, the DICOM image it was painted on, where that is given; else it
     has a grid of its own, from its first plane to its last. A palette image gives its indices; a
@@ -236,6 +242,10 @@ def _label_reader(suffix: str) -> Callable[[Path], _Read]:
         from napari_medseg.io.nifti import read_nifti_labels
 
         return read_nifti_labels
+    if suffix in ITK_SUFFIXES:
+        from napari_medseg.io.itk import read_itk_labels
+
+        return read_itk_labels
     if suffix in TIFF_SUFFIXES:
         from napari_medseg.io.tiff import read_tiff_labels
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from napari_medseg.io.atomic import split_suffix
 from napari_medseg.io.errors import ReadError
-from napari_medseg.io.findings import Finding
+from napari_medseg.io.findings import ORIENTATION_UNKNOWN, Finding
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.hush import hushed
 from napari_medseg.io.images import ImageFile
@@ -101,12 +101,7 @@ def _placed(image: Any, note: dict[str, Any]) -> tuple[Geometry, list[Finding]]:
     if not sform_code and not qform_code:
         zooms = [abs(float(zoom)) * factor for zoom in image.header.get_zooms()[:3]]
         zooms += [1.0] * (3 - len(zooms))
-        finding = Finding(
-            "orientation unknown",
-            "This file does not say how it lies in the patient; it is shown as it is stored, and "
-            "left and right may be exchanged.",
-        )
-        return Geometry((zooms[2], zooms[1], zooms[0]), units=units), [finding]
+        return Geometry((zooms[2], zooms[1], zooms[0]), units=units), [ORIENTATION_UNKNOWN]
     affine = np.asarray(image.affine, dtype=np.float64)
     findings = []
     if (

@@ -15,6 +15,7 @@ from napari_medseg.io.errors import ReadError, guarded
 from napari_medseg.io.findings import geometry_findings, value_findings
 from napari_medseg.io.images import (
     IMAGE_SUFFIXES,
+    ITK_SUFFIXES,
     NIFTI_SUFFIXES,
     TIFF_SUFFIXES,
     ImageFile,
@@ -35,7 +36,8 @@ def read_volume(
     Parameters
     ----------
     path : path-like
-        A PNG, JPEG, BMP, TIFF, NIfTI, DICOM or OME-Zarr file, or a folder of DICOM files.
+        A PNG, JPEG, BMP, TIFF, NIfTI, NRRD, MetaImage, DICOM or OME-Zarr file, or a folder of
+        DICOM files.
     series : int or str, optional
         Which series of a DICOM folder: its place in the list of `list_series`, or its UID. Needed
         where there are several.
@@ -126,6 +128,10 @@ def _reader(suffix: str) -> Callable[[Path], ImageFile]:
         from napari_medseg.io.nifti import read_nifti
 
         return read_nifti
+    if suffix in ITK_SUFFIXES:
+        from napari_medseg.io.itk import read_itk
+
+        return read_itk
     if suffix in TIFF_SUFFIXES:
         from napari_medseg.io.tiff import read_tiff
 

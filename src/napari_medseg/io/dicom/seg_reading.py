@@ -19,7 +19,12 @@ from napari_medseg.io.errors import ReadError, guarded
 from napari_medseg.io.findings import Finding, geometry_findings
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.images import ImageFile
-from napari_medseg.io.label_file import LabelFile, exact_labels
+from napari_medseg.io.label_file import (
+    LabelFile,
+    exact_labels,
+    names_to,
+    overlap_findings,
+)
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -31,7 +36,6 @@ _DISTANCE_GUESSED = Finding(
     "taken for it, so open it together with its image before you measure volumes.",
 )
 _SAME_PLACE = 0.05  # of the smallest side of a voxel
-_MOST_TOLD = 4  # pairs of segments that overlap, in one sentence
 
 
 def referenced_series(file: Path) -> str:
@@ -85,7 +89,7 @@ def _read(file: Path, image: ImageFile | None) -> LabelFile:
     for frame, mask, place in _highest_segment_first(header, frames, masks, places):
         lost += _paint(labels[place], _numbers(header, frame, mask))
     names = _names(header)
-    findings = _overlap_findings(lost, names)
+    findings = overlap_findings(lost, names)
     if image is None:  # else the image's own findings tell of its geometry
         findings += geometry_findings(geometry) + ([_DISTANCE_GUESSED] if guessed else [])
     name = "Segments" if image is None else f"Segments of {image.name}"
@@ -124,28 +128,6 @@ def _paint(labels: NDArray[np.uint16], numbers: NDArray[np.uint16]) -> Counter[t
     return lost
 
 
-def _overlap_findings(lost: Counter[tuple[int, int]], names: Sequence[str]) -> list[Finding]:
-    """Give the finding that segments overlap; the largest overlaps are told one by one."""
-    if not lost:
-        return []
-
-    def called(number: int) -> str:
-        return f"“{names[number]}”" if number < len(names) else f"segment {number}"
-
-    given = [
-        f"{count:,} voxel{'s' if count > 1 else ''} of {called(loser)} went to {called(winner)}"
-        for (loser, winner), count in lost.most_common(_MOST_TOLD)
-    ]
-    more = f" and so on, {lost.total():,} in all" if len(lost) > _MOST_TOLD else ""
-    return [
-        Finding(
-            "overlap",
-            "Segments of this file overlap, and a label map has one class per voxel: "
-            f"{', '.join(given)}{more}.",
-        )
-    ]
-
-
 def _segment(header: Dataset, frame: Frame) -> int:
     """Give the number of the segment that a frame shows; 0 where it shows all of them."""
     for group in (frame.group, (header.get("SharedFunctionalGroupsSequence") or [None])[0]):
@@ -161,8 +143,7 @@ def _names(header: Dataset) -> tuple[str, ...]:
             int(segment.SegmentNumber): text(segment, "SegmentLabel")
             for segment in header.get("SegmentSequence") or []
         }
-    numbers = range(1, max(names, default=0) + 1)
-    return ("background", *(names.get(n) or f"class {n}" for n in numbers))
+    return names_to(names)
 
 
 def _pose(frame: Frame) -> Pose:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -92,6 +94,38 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
     if name == "bfloat16" or (name == "auto" and has_fast_bfloat16(device)):
         return torch.bfloat16
     return torch.float32
+
+
+def mirrors(flips: bool) -> list[tuple[int, ...]]:
+    """Give the axes to mirror for every answer that is averaged, none of them for the first."""
+    return [(), (-1,), (-2,), (-2, -1)] if flips else [()]
+
+
+@contextmanager
+def inference(device: torch.device, dtype: torch.dtype) -> Iterator[None]:
+    """Let nets answer within, on a device and in a type of `choose_precision`.
+
+    Raises
+    ------
+    MemoryError
+        If the device has not enough memory, which torch says in many ways.
+    """
+    import torch
+
+    from napari_medseg.nets.inference import is_lack_of_memory
+
+    # Fixed algorithms without TF32: the same call gives the same bytes on a GPU, too.
+    exact = torch.backends.cudnn.flags(
+        enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+    )
+    mixed = dtype != torch.float32
+    try:
+        with torch.inference_mode(), exact, torch.autocast(device.type, dtype, mixed):
+            yield
+    except RuntimeError as error:
+        if is_lack_of_memory(error):
+            raise MemoryError("The device has not enough memory.") from error
+        raise
 
 
 def has_fast_bfloat16(device: torch.device) -> bool:

@@ -109,6 +109,27 @@ def test_a_cpu_without_memory_is_told() -> None:
         answers(predictor, questions(1), Averaging())
 
 
+def test_the_cpu_says_it_in_other_words_than_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = SupportMean()
+    monkeypatch.setattr(net, "forward", lambda *_: torch.empty(2**48))
+    predictor = Predictor(net, torch.device("cpu"), torch.float32)
+    with pytest.raises(MemoryError, match="close other programs or use fewer"):
+        answers(predictor, questions(1), Averaging())
+
+
+def test_a_fault_of_the_net_is_not_taken_for_a_lack_of_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*_: Tensor) -> Tensor:
+        raise RuntimeError("a fault of the net")
+
+    net = SupportMean()
+    monkeypatch.setattr(net, "forward", broken)
+    predictor = Predictor(net, torch.device("cpu"), torch.float32)
+    with pytest.raises(RuntimeError, match="a fault of the net"):
+        answers(predictor, questions(1), Averaging())
+
+
 def test_the_forecast_grows_with_support_and_queries() -> None:
     assert forecast_pass(64) > forecast_pass(16) > forecast_pass(1)
     assert forecast_pass(16, queries=4) == 4 * forecast_pass(16)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_medseg.engine.devices import inference, mirrors
 from napari_medseg.engine.memory import MAX_SUPPORT_PER_PASS, queries_per_pass
 
 if TYPE_CHECKING:
@@ -75,11 +76,6 @@ class Averaging:
         n_groups = -(-n_support // MAX_SUPPORT_PER_PASS)
         return [np.arange(start, n_support, n_groups) for start in range(n_groups)]
 
-    @property
-    def mirrors(self) -> list[tuple[int, ...]]:
-        """Give the axes to mirror for every answer."""
-        return [(), (-1,), (-2,), (-2, -1)] if self.flips else [()]
-
 
 @dataclass(frozen=True)
 class _Ask:
@@ -143,22 +139,13 @@ class Predictor:
         return asks[: [*alike, False].index(False)]
 
     def _run(self, batch: list[_Ask]) -> NDArray[np.float32]:
-        import torch
-
         query = np.stack([np.flip(ask.query, ask.mirror) for ask in batch])
         images = np.stack([np.flip(ask.view.images, ask.mirror) for ask in batch])
         labels = np.stack([np.flip(ask.view.labels, ask.mirror) for ask in batch])
-        mixed = self.dtype != torch.float32
-        # Fixed algorithms without TF32: the same call gives the same bytes on a GPU, too.
-        exact = torch.backends.cudnn.flags(
-            enabled=True, benchmark=False, deterministic=True, allow_tf32=False
-        )
-        try:
-            with torch.inference_mode(), exact, torch.autocast(self.device.type, self.dtype, mixed):
-                logits = self.net(*(self._tensor(planes) for planes in (query, images, labels)))
-                return logits.float().sigmoid()[:, 0].cpu().numpy()
-        except torch.OutOfMemoryError as error:
-            raise MemoryError("The device has not enough memory.") from error
+        with inference(self.device, self.dtype):
+            logits = self.net(*(self._tensor(planes) for planes in (query, images, labels)))
+            planes: NDArray[np.float32] = logits.float().sigmoid()[:, 0].cpu().numpy()
+        return planes
 
     def _tensor(self, planes: NDArray[np.float32]) -> torch.Tensor:
         """Put planes (..., n, n) on the device with the axis of one channel, (..., 1, n, n)."""
@@ -189,5 +176,5 @@ def _expand(questions: Sequence[Question], averaging: Averaging) -> list[_Ask]:
     for index, question in enumerate(questions):
         for group in averaging.groups(len(question.view)):
             view = question.view.take(group)
-            asks += [_Ask(index, question.query, view, axes) for axes in averaging.mirrors]
+            asks += [_Ask(index, question.query, view, axes) for axes in mirrors(averaging.flips)]
     return sorted(asks, key=lambda ask: len(ask.view))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medseg.engine.devices import choose_device, choose_precision
+from napari_medseg.engine.devices import choose_device, choose_precision, inference, mirrors
 from napari_medseg.engine.memory import SHARE, available_memory
 from napari_medseg.engine.results import byte_count
 from napari_medseg.engine.with_model.runtimes import Runtime
@@ -99,9 +99,7 @@ class NetRunner:
         self.device = choose_device("cpu" if onnx else settings.device)
         self.dtype = choose_precision("float32" if onnx else settings.precision, self.device)
         self.net = _net(card, settings.runtime, self.device)
-        self.mirrors: list[tuple[int, ...]] = (
-            [(), (-1,), (-2,), (-2, -1)] if settings.flips else [()]
-        )
+        self.mirrors = mirrors(settings.flips)
         self.notice = ""
         """What the user should know about how it runs, such as a move to the CPU."""
         self.batch = self._fitted_batch(settings.batch)
@@ -135,26 +133,16 @@ class NetRunner:
     def _ask(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         import torch
 
-        from napari_medseg.nets.inference import checked_logits, is_lack_of_memory
+        from napari_medseg.nets.inference import checked_logits
 
         maps = self.output.channels
-        mixed = self.dtype != torch.float32
-        # Fixed algorithms without TF32: the same call gives the same bytes on a GPU, too.
-        exact = torch.backends.cudnn.flags(
-            enabled=True, benchmark=False, deterministic=True, allow_tf32=False
-        )
-        try:
-            with torch.inference_mode(), exact, torch.autocast(self.device.type, self.dtype, mixed):
-                x = torch.from_numpy(batch).to(self.device)
-                total = sum(
-                    self._activated(checked_logits(self.net, x.flip(axes), maps)).flip(axes)
-                    for axes in self.mirrors
-                )
-                answer = (total / len(self.mirrors)).cpu().numpy()  # type: ignore[union-attr]
-        except RuntimeError as error:
-            if is_lack_of_memory(error):
-                raise MemoryError("The device has not enough memory.") from error
-            raise
+        with inference(self.device, self.dtype):
+            x = torch.from_numpy(batch).to(self.device)
+            total = sum(
+                self._activated(checked_logits(self.net, x.flip(axes), maps)).flip(axes)
+                for axes in self.mirrors
+            )
+            answer = (total / len(self.mirrors)).cpu().numpy()  # type: ignore[union-attr]
         if np.isnan(answer.sum()):
             raise ValueError(
                 "The model gives values that are no numbers for this image; it cannot be used here."

@@ -14,7 +14,7 @@ from torch import Tensor
 from napari_medseg.engine.with_model import net_runner
 from napari_medseg.engine.with_model.forecast import forecast_forward
 from napari_medseg.engine.with_model.job import segment_job
-from napari_medseg.engine.with_model.net_runner import NetRunner, RunnerSettings
+from napari_medseg.engine.with_model.net_runner import NetRunner
 from napari_medseg.engine.with_model.options import SegmentOptions
 from napari_medseg.nets.inference import logits_of
 from napari_medseg.nets.unet import UNet
@@ -101,7 +101,7 @@ class FakeGpu:
 
 
 def test_a_gpu_hands_over_to_the_cpu(greedy: ModelCard, monkeypatch: pytest.MonkeyPatch) -> None:
-    runner = NetRunner(greedy, RunnerSettings(tile=64))
+    runner = NetRunner(greedy, SegmentOptions(greedy, tile=64))
     monkeypatch.setattr(runner, "device", FakeGpu())
     monkeypatch.setattr(runner, "batch", 4)
     tried = []
@@ -124,13 +124,13 @@ def test_what_cannot_fit_is_made_smaller_before_it_fails(
 ) -> None:
     needs = forecast_forward(lambda net, x: net(x), GreedyNet(), (1, 1, 64, 64))
     monkeypatch.setattr(net_runner, "available_memory", lambda _: needs)
-    runner = NetRunner(greedy, RunnerSettings())
+    runner = NetRunner(greedy, SegmentOptions(greedy))
     assert runner.tile == (64, 64)
     assert "Smaller tiles" in runner.notice
     assert not GreedyNet.asked
     monkeypatch.setattr(net_runner, "available_memory", lambda _: 1000)
     with pytest.raises(MemoryError, match=r"needed, 1.0 kB free"):
-        NetRunner(greedy, RunnerSettings())
+        NetRunner(greedy, SegmentOptions(greedy))
 
 
 def test_other_failures_are_not_taken_for_a_lack_of_memory(

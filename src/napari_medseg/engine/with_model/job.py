@@ -22,7 +22,7 @@ from napari_medseg.engine.with_model.model_input import (
     shrink_plane,
     strips_of,
 )
-from napari_medseg.engine.with_model.net_runner import NetRunner, RunnerSettings, SmallerTiles
+from napari_medseg.engine.with_model.net_runner import NetRunner, SmallerTiles
 from napari_medseg.engine.with_model.options import SegmentOptions, check_options
 from napari_medseg.engine.with_model.tiles import RowBlender
 from napari_medseg.zoo.cards import ModelCard
@@ -87,7 +87,7 @@ def segment_job(
     spec = InputSpec.of(card)
     volume = input_planes(image, spec, axis=axis, rgb=rgb, value_range=value_range)
     order = volume.checked_order(planes)
-    runner = runner or NetRunner(card, _settings(options), stop)
+    runner = runner or NetRunner(card, options, stop)
     run = _Run(volume, runner, options, order, previews)
     yield from run.tiled() if spec.fit == "tile" else run.resized()
     return run.segmentation(card)
@@ -101,7 +101,7 @@ def runner_for(options: SegmentOptions) -> NetRunner:
     ValueError
         With one sentence, where the model or an option cannot be used.
     """
-    return NetRunner(check_options(options), _settings(options))
+    return NetRunner(check_options(options), options)
 
 
 def segment(
@@ -240,17 +240,6 @@ class _Run:
         said = (f"{done} of {total} {unit} done", self.runner.notice, self.canvas.notice)
         preview = self.canvas.preview(plane) if plane is not None else None
         return Progress(done, total, ". ".join(text for text in said if text), preview)
-
-
-def _settings(options: SegmentOptions) -> RunnerSettings:
-    return RunnerSettings(
-        options.device,
-        options.precision,
-        options.flips,
-        options.tile,
-        options.batch,
-        options.runtime,
-    )
 
 
 def _chunks(values: Sequence[int], size: int) -> list[Sequence[int]]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from napari_medseg.engine.devices import choose_device, choose_precision, inference, mirrors
 from napari_medseg.engine.memory import SHARE, available_memory
 from napari_medseg.engine.results import byte_count
+from napari_medseg.engine.with_model.options import SegmentOptions
 from napari_medseg.engine.with_model.runtimes import Runtime
 from napari_medseg.zoo.cards import ModelCard
 from napari_medseg.zoo.specs import InputSpec, OutputSpec
@@ -36,32 +36,6 @@ class SmallerTiles(Exception):
     """Tiles have become smaller, because they did not fit: begin the plane again."""
 
 
-@dataclass(frozen=True)
-class RunnerSettings:
-    """How a net is run.
-
-    Parameters
-    ----------
-    device, precision : str
-        See `choose_device` and `choose_precision`.
-    flips : bool
-        Whether mirrored copies are asked as well and averaged.
-    tile : int, optional
-        Side of the tiles, instead of the card's.
-    batch : int, optional
-        Patches at once; by default as many as fit, one on the CPU.
-    runtime : {"torch", "onnx"}
-        What computes the net; ONNX Runtime does so on the CPU, in float32.
-    """
-
-    device: str = "auto"
-    precision: Literal["float32", "bfloat16", "auto"] = "float32"
-    flips: bool = False
-    tile: int | None = None
-    batch: int | None = None
-    runtime: Runtime = "torch"
-
-
 class NetRunner:
     """A pretrained net on a device, asked in batches that fit.
 
@@ -72,37 +46,37 @@ class NetRunner:
     ----------
     card : ModelCard
         Of a pretrained model.
-    settings : RunnerSettings
-        See there.
+    options : SegmentOptions
+        Of which device, precision, flips, tile, batch and runtime count here.
     stop : threading.Event, optional
         Looked at before every layer of the net: once it is set, `Stopped` is raised.
 
     Raises
     ------
     ValueError
-        If a setting or the card cannot be used, or the weights are not what the card says.
+        If an option or the card cannot be used, or the weights are not what the card says.
     MemoryError
         If not even one patch fits on the CPU.
     """
 
     def __init__(
-        self, card: ModelCard, settings: RunnerSettings, stop: threading.Event | None = None
+        self, card: ModelCard, options: SegmentOptions, stop: threading.Event | None = None
     ) -> None:
         self.input = InputSpec.of(card)
         self.output = OutputSpec.of(card)
         self.tile = (
-            self.input.size if settings.tile is None else self.input.checked_tile(settings.tile)
+            self.input.size if options.tile is None else self.input.checked_tile(options.tile)
         )
-        if settings.batch is not None and settings.batch < 1:
-            raise ValueError(f"A batch holds at least one patch; got {settings.batch}.")
-        onnx = settings.runtime == "onnx"
-        self.device = choose_device("cpu" if onnx else settings.device)
-        self.dtype = choose_precision("float32" if onnx else settings.precision, self.device)
-        self.net = _net(card, settings.runtime, self.device)
-        self.mirrors = mirrors(settings.flips)
+        if options.batch is not None and options.batch < 1:
+            raise ValueError(f"A batch holds at least one patch; got {options.batch}.")
+        onnx = options.runtime == "onnx"
+        self.device = choose_device("cpu" if onnx else options.device)
+        self.dtype = choose_precision("float32" if onnx else options.precision, self.device)
+        self.net = _net(card, options.runtime, self.device)
+        self.mirrors = mirrors(options.flips)
         self.notice = ""
         """What the user should know about how it runs, such as a move to the CPU."""
-        self.batch = self._fitted_batch(settings.batch)
+        self.batch = self._fitted_batch(options.batch)
         if onnx:
             cast("OnnxNet", self.net).prepare(self.tile)
         if stop is not None:

@@ -45,11 +45,9 @@ def textbook_inference(examples: int, queries: int = 1) -> Callable[[], Tensor]:
     return torch.inference_mode()(lambda: textbook.universeg(net, query, *repeated))
 
 
-def fast_inference(
-    examples: int, queries: int = 1, support_dtype: torch.dtype | None = None
-) -> Callable[[], Tensor]:
+def fast_inference(examples: int, queries: int = 1) -> Callable[[], Tensor]:
     net, task = net_and_task(examples, queries)
-    return partial(net.predict, *task, support_dtype=support_dtype)
+    return torch.inference_mode()(lambda: net(*task))
 
 
 def training_step(examples: int, *, plain: bool) -> Callable[[], tuple[Tensor, list[Tensor]]]:
@@ -85,15 +83,6 @@ def bench_many_queries(repeats: int) -> None:
     timing.print_seconds("8 queries, 4 shared examples, cpu", result)
 
 
-def bench_bfloat16(repeats: int) -> None:
-    exact, coarse = fast_inference(16), fast_inference(16, support_dtype=torch.bfloat16)
-    logits = exact()
-    difference = (logits - coarse()).abs().max() / logits.std()
-    result = timing.alternate(exact, coarse, repeats=repeats)
-    timing.print_seconds("16 examples, float32 -> bfloat16, cpu", result)
-    print(f"{'':<44} largest difference {difference:.3f} of the logits' spread")
-
-
 def bench_memory(_repeats: int) -> None:
     result = timing.peak_memory(textbook_inference, fast_inference, 64)
     timing.print_bytes("peak growth, 64 examples", result, target=MEMORY_TARGET)
@@ -114,7 +103,6 @@ def main() -> None:
     parts: dict[str, Callable[[int], None]] = {
         "inference": bench_inference,
         "queries": bench_many_queries,
-        "bfloat16": bench_bfloat16,
         "memory": bench_memory,
         "training": bench_training,
     }

@@ -30,6 +30,11 @@ def task(
     return seeded(batch, 1, height, width), seeded(*shape, seed=1), seeded_mask(*shape, seed=2)
 
 
+def fast(net: UniverSeg) -> Callable[..., Tensor]:
+    """Give the net's path for inference."""
+    return torch.no_grad()(lambda *inputs: net(*inputs))
+
+
 class TestUniverSeg(NetContract):
     sizes = ((16, 24), (32, 16))
     refused_sizes = ((17, 24), (16, 30), (0, 16))
@@ -68,7 +73,7 @@ def test_both_paths_give_the_textbook_result(widths, height, width, examples):
     inputs = [tensor.double() for tensor in task(2, examples, height, width)]
     expected = textbook.universeg(net, *inputs)
     torch.testing.assert_close(net(*inputs), expected, rtol=1e-9, atol=1e-12)
-    torch.testing.assert_close(net.predict(*inputs), expected.detach(), rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(fast(net)(*inputs), expected.detach(), rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 5), (2, 2), (3, 2), (7, 5)])
@@ -77,7 +82,7 @@ def test_the_composed_level_is_exact_on_the_smallest_planes(size):
     net = UniverSeg((5,)).double()
     inputs = [tensor.double() for tensor in task(1, 2, *size)]
     expected = textbook.universeg(net, *inputs).detach()
-    torch.testing.assert_close(net.predict(*inputs), expected, rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(fast(net)(*inputs), expected, rtol=1e-9, atol=1e-12)
 
 
 def test_gradients_equal_the_textbook_gradients():
@@ -96,13 +101,13 @@ def test_gradients_equal_the_textbook_gradients():
 
 def test_chunks_and_recomputation_change_nothing(monkeypatch):
     net, inputs = small_net(), task(1, 7, 16, 24)
-    whole = net.predict(*inputs)
+    whole = fast(net)(*inputs)
     per_map = 16 * 24 * 4
     monkeypatch.setattr(universeg_fast, "_CPU_CHUNK_BYTES", 2 * 6 * per_map)
     monkeypatch.setattr(universeg_fast, "_KEPT_BYTES", 4 * 6 * per_map)
-    torch.testing.assert_close(net.predict(*inputs), whole, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(fast(net)(*inputs), whole, rtol=1e-5, atol=1e-6)
     monkeypatch.setattr(universeg_fast, "_KEPT_BYTES", 0)
-    torch.testing.assert_close(net.predict(*inputs), whole, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(fast(net)(*inputs), whole, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("expanded", [False, True])
@@ -112,7 +117,7 @@ def test_one_support_set_serves_several_queries(expanded):
     if expanded:
         images, labels = (maps.expand(3, -1, -1, -1, -1) for maps in (images, labels))
     single = [net(one[None], images[:1], labels[:1]).detach() for one in query]
-    for path in (net, net.predict):
+    for path in (net, fast(net)):
         torch.testing.assert_close(path(query, images, labels).detach(), torch.cat(single))
 
 
@@ -133,9 +138,9 @@ def peak_megabytes(call: Callable[[], object]) -> float:
 def test_several_queries_take_the_memory_of_one():
     net = small_net()
     one, many = (task(batch, 2, 64, 64, support_batch=1) for batch in (1, 6))
-    few = peak_megabytes(lambda: net.predict(*one))
+    few = peak_megabytes(lambda: fast(net)(*one))
     assert few > 0.1
-    assert peak_megabytes(lambda: net.predict(*many)) <= 1.2 * few
+    assert peak_megabytes(lambda: fast(net)(*many)) <= 1.2 * few
 
 
 def test_memory_stays_bounded_for_three_hundred_examples(monkeypatch):
@@ -145,47 +150,38 @@ def test_memory_stays_bounded_for_three_hundred_examples(monkeypatch):
     monkeypatch.setattr(universeg_fast, "_KEPT_BYTES", 32 * per_map)
     net = UniverSeg((8, 8, 8, 8))
     some, many = (task(1, examples, 16, 16) for examples in (120, 300))
-    enough = peak_megabytes(lambda: net.predict(*some))
+    enough = peak_megabytes(lambda: fast(net)(*some))
     assert 48 * per_map < enough * 2**20 < 200 * per_map
-    assert peak_megabytes(lambda: net.predict(*many)) <= 1.05 * enough
+    assert peak_megabytes(lambda: fast(net)(*many)) <= 1.05 * enough
 
 
 def test_the_order_of_the_examples_does_not_matter():
     net, (query, images, labels) = small_net(), task(1, 5, 16, 16)
-    swapped = net.predict(query, images.flip(1), labels.flip(1))
-    torch.testing.assert_close(swapped, net.predict(query, images, labels), rtol=1e-4, atol=1e-5)
+    swapped = fast(net)(query, images.flip(1), labels.flip(1))
+    torch.testing.assert_close(swapped, fast(net)(query, images, labels), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.int64, torch.float64])
 def test_masks_may_have_any_dtype(dtype):
     net, (query, images, labels) = small_net(), task(1, 2, 16, 16)
     expected = net(query, images, labels).detach()
-    for path in (net, net.predict):
+    for path in (net, fast(net)):
         torch.testing.assert_close(path(query, images, labels.to(dtype)).detach(), expected)
-
-
-def test_bfloat16_support_stays_close_and_gives_the_dtype_of_the_weights():
-    torch.manual_seed(0)
-    net, inputs = UniverSeg((64, 64)), task(1, 3, 32, 32)
-    exact, coarse = net.predict(*inputs), net.predict(*inputs, support_dtype=torch.bfloat16)
-    assert coarse.dtype == torch.float32
-    difference = (exact - coarse).abs().max()
-    assert 0 < difference < 0.1 * exact.std()
 
 
 def test_runs_under_autocast():
     net, inputs = small_net(), task(1, 3, 16, 16)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        plain, fast = net(*inputs).detach(), net.predict(*inputs)
-    torch.testing.assert_close(plain.float(), fast.float(), rtol=0.1, atol=0.05)
+        plain, found = net(*inputs).detach(), fast(net)(*inputs)
+    torch.testing.assert_close(plain.float(), found.float(), rtol=0.1, atol=0.05)
 
 
 def test_later_changes_of_the_weights_show():
     net, inputs = small_net(), task(1, 2, 16, 16)
-    before = net.predict(*inputs)
+    before = fast(net)(*inputs)
     with torch.no_grad():
         net.enc_blocks[0].cross.cross_conv.weight.mul_(2)
-    assert not torch.allclose(net.predict(*inputs), before)
+    assert not torch.allclose(fast(net)(*inputs), before)
 
 
 def test_hooks_on_blocks_are_called_in_inference_too():
@@ -197,10 +193,10 @@ def test_hooks_on_blocks_are_called_in_inference_too():
     assert seen == list(net.enc_blocks)
 
 
-def test_predict_leaves_no_graph_and_forward_does():
+def test_the_fast_path_leaves_no_graph_and_the_plain_one_does():
     net, inputs = small_net(), task(1, 2, 16, 16)
     assert net(*inputs).requires_grad
-    assert not net.predict(*inputs).requires_grad
+    assert not fast(net)(*inputs).requires_grad
     assert not net.requires_grad_(False)(*inputs).requires_grad
 
 
@@ -219,7 +215,7 @@ WRONG = {
 @pytest.mark.parametrize(("query", "images", "labels", "says"), WRONG.values(), ids=WRONG.keys())
 def test_inputs_that_do_not_fit_get_one_clear_sentence(query, images, labels, says):
     net = small_net()
-    for path in (net, net.predict):
+    for path in (net, fast(net)):
         with pytest.raises(ValueError, match=says) as refusal:
             path(torch.zeros(query), torch.zeros(images), torch.zeros(labels))
         assert "\n" not in str(refusal.value)

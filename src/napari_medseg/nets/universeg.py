@@ -85,8 +85,11 @@ class UniverSeg(nn.Module):
         """Give the queries' logits.
 
         Where no gradient is asked for (under `torch.no_grad` or `torch.inference_mode`, or when no
-        parameter requires one), this takes the fast path of `predict`, equal to 1e-4; otherwise,
-        and when the net is compiled, exported, traced or watched by hooks, the plain one.
+        parameter requires one), this takes the path of `FastUniverSeg`, equal to 1e-4: one query
+        follows the other and the support set passes in chunks, so memory hardly depends on the
+        number of queries, and from about 190 examples at 128 x 128 on no longer on theirs.
+        Otherwise, and when the net is compiled, exported, traced or watched by hooks, it takes the
+        plain path.
 
         Parameters
         ----------
@@ -133,40 +136,6 @@ class UniverSeg(nn.Module):
             mean_skip = skip_support.mean(1, keepdim=True)
             support = torch.cat([_upsample(support), mean_skip], 2)
         return self.out_conv(last.target_only(query, support).squeeze(1))
-
-    @torch.no_grad()
-    def predict(
-        self,
-        target: Tensor,
-        support_images: Tensor,
-        support_labels: Tensor,
-        *,
-        support_dtype: torch.dtype | None = None,
-    ) -> Tensor:
-        """Give the queries' logits without gradients, fast and in bounded memory.
-
-        One query follows the other and the support set passes in chunks, so memory hardly depends
-        on the number of queries, and from about 190 examples at 128 x 128 on no longer on theirs.
-
-        Parameters
-        ----------
-        target, support_images, support_labels
-            As for `forward`.
-        support_dtype
-            Precision of the support branch. `None`: that of the weights; the logits then differ
-            from the plain path's by rounding only (below 1e-4 where they are of order 1).
-            `torch.bfloat16` is up to 1.5 times faster on a CPU that computes in it; on weights
-            drawn at random (logits of standard deviation 1.5) the logits then differ by at most
-            0.1 and 0.6 % of the mask's pixels change.
-
-        Returns
-        -------
-        Tensor
-            Logits, (B, 1, H, W), of the weights' dtype.
-        """
-        _check_inputs(target, support_images, support_labels, self.size_multiple)
-        labels = support_labels.to(support_images.dtype)
-        return FastUniverSeg(self, support_dtype)(target, support_images, labels)
 
     def _needs_plain_path(self, *inputs: Tensor) -> bool:
         """Whether something watches or records the computation block by block."""

@@ -90,15 +90,14 @@ def _along(maps: Tensor, axis: int, part: slice) -> Tensor:
 class _BlockKernels:
     """A cross block's convolutions, its cross convolution split by what it reads."""
 
-    def __init__(self, block: CrossBlock, support_dtype: torch.dtype) -> None:
+    def __init__(self, block: CrossBlock) -> None:
         cross = block.cross.cross_conv
         query, support = cross.weight.split(cross.channel_pair, 1)
         dtype = cross.weight.dtype
         self.from_query = _Kernel(query, cross.bias).to(dtype)
-        self.from_mean = _Kernel(support, None).to(dtype)
-        self.from_support = _Kernel(support, None).to(support_dtype)
+        self.from_support = _Kernel(support, None).to(dtype)
         self.target = _kernel_of(block.target.vmapped.conv).to(dtype)
-        self.support = _kernel_of(block.support.vmapped.conv).to(support_dtype)
+        self.support = _kernel_of(block.support.vmapped.conv).to(dtype)
 
 
 def _kernel_of(conv: torch.nn.Conv2d) -> _Kernel:
@@ -120,20 +119,17 @@ class FastUniverSeg:
     ----------
     net
         The net; its weights are read once, here, so later changes to them do not show.
-    support_dtype
-        Precision in which the support branch is computed; `None`: the net's own.
     """
 
-    def __init__(self, net: UniverSeg, support_dtype: torch.dtype | None = None) -> None:
+    def __init__(self, net: UniverSeg) -> None:
         blocks = net.blocks
         first = blocks[0]
         self.dtype = first.cross.cross_conv.weight.dtype
-        self.support_dtype = support_dtype or self.dtype
-        self.kernels = [_BlockKernels(block, self.support_dtype) for block in blocks]
+        self.kernels = [_BlockKernels(block) for block in blocks]
         cross = _kernel_of(first.cross.cross_conv)
         target, support = (_kernel_of(s.vmapped.conv) for s in (first.target, first.support))
         self.first_target = _ComposedLevel(cross, target, self.dtype)
-        self.first_support = _ComposedLevel(cross, support, self.support_dtype)
+        self.first_support = _ComposedLevel(cross, support, self.dtype)
         self.deepest = len(net.enc_blocks) - 1
         self.last = len(blocks) - 1
         self.out = _kernel_of(net.out_conv.conv)
@@ -162,7 +158,7 @@ class _Run:
         self.query = query
         self.images, self.labels = images, labels
         self.from_query: list[Tensor] = []
-        per_map = query.shape[2] * query.shape[3] * net.support_dtype.itemsize
+        per_map = query.shape[2] * query.shape[3] * net.dtype.itemsize
         on_cpu = query.device.type == "cpu"
         room = _CPU_CHUNK_BYTES if on_cpu else _ACCELERATOR_CHUNK_BYTES
         size = max(1, room // (per_map * net.widths[0]))
@@ -183,8 +179,8 @@ class _Run:
                 new = net.first_target(_channels_last(joined))
             else:
                 pair = kernels.from_query(self._entering(depth, query))
-                self.from_query.append(pair.to(net.support_dtype))
-                new = kernels.target(pair + kernels.from_mean(self._entering(depth, mean)))
+                self.from_query.append(pair)
+                new = kernels.target(pair + kernels.from_support(self._entering(depth, mean)))
             self._leave(depth, query, F.leaky_relu_(new, LEAKY_SLOPE))
             if depth < net.last:
                 self._advance_support(depth, mean)
@@ -229,7 +225,7 @@ class _Run:
         """Give the first level's input of some examples: query, image and mask, (S, 3, H, W)."""
         images, labels = self.images[chunk], self.labels[chunk]
         joined = torch.cat([self.query.expand(len(images), -1, -1, -1), images, labels], 1)
-        return _channels_last(joined.to(self.net.support_dtype))
+        return _channels_last(joined)
 
     def _step(self, depth: int, trail: _Trail) -> Tensor:
         """Pass some examples through block `depth`; give the whole maps that it made."""

@@ -130,9 +130,8 @@ def test_a_fault_of_the_net_is_not_taken_for_a_lack_of_memory(
         answers(predictor, questions(1), Averaging())
 
 
-def test_the_forecast_grows_with_support_and_queries() -> None:
+def test_the_forecast_grows_with_the_support() -> None:
     assert forecast_pass(64) > forecast_pass(16) > forecast_pass(1)
-    assert forecast_pass(16, queries=4) == 4 * forecast_pass(16)
     assert queries_per_pass(16, torch.device("cpu")) == 1
 
 

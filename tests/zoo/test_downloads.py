@@ -181,4 +181,4 @@ def test_a_download_can_be_cancelled(models: Path, serve: Callable[..., str]) ->
 
 def test_a_model_without_an_address_is_told(models: Path) -> None:
     with pytest.raises(CardError, match="no address"):
-        next(download_job("universeg-open"))
+        next(download_job(get_card("universeg-open")))

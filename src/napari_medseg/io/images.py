@@ -104,7 +104,8 @@ def read_image(path: str | os.PathLike[str], series: int | str | None = None) ->
         A PNG, JPEG, BMP, TIFF, NIfTI, NRRD, MetaImage, DICOM or OME-Zarr file, or a folder of
         DICOM files.
     series : int or str, optional
-        Which series of a folder: its place in the list of `list_series`, or its UID.
+        Which series of a folder: its number or its UID. Where there are several and none is named,
+        the error lists them with their numbers.
 
     Raises
     ------

@@ -39,8 +39,8 @@ def read_volume(
         A PNG, JPEG, BMP, TIFF, NIfTI, NRRD, MetaImage, DICOM or OME-Zarr file, or a folder of
         DICOM files.
     series : int or str, optional
-        Which series of a DICOM folder: its place in the list of `list_series`, or its UID. Needed
-        where there are several.
+        Which series of a DICOM folder: its number or its UID. Where there are several and none is
+        named, the error lists them.
     planes_if_uneven : bool
         Whether a DICOM series with planes at uneven distances is given as a stack of planes
         without distances, with a finding; else it is refused.

@@ -19,7 +19,7 @@ def colour_of(value: int) -> str:
     return "#{:02x}{:02x}{:02x}".format(*class_colour(value))
 
 
-def class_colormap(n_classes: int = 255, opacity: float = 1.0) -> DirectLabelColormap:
+def class_colormap() -> DirectLabelColormap:
     """Give a colour map for a labels layer of classes; the background is transparent."""
     from napari.utils.colormaps import DirectLabelColormap
 
@@ -27,12 +27,12 @@ def class_colormap(n_classes: int = 255, opacity: float = 1.0) -> DirectLabelCol
         None: "transparent",
         0: "transparent",
     }
-    colours.update({value: _rgba(value, opacity) for value in range(1, n_classes + 1)})
+    colours.update({value: _rgba(value) for value in range(1, 256)})
     return DirectLabelColormap(color_dict=colours)
 
 
-def _rgba(value: int, opacity: float) -> NDArray[np.float32]:
-    return np.array([*(channel / 255 for channel in class_colour(value)), opacity], np.float32)
+def _rgba(value: int) -> NDArray[np.float32]:
+    return np.array([*(channel / 255 for channel in class_colour(value)), 1.0], np.float32)
 
 
 def hex_colour(layer: Labels, value: int) -> str:

@@ -143,17 +143,10 @@ class Proposal:
         """Cut one predicted plane at the threshold; (H, W) label values, 0 is background."""
         return self._planes[position].cut(self.threshold)
 
-    def planes(
-        self, positions: Iterable[int] | None = None
-    ) -> dict[int, NDArray[np.unsignedinteger]]:
-        """Cut several planes, all that were predicted unless told; by position."""
-        wanted = self.positions if positions is None else positions
-        return {position: self.labels(position) for position in wanted if position in self._planes}
-
     def cuts(
         self, positions: Iterable[int] | None = None
     ) -> Mapping[int, NDArray[np.unsignedinteger]]:
-        """As `planes`, but each plane is cut when it is asked for."""
+        """Give several planes, by default all, by position; each is cut when it is asked for."""
         wanted = self.positions if positions is None else positions
         return Cuts(self, [position for position in wanted if position in self._planes])
 

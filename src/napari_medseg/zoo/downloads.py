@@ -14,7 +14,7 @@ from napari_medseg.io.atomic import atomic_write, make_folder
 from napari_medseg.io.settings_file import read_settings
 from napari_medseg.zoo.cards import CardError, ModelCard
 from napari_medseg.zoo.checkpoints import import_checkpoint
-from napari_medseg.zoo.registry import get_card, user_folder
+from napari_medseg.zoo.registry import user_folder
 from napari_medseg.zoo.weights import WeightsError
 
 PINS_FILE = "downloads.json"
@@ -38,7 +38,7 @@ Download = Generator[Downloaded, None, ModelCard]
 """Yields how far it is and returns the card of the installed model; closing it cancels it."""
 
 
-def download_job(model: ModelCard | str) -> Download:
+def download_job(card: ModelCard) -> Download:
     """Download the weights of a model and install them.
 
     Where its authors publish no hash, that of the first download is kept in the user's models
@@ -46,8 +46,8 @@ def download_job(model: ModelCard | str) -> Download:
 
     Parameters
     ----------
-    model : ModelCard or str
-        A card with a ``source``, or the name of one.
+    card : ModelCard
+        With a ``source``.
 
     Yields
     ------
@@ -68,7 +68,6 @@ def download_job(model: ModelCard | str) -> Download:
     WeightsError
         If the file is no checkpoint of the model's net.
     """
-    card = get_card(model) if isinstance(model, str) else model
     url = card.source.get("url")
     if not url:
         raise CardError(f"The model {card.name!r} has no address to download it from.")

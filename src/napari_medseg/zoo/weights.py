@@ -21,20 +21,18 @@ class WeightsError(ValueError):
     """Weights cannot be used; the message says why and what to do, in one sentence."""
 
 
-def load_net(model: ModelCard | str, device: str | torch.device = "cpu") -> nn.Module:
+def load_net(model: ModelCard | str) -> nn.Module:
     """Build the net of a model and give it its weights, in float32, ready for use.
 
     Parameters
     ----------
     model : ModelCard or str
         A card, or the name of an installed model.
-    device : str or torch.device
-        Where the net shall be.
 
     Returns
     -------
     torch.nn.Module
-        In evaluation mode, without gradients.
+        On the CPU, in evaluation mode, without gradients.
 
     Raises
     ------
@@ -50,7 +48,7 @@ def load_net(model: ModelCard | str, device: str | torch.device = "cpu") -> nn.M
     net = build_net(card.net, card.net_options)
     check_state(net, state, card.name)
     net.load_state_dict(state, strict=True)
-    return net.eval().requires_grad_(False).to(device)
+    return net.eval().requires_grad_(False)
 
 
 def read_verified(card: ModelCard) -> bytes:

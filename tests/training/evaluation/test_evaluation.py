@@ -17,6 +17,7 @@ from medseg_training.__main__ import main
 from medseg_training.data.dataset import Dataset, read_dataset
 from medseg_training.evaluation.comparison import Comparison, compared, write_comparison
 from medseg_training.evaluation.matching import (
+    Chosen,
     EvaluationError,
     choose_cases,
     find_model,
@@ -31,11 +32,11 @@ from medseg_training.evaluation.report import (
 from medseg_training.evaluation.scoring import (
     Evaluation,
     EvaluationOptions,
-    evaluate,
     evaluate_job,
 )
 from medseg_training.evaluation.statistics import ALL, resampled_means, summarise_values
 from napari_medseg.engine.measure.metrics import official_scores, scores
+from napari_medseg.engine.results import finished
 from napari_medseg.engine.with_model.job import segment
 from napari_medseg.io.images import read_image
 from napari_medseg.io.labels import read_labels
@@ -81,9 +82,16 @@ def data(tmp_path: Path) -> Dataset:
     return read_dataset(bright_data(tmp_path / "Prüfung 1"))
 
 
+def measured(
+    model: ModelCard, data: Dataset, chosen: Chosen, options: EvaluationOptions | None = None
+) -> Evaluation:
+    """Measure on some cases."""
+    return finished(evaluate_job(model, data, chosen, options))
+
+
 def evaluated(model: ModelCard, data: Dataset, **options: Any) -> Evaluation:
     """Measure on the held-out cases."""
-    return evaluate(model, data, choose_cases(data, "test"), EvaluationOptions(**options))
+    return measured(model, data, choose_cases(data, "test"), EvaluationOptions(**options))
 
 
 def test_the_figures_are_those_of_what_the_app_finds(model: ModelCard, data: Dataset) -> None:
@@ -131,7 +139,7 @@ def test_a_volume_is_measured_in_ml(model: ModelCard, tmp_path: Path) -> None:
     }
     (root / "dataset.json").write_text(json.dumps(content))
     dataset = read_dataset(root)
-    evaluation = evaluate(model, dataset, choose_cases(dataset, "all"))
+    evaluation = measured(model, dataset, choose_cases(dataset, "all"))
     (row,) = evaluation.table.to_dict("records")
     assert row["dice"] == 1.0
     assert (row["reference_volume"], row["volume_unit"]) == (0.8, "ml")
@@ -181,7 +189,7 @@ def test_the_card_says_that_cases_may_have_been_trained_on(
     model: ModelCard, data: Dataset, capsys: pytest.CaptureFixture[str]
 ) -> None:
     chosen = choose_cases(data, "all")
-    protocol = str(results_for_card(evaluate(model, data, chosen))["protocol"])
+    protocol = str(results_for_card(measured(model, data, chosen))["protocol"])
     assert "These include cases that the model may have been trained on." in protocol
     assert main(["evaluate", str(model.folder), str(data.root), "--split", "all"]) == 0
     assert f"⚠ {chosen.caution}" in capsys.readouterr().out
@@ -195,7 +203,7 @@ def test_progress_is_told_and_closing_cancels(model: ModelCard, data: Dataset) -
 
 
 def test_the_report_of_one_case_claims_no_spread(model: ModelCard, data: Dataset) -> None:
-    text = report(evaluate(model, data, choose_cases(data, "val")))
+    text = report(measured(model, data, choose_cases(data, "val")))
     assert "+0.0 %" in text
     assert "nan" not in text
 
@@ -276,7 +284,7 @@ def test_a_model_that_needs_examples_is_told_where_to_go(
 
 def test_a_model_that_needs_examples_is_refused_in_python(data: Dataset) -> None:
     with pytest.raises(ValueError, match="needs examples"):
-        evaluate(find_model("universeg-open"), data, choose_cases(data, "test"))
+        measured(find_model("universeg-open"), data, choose_cases(data, "test"))
 
 
 def _table(values: dict[str, list[float]], patients: list[str]) -> pd.DataFrame:

@@ -16,7 +16,7 @@ from medseg_training.data.files import LoadedCase, load_case
 from medseg_training.evaluation.matching import Chosen, ClassMatch, EvaluationError, match_classes
 from medseg_training.evaluation.pictures import CasePicture, Gallery, picture_of
 from napari_medseg.engine.measure.compare import compare
-from napari_medseg.engine.results import Progress, finished, retold
+from napari_medseg.engine.results import Progress, retold
 from napari_medseg.engine.with_model.job import runner_for, segment_job
 from napari_medseg.engine.with_model.net_runner import NetRunner
 from napari_medseg.engine.with_model.options import SegmentOptions
@@ -111,16 +111,6 @@ class Evaluation:
             return ""
         missing, total = len(self.failures), len(self.chosen.names)
         return f"{missing} of the {total} cases could not be measured; the figures leave them out."
-
-
-def evaluate(
-    card: ModelCard,
-    dataset: Dataset,
-    chosen: Chosen,
-    options: EvaluationOptions | None = None,
-) -> Evaluation:
-    """Measure a model; see `evaluate_job`."""
-    return finished(evaluate_job(card, dataset, chosen, options))
 
 
 def evaluate_job(

@@ -73,10 +73,10 @@ def painted(image: Image, labels: Labels, dims: Dims) -> Painted:
     return Painted(export_of(labels, image), stack_on_display(image, dims).axis)
 
 
-def dataset_job(
-    pairs: Sequence[Painted], folder: Path, names: Sequence[str] = ()
-) -> Generator[Progress, None, Path]:
+def dataset_job(pairs: Sequence[Painted], folder: Path) -> Generator[Progress, None, Path]:
     """Write pairs as an nnU-Net dataset with one split into training and validation.
+
+    The cases are called ``case_01`` and so on, since layer names may name patients.
 
     Parameters
     ----------
@@ -84,8 +84,6 @@ def dataset_job(
         At least two painted planes in all.
     folder : Path
         The dataset, ``Dataset001_Name``; a new folder.
-    names : sequence of str
-        Name of each case; ``case_01`` and so on by default, since layer names may name patients.
 
     Returns
     -------
@@ -97,11 +95,10 @@ def dataset_job(
     ValueError
         With one sentence, where there is too little to train on.
     """
-    names = names or [f"case_{number:02d}" for number in range(1, len(pairs) + 1)]
     cases: list[Case] = []
-    for name, pair in zip(names, pairs, strict=True):
+    for number, pair in enumerate(pairs, start=1):
         yield Progress(0, len(pairs), "Looking for painted planes")
-        cases += _cases(name, pair, alone=len(pairs) == 1)
+        cases += _cases(f"case_{number:02d}", pair, alone=len(pairs) == 1)
     for done, case in enumerate(cases):
         progress = Progress(done, len(cases), f"Writing {case.name}")
         yield progress

@@ -31,9 +31,9 @@ def download_model_job(card: ModelCard) -> Steps[ModelCard]:
     return (yield from in_background(_download(card)))
 
 
-def inspect_job(path: str, net: str | None = None) -> Steps[Inspection]:
+def inspect_job(path: str) -> Steps[Inspection]:
     """Look into a checkpoint; returns what it is."""
-    return (yield from in_background(_inspect(path, net)))
+    return (yield from in_background(_inspect(path)))
 
 
 def import_job(
@@ -110,11 +110,11 @@ def _downloaded(step: Downloaded) -> Progress:
     return Progress(step.done // 1000, max(1, total // 1000), words)
 
 
-def _inspect(path: str, net: str | None) -> Steps[Inspection]:
+def _inspect(path: str) -> Steps[Inspection]:
     yield Progress(0, 1, "Looking into the file")
     from napari_medseg.zoo.inspection import inspect_checkpoint
 
-    return inspect_checkpoint(path, net)
+    return inspect_checkpoint(path)
 
 
 def _single(message: str, work: Callable[[], Result]) -> Steps[Result]:

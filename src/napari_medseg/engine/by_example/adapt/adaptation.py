@@ -112,11 +112,6 @@ class Gain:
     error: float
     examples: int
 
-    @property
-    def gained(self) -> float:
-        """How much the mean Dice rose."""
-        return self.after - self.before
-
 
 @dataclass(frozen=True)
 class Adaptation:

@@ -208,7 +208,7 @@ class ByExampleJobs(PlaneJobs):
             self._message.problem(doubt)
             return
         self._tell_proposed(
-            any(plane.any() for plane in proposal.planes().values()),
+            any(proposal.labels(position).any() for position in proposal.positions),
             "Nothing was found: lower the threshold or add an example.",
         )
 

@@ -94,19 +94,19 @@ class ProposalView:
             return
         shown = stack_on_display(image, self._viewer.dims)
         one_plane = shown.same_planes(proposal.stack) and self._viewer.dims.ndisplay == 2
-        wanted = [shown.position] if one_plane else proposal.positions
+        wanted = proposal.positions
+        if one_plane:
+            wanted = [position for position in wanted if position == shown.position]
         changed = False
         shown_pixels = slice(self._step // 2, None, self._step)
         for position in wanted:
             if self._cut_at.get(position) == proposal.version:
                 continue
-            planes = proposal.planes([position])
-            if position in planes:
-                pixels = planes[position][shown_pixels, shown_pixels]
-                layer.data[proposal.stack.index(position)] = pixels
-                self._cut_at[position] = proposal.version
-                self._drawn.add(position)
-                changed = True
+            pixels = proposal.labels(position)[shown_pixels, shown_pixels]
+            layer.data[proposal.stack.index(position)] = pixels
+            self._cut_at[position] = proposal.version
+            self._drawn.add(position)
+            changed = True
         if changed:
             layer.refresh()
 

@@ -12,20 +12,23 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from napari_medseg.engine.by_example.job import segment_by_example
-    from napari_medseg.engine.by_example.support import SupportExample, SupportSet
-    from napari_medseg.engine.cluster.job import cluster
-    from napari_medseg.engine.cluster.pick import pick_cluster
-    from napari_medseg.engine.measure.compare import compare
-    from napari_medseg.engine.measure.objects import split_objects
-    from napari_medseg.engine.measure.regions import measure
-    from napari_medseg.engine.postprocess import PostProcess
-    from napari_medseg.engine.results import Progress, Provenance, Segmentation
-    from napari_medseg.engine.with_model.job import segment
-    from napari_medseg.io.geometry import Geometry
-    from napari_medseg.io.images import read_image
-    from napari_medseg.zoo.cards import ModelCard
-    from napari_medseg.zoo.registry import list_models
+    from napari_medseg.engine.by_example.job import segment_by_example as segment_by_example
+    from napari_medseg.engine.by_example.support import SupportExample as SupportExample
+    from napari_medseg.engine.by_example.support import SupportSet as SupportSet
+    from napari_medseg.engine.cluster.job import cluster as cluster
+    from napari_medseg.engine.cluster.pick import pick_cluster as pick_cluster
+    from napari_medseg.engine.measure.compare import compare as compare
+    from napari_medseg.engine.measure.objects import split_objects as split_objects
+    from napari_medseg.engine.measure.regions import measure as measure
+    from napari_medseg.engine.postprocess import PostProcess as PostProcess
+    from napari_medseg.engine.results import Progress as Progress
+    from napari_medseg.engine.results import Provenance as Provenance
+    from napari_medseg.engine.results import Segmentation as Segmentation
+    from napari_medseg.engine.with_model.job import segment as segment
+    from napari_medseg.io.geometry import Geometry as Geometry
+    from napari_medseg.io.images import read_image as read_image
+    from napari_medseg.zoo.cards import ModelCard as ModelCard
+    from napari_medseg.zoo.registry import list_models as list_models
 
 # Read when torch is loaded, later: idle OpenMP threads shall sleep, not spin. Beside any other busy
 # process, such as napari's own window, spinning makes the networks several times slower.
@@ -51,25 +54,7 @@ _HOME = {
     "split_objects": "engine.measure.objects",
 }
 
-__all__ = [
-    "Geometry",
-    "ModelCard",
-    "PostProcess",
-    "Progress",
-    "Provenance",
-    "Segmentation",
-    "SupportExample",
-    "SupportSet",
-    "cluster",
-    "compare",
-    "list_models",
-    "measure",
-    "pick_cluster",
-    "read_image",
-    "segment",
-    "segment_by_example",
-    "split_objects",
-]
+__all__ = sorted(_HOME)
 
 try:
     __version__ = version("napari-medseg")

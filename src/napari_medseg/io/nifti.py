@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from napari_medseg.io.atomic import split_suffix
 from napari_medseg.io.errors import ReadError
+from napari_medseg.io.extras import import_extra
 from napari_medseg.io.findings import ORIENTATION_UNKNOWN, Finding
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.hush import hushed
@@ -195,11 +196,4 @@ def _voxels(image: Any) -> NDArray[Any]:
 
 def import_nibabel(error: type[Exception] = ReadError) -> ModuleType:
     """Give nibabel; where it is missing, raise the given kind of error with what to install."""
-    try:
-        import nibabel
-    except ImportError:
-        raise error(
-            "NIfTI files need the package nibabel; install it with "
-            "pip install 'napari-medseg[medical]'."
-        ) from None
-    return nibabel
+    return import_extra("nibabel", "medical", "NIfTI files need", error)

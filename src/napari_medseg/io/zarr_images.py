@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from napari_medseg.io.errors import ReadError
+from napari_medseg.io.extras import import_extra
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.images import ImageFile
 from napari_medseg.io.units import PIXEL, common_unit, in_seconds
@@ -126,10 +127,4 @@ def _step(
 
 def zarr_package(error: type[Exception] = ReadError) -> ModuleType:
     """Give the package zarr; without it, `error` says how to install it."""
-    try:
-        import zarr
-    except ImportError:
-        raise error(
-            "OME-Zarr needs the package zarr; install it with pip install 'napari-medseg[ngff]'."
-        ) from None
-    return zarr
+    return import_extra("zarr", "ngff", "OME-Zarr needs", error)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_medseg.io.dicom.entries import plain_text
 from napari_medseg.io.errors import ReadError
+from napari_medseg.io.extras import import_extra
 from napari_medseg.io.hush import hushed
 
 if TYPE_CHECKING:
@@ -114,14 +115,7 @@ def import_pydicom() -> ModuleType:
     ReadError
         Where it is not installed.
     """
-    try:
-        import pydicom
-    except ImportError:
-        raise ReadError(
-            "DICOM files need the package pydicom; install it with "
-            "pip install 'napari-medseg[medical]'."
-        ) from None
-    return pydicom
+    return import_extra("pydicom", "medical", "DICOM files need")
 
 
 @contextmanager

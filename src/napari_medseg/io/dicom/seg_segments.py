@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from napari_medseg.io.atomic import SaveError
 from napari_medseg.io.dicom.headers import text
 from napari_medseg.io.dicom.terms import ClassTerm, Code, term_for
+from napari_medseg.io.extras import import_extra
 from napari_medseg.io.label_counts import counts_of
 
 if TYPE_CHECKING:
@@ -153,14 +154,7 @@ def import_highdicom() -> ModuleType:
     SaveError
         Where it is not installed.
     """
-    try:
-        import highdicom
-    except ImportError:
-        raise SaveError(
-            "DICOM-SEG needs the package highdicom; install it with "
-            "pip install 'napari-medseg[medical]'."
-        ) from None
-    return highdicom
+    return import_extra("highdicom", "medical", "DICOM-SEG needs", SaveError)
 
 
 def _algorithm_type(made: Mapping[str, Any]) -> str:

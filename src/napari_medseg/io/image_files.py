@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tifffile
 from numpy.typing import NDArray
 
 from napari_medseg.io.atomic import atomic_write
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.notes import make_note
-from napari_medseg.io.tiff import ome_entries
+from napari_medseg.io.tiff import write_ome
 
 
 def write_image(
@@ -44,22 +43,10 @@ def write_image(
     """
     stored = np.dtype(np.uint8) if data.dtype == bool else data.dtype.newbyteorder("=")
     pixels = np.ascontiguousarray(data, stored)
-    metadata, options = ome_entries(geometry)
-    metadata |= {
-        "axes": "ZYX"[-geometry.ndim :] + "S" * rgb,
-        "Description": make_note(geometry),
-    }
+    axes = "ZYX"[-geometry.ndim :] + "S" * rgb
 
     def write(temporary: Path) -> None:
-        tifffile.imwrite(
-            temporary,
-            pixels,
-            ome=True,
-            photometric="rgb" if rgb else "minisblack",
-            compression="zlib",
-            metadata=metadata,
-            **options,
-        )
+        write_ome(temporary, pixels, axes, geometry, make_note(geometry))
 
     def verify(temporary: Path) -> None:
         from napari_medseg.io.images import read_image

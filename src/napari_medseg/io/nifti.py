@@ -19,6 +19,7 @@ from napari_medseg.io.errors import ReadError
 from napari_medseg.io.extras import import_extra
 from napari_medseg.io.findings import ORIENTATION_UNKNOWN, Finding
 from napari_medseg.io.geometry import Geometry
+from napari_medseg.io.grid import corners_apart
 from napari_medseg.io.hush import hushed
 from napari_medseg.io.images import ImageFile
 from napari_medseg.io.notes import noted_geometry, parse_note
@@ -108,7 +109,7 @@ def _placed(image: Any, note: dict[str, Any]) -> tuple[Geometry, list[Finding]]:
     if (
         sform_code
         and qform_code
-        and _furthest(sform, qform, image.shape)
+        and corners_apart((*image.shape[:3], 1, 1)[:3], sform, qform)
         > _DIFFERENT * min(np.linalg.norm(affine[:3, :3], axis=0))
     ):
         findings.append(
@@ -157,15 +158,6 @@ def _has_sizes(image: Any) -> bool:
     sizes = np.asarray(raw["pixdim"][1:4], float)[: len(image.shape)]
     needed = np.array(image.shape[:3]) > 1
     return bool(np.isfinite(sizes).all() and (sizes[needed] != 0).all())
-
-
-def _furthest(one: Any, other: Any, shape: tuple[int, ...]) -> float:
-    """Give how far two matrices place the same corner of the array from each other."""
-    last = [n - 1 for n in (*shape[:3], 1, 1)[:3]]
-    corners = np.array(
-        [[x, y, z, 1] for x in (0, last[0]) for y in (0, last[1]) for z in (0, last[2])], float
-    )
-    return float(np.linalg.norm(corners @ (np.asarray(one) - np.asarray(other)).T, axis=1).max())
 
 
 def _time_step(image: Any) -> tuple[float, str]:

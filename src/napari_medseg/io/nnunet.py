@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medseg.io.atomic import SaveError, atomic_write
+from napari_medseg.io.atomic import SaveError, atomic_write, make_folder
 from napari_medseg.io.atomic_steps import save_in_steps
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.label_counts import counts_of
@@ -109,7 +109,7 @@ def nnunet_steps(folder: str | os.PathLike[str], case: Case) -> Steps[Path]:
     stem = _free_stem(case.name, dataset, before)
     description = _merged(before, case, labels, list(channels), stem)
     for part in _PARTS:
-        _made(dataset / part)
+        make_folder(dataset / part)
     total = len(channels) + 1
     is_told = case.geometry.units != "pixel" and labels.ndim == 3  # NIfTI knows no pixels or planes
     note = "" if is_told else make_note(case.geometry)
@@ -312,15 +312,6 @@ def _listed(found: Mapping[str, Any]) -> dict[str, Any]:
             "names; choose a new folder."
         )
     return {}
-
-
-def _made(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SaveError(
-            f"The folder {folder} cannot be made ({error.strerror}); choose another one."
-        ) from error
 
 
 def _stored(path: Path) -> tuple[NDArray[Any], Geometry]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from napari_medseg.io.atomic import atomic_write
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.notes import HasDict, make_note
-from napari_medseg.io.tiff import ome_entries
+from napari_medseg.io.tiff import write_ome
 
 
 def write_probabilities(
@@ -50,21 +50,12 @@ def write_probabilities(
         Where the file could not be saved.
     """
     axes = "CZYX" if probabilities.ndim == 4 else "CYX"
-    metadata, options = ome_entries(geometry)
-    metadata |= {"axes": axes, "Description": make_note(geometry, provenance, class_names)}
-    if class_names:
-        metadata["Channel"] = {"Name": list(class_names[1:])}
+    note = make_note(geometry, provenance, class_names)
+    channels = list(class_names or ())[1:]
 
     def write(temporary: Path) -> None:
-        tifffile.imwrite(
-            temporary,
-            probabilities.astype(np.float32, copy=False),
-            ome=True,
-            photometric="minisblack",
-            compression="zlib",
-            metadata=metadata,
-            **options,
-        )
+        pixels = probabilities.astype(np.float32, copy=False)
+        write_ome(temporary, pixels, axes, geometry, note, channels)
 
     def verify(temporary: Path) -> None:
         found = tifffile.imread(temporary).reshape(probabilities.shape)

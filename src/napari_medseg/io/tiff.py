@@ -70,28 +70,64 @@ def write_tiff_labels(
 
     `check` is called before each plane, and may raise.
     """
-    metadata, options = ome_entries(geometry)
-    metadata |= {"axes": "ZYX"[-labels.ndim :], "Description": note}
 
     def planes() -> Iterator[NDArray[Any]]:
         for plane in labels if labels.ndim == 3 else labels[None]:
             check()
             yield np.ascontiguousarray(plane)
 
+    axes = "ZYX"[-labels.ndim :]
+    write_ome(path, planes(), axes, geometry, note, shape=labels.shape, dtype=labels.dtype)
+
+
+def write_ome(
+    path: Path,
+    pixels: NDArray[Any] | Iterator[NDArray[Any]],
+    axes: str,
+    geometry: Geometry,
+    note: str,
+    channels: Sequence[str] = (),
+    *,
+    shape: tuple[int, ...] | None = None,
+    dtype: np.dtype[Any] | None = None,
+) -> None:
+    """Write an OME-TIFF, with the spacing in the resolution tags too.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    pixels : ndarray or iterator of ndarray
+        All of it, or plane by plane.
+    axes : str
+        A letter each, such as ``"CZYX"``; a last ``"S"`` are colours.
+    geometry : Geometry
+        Of the axes in space.
+    note : str
+        Our entry, of `make_note`.
+    channels : sequence of str
+        Their names, if they have any.
+    shape, dtype
+        Of all, where the planes come one by one.
+    """
+    metadata, options = _ome_entries(geometry)
+    metadata |= {"axes": axes, "Description": note}
+    if channels:
+        metadata["Channel"] = {"Name": list(channels)}
     tifffile.imwrite(
         path,
-        planes(),
-        shape=labels.shape,
-        dtype=labels.dtype,
+        pixels,
+        shape=shape,
+        dtype=dtype,
         ome=True,
-        photometric="minisblack",
+        photometric="rgb" if axes.endswith("S") else "minisblack",
         compression="zlib",
         metadata=metadata,
         **options,
     )
 
 
-def ome_entries(geometry: Geometry) -> tuple[dict[str, Any], dict[str, Any]]:
+def _ome_entries(geometry: Geometry) -> tuple[dict[str, Any], dict[str, Any]]:
     """Give the OME metadata and the resolution tags that tell a spacing; none for pixels."""
     if geometry.units == PIXEL:
         return {}, {}

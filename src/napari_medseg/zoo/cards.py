@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 CARD_FILE = "model.json"
+WEIGHTS_FILE = "model.safetensors"
+PAGE_FILE = "README.md"
 KINDS = ("in-context", "pretrained")
 
 

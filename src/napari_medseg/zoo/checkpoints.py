@@ -10,20 +10,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_medseg.io.atomic import atomic_folder, make_folder
 from napari_medseg.zoo.architectures import NETS, build_net
-from napari_medseg.zoo.cards import CARD_FILE, CardError, ModelCard
+from napari_medseg.zoo.cards import WEIGHTS_FILE, CardError, ModelCard
 from napari_medseg.zoo.checkpoint_files import read_state
 from napari_medseg.zoo.detect import detect_net, marked_net, options_of
+from napari_medseg.zoo.model_folder import write_model_folder
 from napari_medseg.zoo.published import about
 from napari_medseg.zoo.registry import bundled_names, user_folder
 from napari_medseg.zoo.specs import InputSpec, OutputSpec
-from napari_medseg.zoo.weights import WeightsError, check_state, load_net
+from napari_medseg.zoo.weights import WeightsError, check_state
 
 if TYPE_CHECKING:
     import torch
 
-WEIGHTS_FILE = "model.safetensors"
 _USUAL: dict[str, dict[str, int]] = {
     "SwinUNet": {"n_classes": 2},
     "UNet": {"in_channels": 1, "n_classes": 2},
@@ -249,26 +248,13 @@ def install(
         raise CardError(
             f"A model named {card.name!r} comes with the package: choose another name for yours."
         )
-
     if not replaces and another_installed(card) is not None:
         raise CardError(
             f"You have another model named {card.name!r}: remove it first, give this one another "
             "name (--name), or let it be replaced (--replace)."
         )
 
-    def write(folder: Path) -> None:
-        (folder / WEIGHTS_FILE).write_bytes(content)
-        if readme:
-            (folder / "README.md").write_text(readme, encoding="utf-8")
-        (folder / CARD_FILE).write_text(card.to_json(), encoding="utf-8")
-
-    make_folder(user_folder())
-    folder = atomic_folder(
-        user_folder() / card.name,
-        write,
-        lambda target: load_net(dataclasses.replace(card, folder=target)),
-        may_replace=lambda target: (target / CARD_FILE).exists(),
-    )
+    folder = write_model_folder(card, content, readme, user_folder() / card.name)
     return dataclasses.replace(card, folder=folder)
 
 

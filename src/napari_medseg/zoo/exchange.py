@@ -7,14 +7,13 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from napari_medseg.io.atomic import atomic_folder, make_folder, remove_folder
-from napari_medseg.zoo.cards import CARD_FILE, CardError, ModelCard
-from napari_medseg.zoo.checkpoints import WEIGHTS_FILE, another_installed, install
+from napari_medseg.io.atomic import remove_folder
+from napari_medseg.zoo.cards import CARD_FILE, WEIGHTS_FILE, CardError, ModelCard
+from napari_medseg.zoo.checkpoints import another_installed, install
+from napari_medseg.zoo.model_folder import read_page, write_model_folder
 from napari_medseg.zoo.onnx_cache import cached_folder
 from napari_medseg.zoo.registry import bundled_names, get_card
-from napari_medseg.zoo.weights import load_net, read_verified
-
-README = "README.md"
+from napari_medseg.zoo.weights import read_verified
 
 
 def export_model(name: str, folder: str | os.PathLike[str]) -> Path:
@@ -41,20 +40,7 @@ def export_model(name: str, folder: str | os.PathLike[str]) -> Path:
     """
     card = get_card(name)
     content = read_verified(card)
-    page = _page(card)
-
-    def write(target: Path) -> None:
-        (target / card.file).write_bytes(content)
-        if page:
-            (target / README).write_text(page, encoding="utf-8")
-        (target / CARD_FILE).write_text(card.to_json(), encoding="utf-8")
-
-    return atomic_folder(
-        make_folder(folder) / card.name,
-        write,
-        lambda target: load_net(replace(card, folder=target)),
-        may_replace=lambda target: (target / CARD_FILE).exists(),
-    )
+    return write_model_folder(card, content, read_page(card), Path(folder) / card.name)
 
 
 def import_model(
@@ -77,7 +63,7 @@ def import_model(
     card = ModelCard.from_folder(_folder_of_card(Path(folder)))
     content = read_verified(card)
     named = replace(card, name=name or card.name, file=WEIGHTS_FILE)
-    return install(named, content, _page(card), replaces=replaces)
+    return install(named, content, read_page(card), replaces=replaces)
 
 
 def replaced_by(folder: str | os.PathLike[str]) -> ModelCard | None:
@@ -127,8 +113,3 @@ def _folder_of_card(folder: Path) -> Path:
             "the folder that a model was exported to, or import a checkpoint file."
         )
     return inside[0]
-
-
-def _page(card: ModelCard) -> str:
-    path = card.weights_path.parent / README
-    return path.read_text(encoding="utf-8") if path.is_file() else ""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from napari_medseg.zoo.architectures import size_multiple
-from napari_medseg.zoo.cards import ModelCard
+from napari_medseg.zoo.cards import WEIGHTS_FILE, ModelCard
 
 RESEARCH_ONLY = (
     "No medical device: never use it for a diagnosis or a treatment decision without a qualified "
@@ -87,7 +87,7 @@ def downloadable() -> list[ModelCard]:
             **UNIVERSEG,
             net="UniverSeg",
             net_options={"encoder_blocks": [64, 64, 64, 64]},
-            file="model.safetensors",
+            file=WEIGHTS_FILE,
             sha256="",
             source=SOURCES["universeg-v1"],
         )

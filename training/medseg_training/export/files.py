@@ -10,12 +10,9 @@ from typing import Any
 
 from medseg_training.run_folder import EVENTS_FILE
 from medseg_training.schema import CardOptions
-from napari_medseg.io.atomic import atomic_folder, make_folder
-from napari_medseg.zoo.cards import CARD_FILE, CardError, ModelCard
+from napari_medseg.zoo.cards import CardError, ModelCard
+from napari_medseg.zoo.model_folder import write_model_folder
 from napari_medseg.zoo.published import RESEARCH_ONLY
-from napari_medseg.zoo.weights import load_net
-
-WEIGHTS_FILE = "model.safetensors"
 
 
 class ExportError(RuntimeError):
@@ -82,20 +79,7 @@ def write_model(card: ModelCard, weights: bytes, page: str, folder: Path) -> Mod
         raise ExportError(
             f"{folder} holds another model, {there.name!r}: remove it, or choose another folder."
         )
-
-    def write(target: Path) -> None:
-        (target / WEIGHTS_FILE).write_bytes(weights)
-        (target / "README.md").write_text(page, encoding="utf-8")
-        (target / CARD_FILE).write_text(card.to_json(), encoding="utf-8")
-
-    make_folder(folder.parent)
-    path = atomic_folder(
-        folder,
-        write,
-        lambda target: load_net(replace(card, folder=target)),
-        may_replace=lambda target: (target / CARD_FILE).exists(),
-    )
-    return replace(card, folder=path)
+    return replace(card, folder=write_model_folder(card, weights, page, folder))
 
 
 def _of_run(card: ModelCard, mark: str) -> bool:

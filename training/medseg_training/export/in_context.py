@@ -12,7 +12,6 @@ from safetensors.torch import save as to_safetensors
 
 from medseg_training import checkpoints
 from medseg_training.export.files import (
-    WEIGHTS_FILE,
     ExportError,
     page_head,
     read_json,
@@ -25,7 +24,7 @@ from medseg_training.in_context.report import UNSEEN
 from medseg_training.in_context.sources import NOT_STATED
 from medseg_training.run_folder import SOURCES_FILE
 from napari_medseg.engine.results import counted
-from napari_medseg.zoo.cards import ModelCard
+from napari_medseg.zoo.cards import WEIGHTS_FILE, ModelCard
 from napari_medseg.zoo.checkpoints import plain_name
 
 CITATION = (

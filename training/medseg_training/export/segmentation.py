@@ -13,7 +13,6 @@ from safetensors.torch import save as to_safetensors
 
 from medseg_training import checkpoints, nets
 from medseg_training.export.files import (
-    WEIGHTS_FILE,
     ExportError,
     page_head,
     read_json,
@@ -24,7 +23,7 @@ from medseg_training.export.files import (
 from medseg_training.run_folder import FACTS_FILE, METRICS_FILE
 from medseg_training.schema import DataOptions, RunConfig
 from napari_medseg.zoo.architectures import known_nets
-from napari_medseg.zoo.cards import ModelCard
+from napari_medseg.zoo.cards import WEIGHTS_FILE, ModelCard
 from napari_medseg.zoo.checkpoints import check_card, plain_name
 from napari_medseg.zoo.specs import InputSpec
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from napari_medseg.zoo.cards import CardError, ModelCard
+from napari_medseg.zoo.cards import WEIGHTS_FILE, CardError, ModelCard
 from napari_medseg.zoo.checkpoints import check_card
 from napari_medseg.zoo.inspection import Inspection
 from napari_medseg.zoo.registry import bundled_names, list_models
@@ -73,7 +73,7 @@ class CardDraft:
                 **{"title": name, **self.fields},
                 net=self.found.net,
                 net_options=self.found.net_options,
-                file="model.safetensors",
+                file=WEIGHTS_FILE,
                 sha256=_NO_HASH_YET,
             )
             if card.kind == "pretrained":

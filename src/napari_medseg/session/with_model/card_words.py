@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from napari_medseg.engine.results import byte_count
 from napari_medseg.zoo.cards import CardError, ModelCard
+from napari_medseg.zoo.model_folder import read_page
 from napari_medseg.zoo.registry import is_bundled
 from napari_medseg.zoo.specs import InputSpec
 
@@ -93,9 +94,9 @@ def state_words(card: ModelCard) -> str:
 
 
 def page_of(card: ModelCard) -> str:
-    """Give the page that came with a model, as Markdown; empty if there is none."""
+    """Give the page that came with a model, as Markdown; empty if there is none to read."""
     try:
-        return (card.weights_path.parent / "README.md").read_text(encoding="utf-8")
+        return read_page(card)
     except (CardError, OSError, UnicodeDecodeError):
         return ""
 

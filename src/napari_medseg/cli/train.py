@@ -11,8 +11,8 @@ def train(context: typer.Context) -> None:
     """Fit a network after a recipe, and what belongs to that.
 
     The words are those of python -m medseg_training: RECIPE [section.key=value ...] [--run FOLDER],
-    --resume FOLDER, or one of its commands: recipes, verify-data, evaluate, compare-models, export.
-    Add --help for more.
+    --resume FOLDER, or one of its commands: recipes, verify-data, evaluate, compare-models, export,
+    evaluate-in-context. Add --help for more.
     """
     from medseg_training.__main__ import COMMANDS, main
 

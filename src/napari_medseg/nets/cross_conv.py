@@ -40,10 +40,8 @@ class CrossConv2d(nn.Conv2d):
         Channels (Cx, Cy) of the two sets; an integer c means (c, c).
     out_channels, kernel_size
         As for `torch.nn.Conv2d`.
-    **options
-        All other options of `torch.nn.Conv2d`: stride, padding (also "same" and "valid"),
-        dilation, groups, bias, padding_mode, device, dtype. A group may hold channels of both
-        sets.
+    stride, padding, dilation, groups, bias, padding_mode, device, dtype
+        As for `torch.nn.Conv2d`; a group may hold channels of both sets.
     """
 
     def __init__(

@@ -100,6 +100,11 @@ def one_undo_step(layer: Labels) -> Iterator[UndoStep]:
     history.__exit__(None, None, None)
 
 
+# The three functions below read histories that are napari's own: it has no public way to them, and
+# no event of an Undo or a Redo (`events.paint` comes with new steps alone). Should a later napari
+# keep them elsewhere, a layer looks as if nothing was undone.
+
+
 def steps_to_redo(layer: Labels) -> int:
     """Count the undo steps that can be redone.
 

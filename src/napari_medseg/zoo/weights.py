@@ -52,7 +52,7 @@ def load_net(model: ModelCard | str) -> nn.Module:
 
 
 def read_verified(card: ModelCard) -> bytes:
-    """Give the bytes of a model's weights file, proved by size of hash to be the card's.
+    """Give the bytes of a model's weights file, proved by their hash to be the card's.
 
     Raises
     ------

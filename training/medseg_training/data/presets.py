@@ -100,7 +100,7 @@ TITLES: Mapping[str, str] = {
 
 
 def preset(name: str) -> dict[str, Any]:
-    """Give the values of a preset, for `medseg_training.data.augment.AugmentOptions`.
+    """Give the values of a preset, for `medseg_training.data.augment_options.AugmentOptions`.
 
     Raises
     ------

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from napari_medseg.io.atomic import split_suffix
 from napari_medseg.io.errors import ReadError
+from napari_medseg.io.extras import import_extra
 from napari_medseg.io.findings import ORIENTATION_UNKNOWN, Finding
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.hush import hushed
@@ -168,12 +169,5 @@ def _label_map(
 
 
 def _import_itk() -> ModuleType:
-    try:
-        with hushed(category=DeprecationWarning):  # of SWIG, which it is made with
-            import SimpleITK
-    except ImportError:
-        raise ReadError(
-            "NRRD and MetaImage files need the package SimpleITK; install it with "
-            "pip install 'napari-medseg[formats]'."
-        ) from None
-    return SimpleITK
+    with hushed(category=DeprecationWarning):  # of SWIG, which it is made with
+        return import_extra("SimpleITK", "formats", "NRRD and MetaImage files need")

@@ -114,3 +114,15 @@ def test_refuses_guidance_of_another_shape(shape):
 def test_refuses_channels_that_the_heads_cannot_share():
     with pytest.raises(ValueError, match=r"dim=10 must be a multiple of num_heads=4"):
         ContrastDrivenFeatureAggregation(4, 10, 4)
+
+
+@pytest.mark.parametrize(("kernel_size", "padding"), [(3, 0), (2, 1), (5, 1)])
+def test_refuses_windows_that_are_not_centred_on_pixels(kernel_size, padding):
+    with pytest.raises(ValueError, match="kernel_size must be odd and padding half of it"):
+        ContrastDrivenFeatureAggregation(4, 8, 4, kernel_size, padding)
+
+
+def test_windows_of_one_pixel_can_be_trained():
+    net = ContrastDrivenFeatureAggregation(2, 4, 2, kernel_size=1, padding=0).double().eval()
+    inputs = [torch.rand(1, channels, 3, 2).double().requires_grad_() for channels in (2, 4, 4)]
+    assert torch.autograd.gradcheck(net, inputs)

@@ -9,7 +9,7 @@ from torch import nn
 from napari_medseg.nets.depthwise import DepthwiseConv2d
 
 
-@pytest.mark.parametrize("size", [(24, 32), (19, 7)])
+@pytest.mark.parametrize("size", [(24, 32), (19, 7), (5, 3), (1, 1)])
 @pytest.mark.parametrize(("kernel", "dilation"), [(3, 1), (5, 1), (5, 2), (7, 3)])
 def test_output_and_gradients_are_those_of_the_plain_convolution(kernel, dilation, size):
     torch.manual_seed(0)

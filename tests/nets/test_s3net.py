@@ -47,6 +47,24 @@ def test_refuses_another_number_of_channels():
         S3Net(size=(16, 16))(torch.rand(1, 1, 16, 16))
 
 
+def test_frozen_sampling_points_that_are_replaced_count_at_once():
+    torch.manual_seed(0)
+    net, image = S3Net(3, 8, 1, (32, 40)).requires_grad_(False), torch.rand(1, 3, 32, 40)
+    before, _ = net(image)
+    net.convdeform.offset.data = net.convdeform.offset.data + 2
+    fresh = S3Net(3, 8, 1, (32, 40))
+    fresh.load_state_dict(net.state_dict())
+    after, _ = net(image)
+    assert not torch.allclose(before, after)
+    torch.testing.assert_close(after, fresh(image)[0].detach())
+
+
+def test_can_be_made_and_asked_in_inference_mode():
+    with torch.inference_mode():
+        net, image = S3Net(3, 8, 1, (32, 40)).requires_grad_(False), torch.rand(1, 3, 32, 40)
+        assert torch.equal(net(image)[0], net(image)[0])
+
+
 @pytest.fixture
 def fill(shared):
     return runpy.run_path(str(shared / "golden" / "recipe_s3net_selfreg.py"))["fill"]

@@ -37,7 +37,7 @@ class ContrastDrivenFeatureAggregation(nn.Module):
     Raises
     ------
     ValueError
-        If `dim` is not a multiple of `num_heads`.
+        If `dim` is not a multiple of `num_heads`, or the windows are not centred on pixels.
 
     Notes
     -----
@@ -60,6 +60,11 @@ class ContrastDrivenFeatureAggregation(nn.Module):
         super().__init__()
         if dim % num_heads:
             raise ValueError(f"dim={dim} must be a multiple of num_heads={num_heads}.")
+        if 2 * padding != kernel_size - 1:
+            raise ValueError(
+                "Windows are centred on pixels: kernel_size must be odd and padding half of it, "
+                f"not kernel_size={kernel_size} with padding={padding}."
+            )
         self.dim = dim
         self.num_heads = num_heads
         self.kernel_size = kernel_size
@@ -112,7 +117,7 @@ class ContrastDrivenFeatureAggregation(nn.Module):
         weights = self._attention(guidance, layer).to(values.dtype)
         # Whoever converts the net, to ONNX say, wants few steps and none that writes in place.
         traced = torch.compiler.is_compiling()
-        if self.stride == 1 and 2 * self.padding == self.kernel_size - 1 and not traced:
+        if self.stride == 1 and not traced:
             mixed = _filter_pixels(_window_taps(weights), values)
         else:
             mixed = self._mix_windows(weights, values)
@@ -163,6 +168,8 @@ def _window_taps(weights: Tensor) -> Tensor:
         (B, heads, (2k-1)², H, W), row-major distances.
     """
     batch, heads, area, _, height, width = weights.shape
+    if area == 1:
+        return weights.flatten(2, 3)
     side = round(area**0.5)
     reach = side // 2
     weights = weights.unflatten(3, (side, side))

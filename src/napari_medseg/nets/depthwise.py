@@ -90,7 +90,9 @@ def _weight_gradient(x: Tensor, grad: Tensor, weight: Tensor) -> Tensor:
             below = last - first - max(-first, 0) - near.shape[2]
             for j in patches:
                 # Shifted sideways once, it serves all patches below each other without a copy.
-                seen = F.pad(near, (halo - j, 2 - halo + j, max(-first, 0), below))
+                left, right = max(halo - j, 0), max(2 - halo + j, 0)
+                seen = F.pad(near, (left, right, max(-first, 0), below))
+                seen = seen[..., left - halo + j :][..., : width + 2]
                 for i in patches:
                     part = seen[:, :, i : i + strip.shape[2] + 2]
                     total[:, :, i : i + 3, j : j + 3] += _weight_gradient_3x3(part, strip, like)

@@ -66,19 +66,23 @@ class _FreeDeformableConv2d(nn.Module):
         self.weight = nn.Parameter(torch.rand(channels, channels, 3, 3))
         self.offset = nn.Parameter(torch.rand(1, 18, *size))
         self.mask = nn.Parameter(torch.rand(1, 9, *size))
-        self._kept: tuple[object, Samples] | None = None
+        self._kept: tuple[object, tuple[Tensor, Tensor], Samples] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         return convolve_samples(x, self._samples(x), self.weight, _STEPS)
 
     def _samples(self, x: Tensor) -> Samples:
         """Give what the kernel reads; while offset and mask are frozen, find it only once."""
-        if self.offset.requires_grad or self.mask.requires_grad:
-            return deformed_samples(x, self.offset, self.mask, _STEPS)
-        state = (x.shape, x.device, self.offset._version, self.mask._version, self.offset.dtype)
+        points = (self.offset, self.mask)
+        if any(p.requires_grad or p.is_inference() for p in points):
+            return deformed_samples(x, *points, _STEPS)
+        known = [(p._version, p.data_ptr(), p.dtype) for p in points]
+        state = (x.shape, x.device, known)
         if self._kept is None or self._kept[0] != state:
-            self._kept = (state, deformed_samples(x, self.offset, self.mask, _STEPS))
-        return self._kept[1]
+            # Held, their memory is not given to others, by which they could be taken for the same.
+            held = (self.offset.detach(), self.mask.detach())
+            self._kept = (state, held, deformed_samples(x, *points, _STEPS))
+        return self._kept[2]
 
 
 class S3Net(nn.Module):

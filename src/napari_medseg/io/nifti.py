@@ -108,7 +108,7 @@ def _placed(image: Any, note: dict[str, Any]) -> tuple[Geometry, list[Finding]]:
     findings = []
     if (
         sform_code
-        and qform_code
+        and qform is not None
         and corners_apart((*image.shape[:3], 1, 1)[:3], sform, qform)
         > _DIFFERENT * min(np.linalg.norm(affine[:3, :3], axis=0))
     ):

@@ -110,7 +110,7 @@ def write_ome(
     shape, dtype
         Of all, where the planes come one by one.
     """
-    metadata, options = _ome_entries(geometry)
+    metadata, options = ome_entries(geometry)
     metadata |= {"axes": axes, "Description": note}
     if channels:
         metadata["Channel"] = {"Name": list(channels)}
@@ -127,7 +127,7 @@ def write_ome(
     )
 
 
-def _ome_entries(geometry: Geometry) -> tuple[dict[str, Any], dict[str, Any]]:
+def ome_entries(geometry: Geometry) -> tuple[dict[str, Any], dict[str, Any]]:
     """Give the OME metadata and the resolution tags that tell a spacing; none for pixels."""
     if geometry.units == PIXEL:
         return {}, {}

@@ -86,3 +86,9 @@ def test_what_is_no_number_is_refused(dtype: object) -> None:
 def test_a_range_that_makes_no_sense_is_refused(limits: tuple[float, float]) -> None:
     with pytest.raises(ValueError, match="value range"):
         check_range(limits)
+
+
+@pytest.mark.parametrize("value_range", [3, (1,), "ab", (None, 2)])
+def test_a_range_is_two_numbers(value_range):
+    with pytest.raises(ValueError, match="A value range is two numbers"):
+        check_range(value_range)

@@ -15,7 +15,9 @@ _LARGE = 1 << 22
 
 
 def numbered_by_brightness(
-    labels: NDArray[np.integer], brightness: NDArray[np.floating]
+    labels: NDArray[np.integer],
+    brightness: NDArray[np.floating],
+    known: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.uint8]:
     """Give clusters the numbers 1, 2, ... from the darkest to the brightest, the same in every run.
 
@@ -25,6 +27,8 @@ def numbered_by_brightness(
         Cluster of every pixel; at most 255 different ones, not negative.
     brightness : ndarray, shape (H, W)
         Brightness of every pixel.
+    known : ndarray of bool, shape (H, W), optional
+        Pixels whose brightness counts; clusters without any come last.
 
     Returns
     -------
@@ -33,7 +37,10 @@ def numbered_by_brightness(
     """
     counts = np.bincount(labels.ravel())
     values = np.flatnonzero(counts)
-    mean = np.bincount(labels.ravel(), brightness.ravel())[values] / counts[values]
+    weights = np.ones(labels.size) if known is None else known.ravel().astype(float)
+    total = np.bincount(labels.ravel(), weights)[values]
+    bright = np.bincount(labels.ravel(), weights * brightness.ravel())[values]
+    mean = np.divide(bright, total, out=np.full(len(values), np.inf), where=total > 0)
     number = np.zeros(len(counts), np.uint8)
     number[values[np.argsort(mean, kind="stable")]] = np.arange(1, len(values) + 1)
     return number[labels]
@@ -41,10 +48,30 @@ def numbered_by_brightness(
 
 def count_labels(labels: NDArray[np.uint8]) -> int:
     """Count the different labels; 0 is none."""
+    return len(_present(labels))
+
+
+def without_gaps(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Give the labels that are there the numbers 1, 2, ... in their order; 0 stays 0.
+
+    Returns
+    -------
+    ndarray of uint8
+        `labels` itself where there is no gap.
+    """
+    present = _present(labels)
+    if len(present) == present.max(initial=0):
+        return labels
+    number = np.zeros(256, np.uint8)
+    number[present] = np.arange(1, len(present) + 1)
+    return number[labels]
+
+
+def _present(labels: NDArray[np.uint8]) -> NDArray[np.intp]:
     # Counting turns numbers into wide ones: of a large plane only a part at a time.
     parts = np.array_split(labels.ravel(), max(1, labels.size // _LARGE))
     pixels = np.sum([np.bincount(part, minlength=256) for part in parts], axis=0)
-    return int(np.count_nonzero(pixels[1:]))
+    return np.flatnonzero(pixels[1:]) + 1
 
 
 def nearest_labels(labels: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:

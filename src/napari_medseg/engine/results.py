@@ -125,7 +125,28 @@ def made_from(
         "planes": list(order) if volume.is_volume else None,
     }
     software = f"napari-medseg {__version__}"
-    return Provenance(method, model, weights_sha256, {**parameters, **query}, software)
+    return Provenance(method, model, weights_sha256, _plain({**parameters, **query}), software)
+
+
+def _plain(value: Any) -> Any:
+    """Give a value as JSON can hold it: numbers and arrays of NumPy as those of Python."""
+    if isinstance(value, (np.generic, np.ndarray)):
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return {key: _plain(entry) for key, entry in value.items()}
+    return type(value)(map(_plain, value)) if isinstance(value, (list, tuple)) else value
+
+
+def check_seed(seed: int) -> None:
+    """Make sure that a number can start everything that is drawn at random.
+
+    Raises
+    ------
+    ValueError
+        If it is no whole number that torch and NumPy both take.
+    """
+    if not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**63:
+        raise ValueError(f"The seed must be a whole number from 0 to 2**63 - 1, not {seed!r}.")
 
 
 HIGHEST_VALUE = 2**16 - 1

@@ -95,9 +95,14 @@ def check_range(value_range: ValueRange) -> ValueRange:
     Raises
     ------
     ValueError
-        If it is reversed or not finite.
+        If it is no two numbers, reversed or not finite.
     """
-    low, high = (float(value) for value in value_range)
+    try:
+        low, high = (float(value) for value in value_range)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"A value range is two numbers, the lowest and the highest, not {value_range!r}."
+        ) from error
     if not (np.isfinite(low) and np.isfinite(high) and high >= low):
         raise ValueError(
             f"The value range ({low:g}, {high:g}) cannot be used: give the lowest value first, "

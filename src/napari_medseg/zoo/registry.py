@@ -98,6 +98,15 @@ def get_card(name: str) -> ModelCard:
     return cards[name]
 
 
+def card_of(model: str | ModelCard) -> ModelCard:
+    """Give the card of a model that is told by its name or by its card; see `get_card`."""
+    if isinstance(model, ModelCard):
+        return model
+    if not isinstance(model, str):
+        raise CardError(f"A model is told by its name or its card, not by {model!r}.")
+    return get_card(model)
+
+
 def _model_folders(root: Path) -> list[Path]:
     try:
         return sorted(path for path in root.iterdir() if (path / CARD_FILE).exists())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from napari_medseg.zoo.architectures import build_net
 from napari_medseg.zoo.cards import ModelCard
-from napari_medseg.zoo.registry import get_card
+from napari_medseg.zoo.registry import card_of
 
 if TYPE_CHECKING:
     import torch
@@ -42,7 +42,7 @@ def load_net(model: ModelCard | str) -> nn.Module:
         If the file is missing, is not the one of the card (sha256), is no safetensors file, does
         not fit the net, or holds values that are not finite. There is no fallback.
     """
-    card = get_card(model) if isinstance(model, str) else model
+    card = card_of(model)
     read_verified(card)
     state = read_safetensors(card.weights_path, card.name)
     net = build_net(card.net, card.net_options)

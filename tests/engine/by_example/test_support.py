@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import napari_medseg as medseg
 from napari_medseg.engine.by_example.support import SupportError, SupportSet
 
 IMAGE = np.arange(12, dtype=np.uint8).reshape(3, 4)
@@ -75,3 +76,17 @@ def test_the_content_hash_is_of_what_decides_and_nothing_else() -> None:
     assert first.content_hash == turned.content_hash
     assert first.content_hash != ranged.content_hash
     assert first.content_hash != SupportSet(first, ("background", "x")).content_hash
+
+
+def test_what_is_no_support_set_is_refused_in_a_sentence(tmp_path):
+    with pytest.raises(SupportError, match=r"SupportSet.load reads a folder"):
+        medseg.segment_by_example(IMAGE, str(tmp_path))
+    with pytest.raises(SupportError, match="Class names are a list of names"):
+        SupportSet(class_names="lesion")
+
+
+def test_floats_of_more_than_eight_bytes_can_be_saved(tmp_path):
+    support = SupportSet()
+    support.add(IMAGE.astype(np.longdouble), MASK)
+    support.save(tmp_path / "set")
+    assert SupportSet.load(tmp_path / "set").examples[0].image.dtype == np.float64

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -223,3 +225,41 @@ def test_the_improved_variant_keeps_the_shape_of_the_image():
     options = ClusterOptions("s3net-improved", size=64, iterations=1)
     steps = METHODS["s3net-improved"](options).steps(image.astype(np.float32) / 255)
     assert next(steps).labels.shape == (32, 64)
+
+
+@pytest.mark.parametrize("method", ["kmeans", "otsu"])
+def test_pixels_without_a_value_have_no_say_in_where_the_others_are_parted(method):
+    body = np.repeat([0.0, *[150.0] * 14, *[200.0] * 15], 20).reshape(30, 20)
+    image = np.full((30, 80), np.nan)
+    image[:, 60:] = body
+    found = cluster(image, method).labels
+    np.testing.assert_array_equal(found[:, 60:], cluster(body, method).labels)
+    assert not found[:, :60].any()
+
+
+def test_clusters_that_are_lost_on_the_way_to_the_image_leave_no_gap():
+    image = np.random.default_rng(1).integers(0, 255, (37, 53), np.uint8)
+    image[10:20, 10:30] = 250
+    result = cluster(image, "s3net-improved", size=64, iterations=2)
+    numbers = np.unique(result.labels)
+    assert numbers.tolist() == list(range(1, len(numbers) + 1))
+    assert len(result.class_names) == len(numbers) + 1
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, None, 2**63])
+def test_a_seed_is_a_whole_number(seed):
+    with pytest.raises(ValueError, match="seed must be a whole number"):
+        cluster(lesion()[0], "kmeans", seed)
+
+
+@pytest.mark.parametrize("rectangle", [(5, 5, 20), (0.5, 0, 9, 9)])
+def test_a_rectangle_is_four_whole_numbers(rectangle):
+    with pytest.raises(ValueError, match="four whole numbers"):
+        cluster(lesion()[0], "kmeans", rectangle=rectangle)
+
+
+def test_numbers_of_numpy_can_be_written_down():
+    options = {"clusters": np.int64(3), "rectangle": np.array([0, 0, 20, 20])}
+    made = cluster(lesion()[0], "kmeans", np.int64(3), **options).provenance
+    told = json.loads(json.dumps(made.as_dict()))["parameters"]
+    assert (told["seed"], told["clusters"], told["rectangle"]) == (3, 3, [0, 0, 20, 20])

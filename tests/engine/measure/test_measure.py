@@ -155,3 +155,14 @@ def test_the_longest_diameter_is_that_between_the_farthest_corners(mask):
     corners = np.array(corners).reshape(-1, 2) * spacing
     between = np.linalg.norm(corners[:, None] - corners[None], axis=-1)
     assert longest_diameter(mask, spacing) == approx(between.max(initial=0))
+
+
+@pytest.mark.parametrize("spacing", [2.0, "ab", (1, None)])
+def test_a_spacing_is_a_number_for_each_axis(spacing):
+    with pytest.raises(ValueError, match="the spacing needs 2 positive numbers"):
+        medseg.measure(np.ones((3, 4), np.uint8), spacing=spacing)
+
+
+def test_an_image_of_complex_numbers_is_refused():
+    with pytest.raises(ValueError, match="convert the image to integers or floats"):
+        medseg.measure(np.ones((3, 4), np.uint8), image=np.ones((3, 4), complex))

@@ -377,3 +377,8 @@ def test_the_label_map_can_be_cleaned_up(tmp_path: Path) -> None:
     expected = np.zeros_like(image)
     expected[5:20, 5:20] = 1
     np.testing.assert_array_equal(found, expected)
+
+
+def test_a_model_is_told_by_name_or_card():
+    with pytest.raises(ValueError, match="A model is told by its name or its card"):
+        segment(np.zeros((8, 8)), None)

@@ -7,8 +7,9 @@ from typing import Any, Literal
 
 from napari_medseg.engine.devices import choose_device, choose_precision
 from napari_medseg.engine.postprocess import PostProcess
+from napari_medseg.engine.results import check_seed
 from napari_medseg.zoo.cards import ModelCard
-from napari_medseg.zoo.registry import get_card
+from napari_medseg.zoo.registry import card_of
 from napari_medseg.zoo.weights import check_present
 
 DEFAULT_MODEL = "universeg-open"
@@ -70,6 +71,7 @@ class ByExampleOptions:
     post: PostProcess = field(default_factory=PostProcess)
 
     def __post_init__(self) -> None:
+        check_seed(self.seed)
         if not 0.0 <= self.threshold <= 1.0:
             raise ValueError(f"The threshold must lie between 0 and 1; got {self.threshold:g}.")
         if self.refine not in (True, False, "auto"):
@@ -116,7 +118,7 @@ def check_options(options: ByExampleOptions) -> ModelCard:
     ValueError
         With one sentence, where the model, the device or the precision cannot be used.
     """
-    card = get_card(options.model) if isinstance(options.model, str) else options.model
+    card = card_of(options.model)
     if card.kind != "in-context":
         raise ValueError(
             f"The model {card.name!r} takes no examples: segment with it as it is, or choose an "

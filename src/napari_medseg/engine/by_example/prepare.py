@@ -81,6 +81,8 @@ def prepare(
     ValueError
         If the model takes no examples, or the device or the precision is not there.
     """
+    if not isinstance(support, SupportSet):
+        raise SupportError("Examples are given as a SupportSet; SupportSet.load reads a folder.")
     if not len(support):
         raise SupportError("There is no example yet: paint one plane and add it as an example.")
     card = check_options(options)

@@ -85,6 +85,8 @@ class SupportSet:
         examples: Iterable[SupportExample] = (),
         class_names: Sequence[str] = ("background",),
     ) -> None:
+        if isinstance(class_names, str):
+            raise SupportError(f"Class names are a list of names, not the word {class_names!r}.")
         self.examples: list[SupportExample] = []
         self.class_names: tuple[str, ...] = tuple(class_names) or ("background",)
         self.memo: dict[Any, Any] = {}
@@ -271,8 +273,10 @@ def make_example(
             "Nothing is painted on this example: paint at least one pixel of a class."
         )
     # Files keep no yes-or-no images; as 0 and 1 they mean the same. Nor do they keep the order of
-    # the bytes of a number.
+    # the bytes of a number, nor floats of more than eight.
     stored = np.dtype(np.uint8) if pixels.dtype == bool else pixels.dtype.newbyteorder("=")
+    if stored == np.longdouble:
+        stored = np.dtype(np.float64)
     pixels = np.ascontiguousarray(pixels, stored)
     pixels.flags.writeable = False
     labels.flags.writeable = False

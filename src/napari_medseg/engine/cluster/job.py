@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import asdict, dataclass, field
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from napari_medseg.engine.label_maps import (
     nearest_labels,
     numbered_by_brightness,
     smooth_labels_job,
+    without_gaps,
 )
 from napari_medseg.engine.planes import Planes
 from napari_medseg.engine.resample import Window, resize
@@ -101,8 +103,9 @@ def cluster_job(
     Returns
     -------
     Segmentation
-        Clusters are numbered from 1, in each plane from the darkest to the brightest. 0 where the
-        image holds NaN or infinite values.
+        Clusters are numbered from 1 without gaps, in each plane from the darkest to the brightest.
+        0 where the image holds NaN or infinite values, which have no say in where k-means and Otsu
+        part the others.
 
     Raises
     ------
@@ -202,7 +205,12 @@ class _Result:
 def _window(rectangle: Rectangle | None, shape: tuple[int, int]) -> Window:
     if rectangle is None:
         return Window(0, 0, *shape)
-    window = Window(*rectangle)
+    try:
+        window = Window(*map(index, rectangle))
+    except TypeError as error:
+        raise ValueError(
+            f"A rectangle is four whole numbers (top, left, bottom, right), not {rectangle!r}."
+        ) from error
     if not (0 <= window.top < window.bottom <= shape[0]) or not (
         0 <= window.left < window.right <= shape[1]
     ):
@@ -222,7 +230,7 @@ def _cluster_plane(method: Method, result: _Result, number: int) -> Generator[Pr
     raw = volume.raw(index, result.window)
     plane, grey, finite = yield from told(_prepared(volume, raw), preparing)
     face = _Face(grey, finite, options.focus)
-    for step in _steps(method, plane):
+    for step in _steps(method, plane, None if finite.all() else finite):
         if step is None:
             yield preparing
             continue
@@ -257,11 +265,12 @@ def _prepared(
     return plane, grey, finite
 
 
-def _steps(method: Method, plane: NDArray[np.float32]) -> Steps:
-    if np.ptp(plane) == 0:
+def _steps(method: Method, plane: NDArray[np.float32], known: NDArray[np.bool_] | None) -> Steps:
+    values = plane if known is None else plane[known]
+    if not values.size or np.ptp(values) == 0:
         yield StepLabels(np.zeros(plane.shape[:2], np.intp), method.total, last=True)
     else:
-        yield from method.steps(plane)
+        yield from method.steps(plane, known)
 
 
 class _Face:
@@ -271,6 +280,7 @@ class _Face:
         self._grey, self._finite, self._focus = grey, finite, focus
         self._all_finite = bool(finite.all())
         self._brightness = grey
+        self._known = None if self._all_finite else finite
 
     def labels(self, step: StepLabels) -> Generator[None, None, NDArray[np.uint8]]:
         """Give the clusters of a step their numbers, and enlarge them."""
@@ -278,14 +288,19 @@ class _Face:
         if step.last and self._focus in ("dark", "bright"):
             labels = set_edge_apart(labels)
         if self._brightness.shape != labels.shape:
-            self._brightness = resize(self._grey, (labels.shape[0], labels.shape[1]))
-        numbered = numbered_by_brightness(labels, self._brightness)
+            size = (labels.shape[0], labels.shape[1])
+            self._brightness = resize(self._grey, size)
+            if not self._all_finite:
+                self._known = resize(self._finite.astype(np.float32), size) > 0
+        numbered = numbered_by_brightness(labels, self._brightness, self._known)
         shape = (self._grey.shape[0], self._grey.shape[1])
         if step.last:
             enlarged = yield from smooth_labels_job(numbered, shape)
         else:
             enlarged = nearest_labels(numbered, shape)
-        return enlarged if self._all_finite else np.where(self._finite, enlarged, np.uint8(0))
+        if not self._all_finite:
+            enlarged = np.where(self._finite, enlarged, np.uint8(0))
+        return without_gaps(enlarged)
 
 
 def _message(index: int, step: StepLabels, labels: NDArray[np.uint8], is_volume: bool) -> str:

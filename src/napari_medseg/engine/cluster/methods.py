@@ -57,8 +57,11 @@ class Method(Protocol):
     total: int
     """Most steps per plane."""
 
-    def steps(self, plane: NDArray[np.float32]) -> Steps:
-        """Cluster a plane (H, W) or (H, W, 3) with values in [0, 1]; the last step is marked."""
+    def steps(self, plane: NDArray[np.float32], known: NDArray[np.bool_] | None = None) -> Steps:
+        """Cluster a plane (H, W) or (H, W, 3) with values in [0, 1]; the last step is marked.
+
+        `known`, shape (H, W), tells where the image has a value, if it has not everywhere.
+        """
 
 
 class PixelValues:
@@ -69,15 +72,15 @@ class PixelValues:
     def __init__(self, options: ClusterOptions) -> None:
         self._options = options
 
-    def steps(self, plane: NDArray[np.float32]) -> Steps:
+    def steps(self, plane: NDArray[np.float32], known: NDArray[np.bool_] | None = None) -> Steps:
         """Cluster a plane; see `Method`."""
         options = self._options
         if options.focus != "none":
             plane = yield from blur_job(emphasise_middle(plane, options.focus))
         if options.method == "otsu":
-            labels = otsu_labels(GREY(plane))
+            labels = otsu_labels(GREY(plane), known)
         else:
-            labels = yield from kmeans_job(plane, options.clusters, options.seed)
+            labels = yield from kmeans_job(plane, options.clusters, options.seed, known)
         yield StepLabels(labels, 1, last=True)
 
 
@@ -88,8 +91,8 @@ class SelfFitted:
         self._options = options
         self.total = options.iterations
 
-    def steps(self, plane: NDArray[np.float32]) -> Steps:
-        """Cluster a plane; see `Method`."""
+    def steps(self, plane: NDArray[np.float32], known: NDArray[np.bool_] | None = None) -> Steps:
+        """Cluster a plane; see `Method`. To the net a pixel without a value is dark."""
         import torch
 
         from napari_medseg.engine.cluster.s3net_fit import IMPROVED, PUBLISHED, fit

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from napari_medseg.engine.cluster.focus import FOCUSES, Focus
 from napari_medseg.engine.cluster.methods import METHODS
+from napari_medseg.engine.results import check_seed
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class ClusterOptions:
     device: str = "auto"
 
     def __post_init__(self) -> None:
+        check_seed(self.seed)
         if self.method not in METHODS:
             raise ValueError(
                 f"There is no method {self.method!r}; choose one of {', '.join(METHODS)}."

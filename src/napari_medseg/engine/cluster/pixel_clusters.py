@@ -23,7 +23,10 @@ def kmeans_labels(plane: NDArray[np.float32], clusters: int = 2, seed: int = 0) 
 
 
 def kmeans_job(
-    plane: NDArray[np.float32], clusters: int = 2, seed: int = 0
+    plane: NDArray[np.float32],
+    clusters: int = 2,
+    seed: int = 0,
+    known: NDArray[np.bool_] | None = None,
 ) -> Generator[None, None, NDArray[np.intp]]:
     """Cluster the pixels of a plane by k-means.
 
@@ -38,6 +41,8 @@ def kmeans_job(
         How many; there are fewer where the plane has fewer different values.
     seed : int
         Of the first centres.
+    known : ndarray of bool, shape (H, W), optional
+        Pixels, one at least, on which the centres are found.
 
     Yields
     ------
@@ -50,7 +55,8 @@ def kmeans_job(
         Cluster of every pixel.
     """
     pixels = plane.reshape(plane.shape[0] * plane.shape[1], -1)
-    sample = pixels[:: max(1, len(pixels) // _SAMPLE)].astype(np.float64)
+    seen = pixels if known is None else pixels[known.ravel()]
+    sample = seen[:: max(1, len(seen) // _SAMPLE)].astype(np.float64)
     generator = np.random.default_rng(seed)
     runs = [_centres(sample, clusters, generator) for _ in range(_RESTARTS)]
     centres, _ = min(runs, key=lambda run: run[1])
@@ -63,9 +69,14 @@ def kmeans_job(
     return nearest.reshape(plane.shape[:2])
 
 
-def otsu_labels(grey: NDArray[np.float32]) -> NDArray[np.intp]:
-    """Split a grey plane (H, W) at Otsu's threshold: 1 where it is brighter, else 0."""
-    return (grey > threshold_otsu(grey)).astype(np.intp)
+def otsu_labels(
+    grey: NDArray[np.float32], known: NDArray[np.bool_] | None = None
+) -> NDArray[np.intp]:
+    """Split a grey plane (H, W) at Otsu's threshold: 1 where it is brighter, else 0.
+
+    With `known`, shape (H, W), the threshold is found on these pixels, one at least.
+    """
+    return (grey > threshold_otsu(grey if known is None else grey[known])).astype(np.intp)
 
 
 def _centres(

@@ -239,9 +239,12 @@ def checked_spacing(spacing: Sequence[float] | None, ndim: int) -> tuple[float, 
     """
     if spacing is None:
         return (1.0,) * ndim
-    steps = tuple(float(step) for step in spacing)
+    try:
+        steps = tuple(float(step) for step in spacing)
+    except (TypeError, ValueError):
+        steps = ()
     if len(steps) != ndim or not all(0 < step < np.inf for step in steps):
-        raise ValueError(f"the spacing needs {ndim} positive numbers, not {steps}")
+        raise ValueError(f"the spacing needs {ndim} positive numbers, not {spacing!r}")
     return steps
 
 

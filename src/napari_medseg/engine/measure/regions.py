@@ -21,6 +21,7 @@ from napari_medseg.engine.measure.classes import (
 )
 from napari_medseg.engine.measure.metrics import checked_spacing
 from napari_medseg.engine.results import Progress, Segmentation, finished
+from napari_medseg.engine.scaling import check_real
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -154,6 +155,7 @@ def _intensities(values: NDArray[Any]) -> dict[str, float]:
 
 def _brightness(image: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
     """Give one value per pixel; float64 sums where colours are averaged."""
+    check_real(image.dtype)
     if image.shape == shape:
         return image
     if image.shape[:-1] == shape and image.shape[-1] in (3, 4):

@@ -9,7 +9,7 @@ from napari_medseg.engine.devices import choose_device, choose_precision
 from napari_medseg.engine.postprocess import PostProcess
 from napari_medseg.engine.with_model.runtimes import Runtime, check_runtime
 from napari_medseg.zoo.cards import ModelCard
-from napari_medseg.zoo.registry import get_card
+from napari_medseg.zoo.registry import card_of
 from napari_medseg.zoo.specs import InputSpec, OutputSpec
 from napari_medseg.zoo.weights import check_present
 
@@ -70,7 +70,7 @@ def check_options(options: SegmentOptions) -> ModelCard:
     ValueError
         With one sentence, where the model or an option cannot be used.
     """
-    card = get_card(options.model) if isinstance(options.model, str) else options.model
+    card = card_of(options.model)
     if card.kind != "pretrained":
         raise ValueError(
             f"The model {card.name!r} needs examples: segment by example with it, or choose a "
@@ -108,7 +108,7 @@ def usual_tile(model: str | ModelCard, wanted: int) -> int | None:
     CardError
         If there is no such model.
     """
-    card = get_card(model) if isinstance(model, str) else model
+    card = card_of(model)
     if not wanted or card.kind != "pretrained":
         return None
     spec = InputSpec.of(card)

@@ -7,7 +7,7 @@ from typing import Any
 
 from qtpy.QtCore import QObject
 
-from napari_medseg.engine.results import Progress
+from napari_medseg.engine.results import Progress, counted
 from napari_medseg.session.order import nearest_first
 from napari_medseg.session.prediction import Arrivals
 from napari_medseg.session.stack import Stack
@@ -94,5 +94,6 @@ class PlaneJobs(QObject):
         if self._arrivals is None or not self._arrivals.is_wanted:
             return
         n_planes = len(self._case.proposal.positions) if self._case.proposal else 0
-        kept = f" {n_planes} planes are proposed: accept or reject them." if n_planes else ""
+        what = f"{counted(n_planes, 'plane')} {'is' if n_planes == 1 else 'are'} proposed"
+        kept = f" {what}: accept or reject." if n_planes else ""
         self._message.hint(f"Cancelled.{kept}")

@@ -75,3 +75,9 @@ def test_wrong_requests_start_nothing(plane, tmp_path, extra, words):
     done = run(plane, "-o", tmp_path / "out", *extra)
     assert done.exit_code == 2 and words in done.output
     assert not (tmp_path / "out").exists()
+
+
+def test_a_pixel_outside_the_image_is_refused_before_anything_is_clustered(plane, tmp_path):
+    done = run(plane, "-o", tmp_path / "out", "--method", "kmeans", "--take", "999,5")
+    assert done.exit_code == 2
+    assert "--take 999,5 (row, column) does not lie in a plane of" in done.stderr

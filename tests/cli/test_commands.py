@@ -220,6 +220,8 @@ def test_models_are_listed_and_explained(work):
     assert "random" in run("models", "list").stdout
     assert json.loads(run("models", "info", "random", "--json").stdout)["net"] == "UniverSeg"
     assert "UniverSeg" in run("models", "info", "random").stdout
+    copied = run("models", "export", "random", "-o", work / "copy", "--json")
+    assert json.loads(copied.stdout)["name"] == "random"
     assert run("models", "info", "none").exit_code == 2
 
 

@@ -253,3 +253,21 @@ def test_a_plane_goes_with_a_nifti_of_one_slice(tmp_path, foreign):
     row = json.loads(done.stdout)["rows"][0]
     assert row["intensity_mean"] == 90.0
     assert row["area_mm2" if foreign else "area_px2"] == (25.0 if foreign else 100.0)
+
+
+def test_a_map_of_a_part_is_compared_and_that_is_told(tmp_path):
+    whole = placed(tmp_path / "whole.nii.gz", small(), AFFINE)
+    part = placed(tmp_path / "part.nii.gz", small()[:, :6], AFFINE)
+    done = run("compare", part, whole, "--json")
+    assert done.exit_code == 0
+    assert f"{part} covers only a part of the other" in done.stderr
+    assert json.loads(done.stdout)["rows"][0]["dice"] == 1.0
+
+
+@pytest.mark.parametrize("command", ["measure", "compare"])
+def test_a_file_that_is_damaged_is_told_in_json_too(volume, tmp_path, command):
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    files = [tmp_path / "bad.png", *([volume] if command == "compare" else [])]
+    done = run(command, *files, "--json")
+    assert done.exit_code == 1
+    assert "bad.png cannot be read" in json.loads(done.stdout)["error"]

@@ -197,8 +197,7 @@ def _start(
 def _check_rectangle(rectangle: Sides | None, image: ImageFile, axis: int) -> None:
     if rectangle is None:
         return
-    sides = list(image.data.shape[: image.geometry.ndim])
-    height, width = sides[:axis] + sides[axis + 1 :] if len(sides) == 3 else sides
+    height, width = _plane_size(image, axis)
     top, left, bottom, right = rectangle
     if not (0 <= top < bottom <= height and 0 <= left < right <= width):
         raise WrongRequest(
@@ -207,9 +206,21 @@ def _check_rectangle(rectangle: Sides | None, image: ImageFile, axis: int) -> No
         )
 
 
+def _plane_size(image: ImageFile, axis: int) -> tuple[int, int]:
+    sides = list(image.data.shape[: image.geometry.ndim])
+    height, width = sides[:axis] + sides[axis + 1 :] if len(sides) == 3 else sides
+    return height, width
+
+
 def _start_taking(
     image: ImageFile, seen: dict[str, Any], start: Start, pixel: tuple[int, int], taking: Taking
 ) -> Job:
+    height, width = _plane_size(image, seen["axis"])
+    if not (0 <= pixel[0] < height and 0 <= pixel[1] < width):
+        raise WrongRequest(
+            f"--take {pixel[0]},{pixel[1]} (row, column) does not lie in a plane of "
+            f"{height} × {width} pixels."
+        )
     return _taken(start(image, seen), image, seen, pixel, taking)
 
 

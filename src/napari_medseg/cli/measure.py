@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -69,7 +69,7 @@ def measure(
     except GridError as error:
         refuse(str(error))
     except (ValueError, OSError, MemoryError) as error:
-        fail(sentence_of(error))
+        _fail("measure", {"labels": str(labels)}, error, json_)
     if table.empty:
         say(f"{labels} is empty: there is nothing to measure.")
     _report("measure", table, {"labels": str(labels)}, geometry, json_)
@@ -88,6 +88,7 @@ def compare(
 
     check_label_maps(prediction, reference)
     _check_target(csv, prediction, reference)
+    inputs = {"prediction": str(prediction), "reference": str(reference)}
     try:
         found, wanted = read_labels(prediction), read_labels(reference)
         say_findings(prediction, found.findings)
@@ -99,6 +100,10 @@ def compare(
                 f"{prediction} has the size {_size(found)}, {reference} {_size(wanted)}; bring one "
                 "to the grid of the other first."
             )
+        for path, each, array in zip((prediction, reference), (found, wanted), arrays, strict=True):
+            if array.size > each.labels.size and not each.frame_of_reference:
+                # a DICOM-SEG holds the planes with labels only, by the standard
+                say(f"{path} covers only a part of the other; the rest of it counts as background.")
         geometry = _better_known(wanted.geometry, found.geometry)
         matched = match_classes(arrays[0], found.class_names, arrays[1], wanted.class_names)
         if matched.notice:
@@ -108,10 +113,9 @@ def compare(
     except GridError as error:
         refuse(str(error))
     except (ValueError, OSError, MemoryError) as error:
-        fail(sentence_of(error))
+        _fail("compare", inputs, error, json_)
     if table.empty:
         say(f"{prediction} and {reference} are empty: there is nothing to compare.")
-    inputs = {"prediction": str(prediction), "reference": str(reference)}
     _report("compare", table, inputs, geometry, json_)
 
 
@@ -172,6 +176,13 @@ def _finish(
     if csv is not None:
         say(f"Saved: {write_table(csv, table)}")
     return table
+
+
+def _fail(command: str, inputs: dict[str, str], error: Exception, json_: bool) -> NoReturn:
+    sentence = sentence_of(error)
+    if json_:
+        print_json({"command": command} | inputs | {"error": sentence})
+    fail(sentence)
 
 
 def _report(

@@ -155,6 +155,7 @@ def export(
     to: Annotated[
         Kind, typer.Option(help="A folder that can be imported, or an ONNX file.")
     ] = Kind.folder,
+    json_: Json = False,
 ) -> None:
     """Write a model as a folder that another computer can import, or as ONNX."""
     from napari_medseg.zoo.cards import CardError
@@ -168,10 +169,12 @@ def export(
     except (ValueError, OSError) as error:
         fail(str(error))
     say(f"{name} -> {folder}")
+    if json_:
+        print_json({"name": name, "output": str(folder)})
 
 
 @models.command()
-def remove(name: str) -> None:
+def remove(name: str, json_: Json = False) -> None:
     """Remove a model of yours from this computer, with its weights."""
     from napari_medseg.zoo.cards import CardError
     from napari_medseg.zoo.exchange import remove_model
@@ -182,6 +185,8 @@ def remove(name: str) -> None:
     except OSError as error:
         fail(str(error))
     say(f"Removed {name}.")
+    if json_:
+        print_json({"name": name, "removed": True})
 
 
 def _drive(job: Download, title: str) -> ModelCard:

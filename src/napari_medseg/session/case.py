@@ -13,17 +13,17 @@ from psygnal import Signal
 from napari_medseg.engine.results import Progress, Provenance, finished
 from napari_medseg.engine.scaling import ValueRange
 from napari_medseg.io.notes import NOTE_KEY
-from napari_medseg.session.edits import Mode, why_not_writable, write_job
+from napari_medseg.session.edits import Mode, why_not_writable
 from napari_medseg.session.empty_labels import empty_labels
 from napari_medseg.session.examples import Examples
-from napari_medseg.session.history import accepted_steps, record
+from napari_medseg.session.history import write_and_record_job
 from napari_medseg.session.inputs import Inputs
 from napari_medseg.session.locks import Locks
 from napari_medseg.session.owners import note_owner
 from napari_medseg.session.proposal import PlaneProposal, Proposal, require_something
 from napari_medseg.session.reopening import Reopening
 from napari_medseg.session.stack import PlaneKey, Stack, full_resolution, shape_of
-from napari_medseg.session.undo_step import Written, steps_to_redo
+from napari_medseg.session.undo_step import steps_to_redo
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels
@@ -186,15 +186,7 @@ class Case:
             raise ValueError("Nothing is proposed on this plane.")
         if self.labels is None:
             yield from require_something(planes)
-        kept = {position: proposal.kept(position) for position in planes}
-        written = yield from self._write(proposal, planes)
-        for position in planes:
-            proposal.discard(position)
-        self._reopening.remember(proposal, kept, written)
-        if not proposal.positions and proposal is self.proposal:
-            self.proposal = None
-        self.proposal_changed.emit()
-        return written.voxels
+        return (yield from self._accept_parts(proposal, planes, {}))
 
     def accept_component(self, position: int, row: int, column: int) -> int | None:
         """Write the one piece under a pixel; gives the voxels changed, None if nothing is there."""
@@ -202,13 +194,8 @@ class Case:
         piece = proposal.component(position, row, column)
         if piece is None:
             return None
-        job = self._write(proposal, proposal.cuts([position]), {position: piece})
-        kept = {position: proposal.kept(position)}
-        written = finished(job)
-        proposal.discard(position, piece)
-        self._reopening.remember(proposal, kept, written)
-        self.proposal_changed.emit()
-        return written.voxels
+        planes = proposal.cuts([position])
+        return finished(self._accept_parts(proposal, planes, {position: piece}))
 
     def propose_undone(self) -> bool:
         """Propose again what was accepted and then undone; gives whether there was anything.
@@ -247,41 +234,36 @@ class Case:
             return f"“{self.labels.name}” has another size than the image."
         return why_not_writable(self.labels)
 
-    def _write(
+    def _accept_parts(
         self,
         proposal: Proposal,
         planes: Mapping[int, NDArray[np.unsignedinteger]],
-        within: dict[int, NDArray[np.bool_]] | None = None,
-    ) -> Generator[Progress, None, Written]:
-        labels = self.labels_to_write()
-        mode, names = self.mode, self.examples.class_names
+        pieces: Mapping[int, NDArray[np.bool_]],
+    ) -> Generator[Progress, None, int]:
+        """Write planes, or only pieces of some, and close what was written of the proposal."""
         decisions = dict(proposal.decisions)
         if proposal.values != tuple(range(1, len(proposal.values) + 1)):
             decisions["values"] = list(proposal.values)
-        image = self._require_image()
-        inputs = Inputs.of(image, proposal.stack, proposal.support)
-        before = accepted_steps(labels)
-        written = yield from write_job(
-            labels,
+        kept = {position: proposal.kept(position) for position in planes}
+        written = yield from write_and_record_job(
+            self.labels_to_write(),
             proposal.stack,
             planes,
-            mode=mode,
+            proposal.provenance or Provenance("by-example"),
+            mode=self.mode,
             classes=proposal.values,
-            within=within,
-            locks=Locks.of(labels),
+            class_names=self.examples.class_names,
+            parameters=decisions,
+            inputs=Inputs.of(self._require_image(), proposal.stack, proposal.support),
+            within=pieces,
         )
-        if written.voxels:
-            record(
-                labels,
-                proposal.provenance or Provenance("by-example"),
-                planes=[proposal.stack.key(position) for position in planes],
-                class_names=names,
-                parameters={**decisions, "mode": mode.name.lower()},
-                written=written.witness,
-                before=before,
-                inputs=inputs,
-            )
-        return written
+        for position in planes:
+            proposal.discard(position, pieces.get(position))
+        self._reopening.remember(proposal, kept, written)
+        if not proposal.positions and proposal is self.proposal:
+            self.proposal = None
+        self.proposal_changed.emit()
+        return written.voxels
 
     # -- what is locked -------------------------------------------------------------------------
 

@@ -14,8 +14,8 @@ from napari_medseg.engine.cluster.options import ClusterOptions
 from napari_medseg.engine.cluster.pick import pick_cluster
 from napari_medseg.engine.label_maps import count_labels
 from napari_medseg.engine.results import Progress, Provenance
-from napari_medseg.session.edits import Mode, write_job
-from napari_medseg.session.history import accepted_steps, record
+from napari_medseg.session.edits import Mode
+from napari_medseg.session.history import write_and_record_job
 from napari_medseg.session.inputs import Inputs
 from napari_medseg.session.query import Query
 from napari_medseg.session.region import Region
@@ -190,27 +190,18 @@ def write_pick_job(case: Case, pick: Pick, mode: Mode) -> Generator[Progress, No
         raise ValueError(f"“{name}” is locked: open its lock in the list to add to it.")
     labels = case.labels_to_write()
     value = np.array(pick.value, np.min_scalar_type(pick.value))
-    before = accepted_steps(labels)
-    written = yield from write_job(
+    written = yield from write_and_record_job(
         labels,
         stack,
         {stack.position: np.broadcast_to(value, pick.mask.shape)},
+        pick.map.provenance,
         mode=mode,
         classes=[pick.value],
+        class_names=case.examples.class_names,
+        parameters=pick.parameters,
+        inputs=pick.map.inputs,
         within={stack.position: pick.mask},
-        locks=case.locks,
     )
-    if written.voxels:
-        record(
-            labels,
-            pick.map.provenance,
-            planes=[key],
-            class_names=case.examples.class_names,
-            parameters={**pick.parameters, "mode": mode.name.lower()},
-            written=written.witness,
-            before=before,
-            inputs=pick.map.inputs,
-        )
     return written.voxels
 
 

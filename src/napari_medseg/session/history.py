@@ -1,14 +1,23 @@
-"""What made the labels of a layer, kept in ``layer.metadata["medseg"]``."""
+"""What made the labels of a layer, kept in ``layer.metadata["medseg"]``.
+
+Nothing that a method made is written without it: `write_and_record_job` does both.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from napari_medseg.engine.results import Provenance
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_medseg.engine.results import Progress, Provenance
 from napari_medseg.io.notes import NOTE_KEY, Witness, steps_left
+from napari_medseg.session.edits import Mode, write_job
 from napari_medseg.session.inputs import Inputs
-from napari_medseg.session.stack import PlaneKey, full_resolution
+from napari_medseg.session.locks import Locks
+from napari_medseg.session.stack import Stack, full_resolution
+from napari_medseg.session.undo_step import Written
 
 if TYPE_CHECKING:
     from napari.layers import Labels, Layer
@@ -17,57 +26,64 @@ AcceptedStep = tuple[dict[str, Any], Inputs | None, Witness | None]
 """An entry of the history, what it was made from, and some of the voxels it wrote."""
 
 
-def record(
+def write_and_record_job(
     layer: Labels,
+    stack: Stack,
+    proposed: Mapping[int, NDArray[np.integer]],
     provenance: Provenance,
     *,
-    planes: Sequence[PlaneKey],
+    mode: Mode,
+    classes: Sequence[int],
     class_names: Sequence[str],
     parameters: Mapping[str, Any],
-    written: Witness | None = None,
-    before: Sequence[AcceptedStep] | None = None,
-    inputs: Inputs | None = None,
-) -> None:
-    """Note that a method wrote into planes of a labels layer.
+    inputs: Inputs,
+    within: Mapping[int, NDArray[np.bool_]] | None = None,
+) -> Generator[Progress, None, Written]:
+    """Write what a method made into a labels layer, within its locks, and note that in its history.
 
-    The entry is added to the list under ``"accepted"``; whatever else the metadata holds stays.
+    The note is added to the list under ``"accepted"``; whatever else the metadata holds stays. What
+    was undone by then cannot be redone any more, and is forgotten. Where no voxel changes, there is
+    no note.
 
     Parameters
     ----------
-    layer : napari Labels
-        The layer that was written into.
+    layer, stack, proposed, mode, classes, within :
+        As in `napari_medseg.session.edits.write_job`, which it yields from.
     provenance : Provenance
         What made the voxels.
-    planes : sequence of PlaneKey
-        Where.
     class_names : sequence of str
         Name of every label value, the background first.
     parameters : mapping
-        What the user decided when accepting, such as the threshold.
-    written : Witness, optional
-        Some of the voxels, by which an undo is noticed; kept under ``"witnesses"``, in no file.
-    before : sequence of AcceptedStep, optional
-        What `accepted_steps` gave before the method wrote; by default all that is noted. What was
-        undone by then cannot be redone any more, and is forgotten.
-    inputs : Inputs, optional
+        What the user decided when accepting, such as the threshold; the mode is added.
+    inputs : Inputs
         What it was made from; kept beside the list under ``"inputs"`` and in no file.
+
+    Returns
+    -------
+    Written
+        How many voxels changed, and some of them, by which an undo is noticed; these are kept under
+        ``"witnesses"``, in no file.
+
+    Raises
+    ------
+    ValueError
+        As `write_job`.
     """
-    notes = dict(layer.metadata.get(NOTE_KEY, {}))
-    made = provenance.as_dict()
-    if inputs is not None:
-        made["parameters"] = {**made["parameters"], **inputs.place}
-    entry = {
-        **made,
-        "planes": [list(plane) for plane in planes],
-        "accepted_with": dict(parameters),
-    }
-    steps = [*(_noted(notes) if before is None else before), (entry, inputs, written)]
-    for name, values in zip(
-        ("accepted", "inputs", "witnesses"), zip(*steps, strict=True), strict=True
-    ):
-        notes[name] = list(values)
-    notes["class_names"] = list(class_names)
-    layer.metadata[NOTE_KEY] = notes
+    before = accepted_steps(layer)
+    locks = Locks.of(layer)
+    written = yield from write_job(
+        layer, stack, proposed, mode=mode, classes=classes, within=within, locks=locks
+    )
+    if written.voxels:
+        made = provenance.as_dict()
+        entry = {
+            **made,
+            "parameters": {**made["parameters"], **inputs.place},
+            "planes": [list(stack.key(position)) for position in proposed],
+            "accepted_with": {**parameters, "mode": mode.name.lower()},
+        }
+        _note(layer, [*before, (entry, inputs, written.witness)], class_names)
+    return written
 
 
 def accepted(layer: Labels) -> list[dict[str, Any]]:
@@ -80,6 +96,17 @@ def accepted_steps(layer: Layer) -> list[AcceptedStep]:
     notes = layer.metadata.get(NOTE_KEY, {})
     steps = _noted(notes)
     return [steps[index] for index in steps_left(notes, full_resolution(layer))] if steps else []
+
+
+def _note(layer: Labels, steps: Sequence[AcceptedStep], class_names: Sequence[str]) -> None:
+    entries, inputs, witnesses = (list(values) for values in zip(*steps, strict=True))
+    layer.metadata[NOTE_KEY] = {
+        **layer.metadata.get(NOTE_KEY, {}),
+        "accepted": entries,
+        "inputs": inputs,
+        "witnesses": witnesses,
+        "class_names": list(class_names),
+    }
 
 
 def _noted(notes: Mapping[str, Any]) -> list[AcceptedStep]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from qtpy.QtGui import QIcon
-from qtpy.QtWidgets import QWidget
+from qtpy.QtWidgets import QSizePolicy, QWidget
 from superqt import QCollapsible
+
+from napari_medseg.widgets.parts.arrange import form, held
 
 _OPEN, _SHUT = "▾  Details", "▸  Details"
 
@@ -16,3 +18,10 @@ class FoldedDetails(QCollapsible):
         super().__init__(_SHUT, parent, expandedIcon=QIcon(), collapsedIcon=QIcon())
         self.layout().setContentsMargins(0, 0, 0, 0)
         self.toggled.connect(lambda is_open: self.setText(_OPEN if is_open else _SHUT))
+
+    def put(self, *rows: tuple[str, QWidget]) -> None:
+        """Put choices under the heading; one with a name before it takes what width there is."""
+        for name, widget in rows:
+            if name:
+                widget.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.addWidget(held(form(*rows)))

@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
 
 from napari_medseg.io.dicom.series import Series
 from napari_medseg.io.errors import ReadError
+from napari_medseg.widgets.parts.dialogs import answer_of
 
 _PICTURE = 72
 
@@ -58,10 +59,7 @@ class SeriesDialog(QDialog):
     def ask(cls, found: Sequence[Series], parent: QWidget | None = None) -> Series | None:
         """Show the list and wait; give the series, or None where the person cancelled."""
         dialog = cls(found, parent)
-        try:
-            return dialog.chosen if dialog.exec() == QDialog.DialogCode.Accepted else None
-        finally:
-            dialog.deleteLater()
+        return answer_of(dialog, lambda: dialog.chosen)
 
 
 def _item(series: Series) -> QListWidgetItem:

@@ -4,14 +4,7 @@ from __future__ import annotations
 
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QShowEvent
-from qtpy.QtWidgets import (
-    QCheckBox,
-    QFormLayout,
-    QLabel,
-    QSizePolicy,
-    QSpinBox,
-    QWidget,
-)
+from qtpy.QtWidgets import QCheckBox, QSpinBox, QWidget
 
 from napari_medseg.engine.by_example.options import DEFAULT_MODEL, MOST_EFFORT, ByExampleOptions
 from napari_medseg.widgets.parts.choices import choice_box
@@ -56,7 +49,17 @@ class Details(FoldedDetails):
             "for examples and predictions that follow; otherwise the range is chosen automatically"
         )
         self.shortcuts = KeysBox()
-        self.addWidget(self._form())
+        self.put(
+            ("Model", self.model),
+            ("Runs on", self.device),
+            ("Second look", self.refine),
+            ("Colours", self.colour),
+            ("Ensemble", self.ensemble),
+            ("Adapting", self.effort),
+            ("", self.flips),
+            ("", self.displayed),
+            ("", self.shortcuts),
+        )
 
     def showEvent(self, event: QShowEvent) -> None:
         """Take over models that were added while the dock was out of sight."""
@@ -77,25 +80,6 @@ class Details(FoldedDetails):
                 self.model.setItemData(self.model.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
                 if card.name == chosen:
                     self.model.setCurrentIndex(self.model.count() - 1)
-
-    def _form(self) -> QWidget:
-        form = QWidget()
-        rows = QFormLayout(form)
-        rows.setContentsMargins(0, 0, 0, 0)
-        rows.setRowWrapPolicy(QFormLayout.RowWrapPolicy.DontWrapRows)
-        for name, widget in {
-            "Model": self.model,
-            "Runs on": self.device,
-            "Second look": self.refine,
-            "Colours": self.colour,
-            "Ensemble": self.ensemble,
-            "Adapting": self.effort,
-        }.items():
-            widget.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-            rows.addRow(QLabel(name), widget)
-        for box in (self.flips, self.displayed, self.shortcuts):
-            rows.addRow(box)
-        return form
 
     def _show_card(self) -> None:
         self.model.setToolTip(self.model.currentData(Qt.ItemDataRole.ToolTipRole) or "")

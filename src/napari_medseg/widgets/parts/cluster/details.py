@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QSizePolicy, QSpinBox, QWidget
+from qtpy.QtWidgets import QComboBox, QSizePolicy, QSpinBox, QWidget
 
 from napari_medseg.engine.cluster.options import ClusterOptions
 from napari_medseg.widgets.parts.choices import choice_box
@@ -63,7 +63,13 @@ class ClusterDetails(FoldedDetails):
         )
         self.seed = _number(0, 2**31 - 1, default.seed, "The same seed gives the same clusters")
         self.device = DeviceBox()
-        self.addWidget(self._form())
+        self.put(
+            ("Clusters", self.clusters),
+            ("Stop at clusters", self.enough),
+            ("Iterations", self.iterations),
+            ("Seed", self.seed),
+            ("Runs on", self.device),
+        )
         self.method.currentIndexChanged.connect(self._refresh)
         self.focus.currentIndexChanged.connect(self._refresh)
         self._refresh()
@@ -79,20 +85,6 @@ class ClusterDetails(FoldedDetails):
             iterations=self.iterations.value(),
             device=self.device.currentData(),
         )
-
-    def _form(self) -> QWidget:
-        form = QWidget()
-        rows = QFormLayout(form)
-        rows.setContentsMargins(0, 0, 0, 0)
-        for name, widget in {
-            "Clusters": self.clusters,
-            "Stop at clusters": self.enough,
-            "Iterations": self.iterations,
-            "Seed": self.seed,
-            "Runs on": self.device,
-        }.items():
-            rows.addRow(QLabel(name), widget)
-        return form
 
     def _refresh(self) -> None:
         self.method.setToolTip(_METHODS[self.method.currentText()][1])
@@ -117,5 +109,4 @@ def _number(low: int, high: int, value: int, tip: str) -> QSpinBox:
     box.setRange(low, high)
     box.setValue(value)
     box.setToolTip(tip)
-    box.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
     return box

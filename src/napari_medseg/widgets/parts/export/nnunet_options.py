@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFormLayout, QGroupBox, QLineEdit
+from qtpy.QtWidgets import QGroupBox, QLineEdit
 
 from napari_medseg.io.atomic import SaveError
+from napari_medseg.widgets.parts.arrange import form
 
 
 class NnunetOptions(QGroupBox):
@@ -19,8 +20,7 @@ class NnunetOptions(QGroupBox):
         super().__init__("nnU-Net")
         self.name = QLineEdit()
         self.name.setToolTip("Names the files of this case; do not name the patient here")
-        form = QFormLayout(self)
-        form.addRow("Case", self.name)
+        self.setLayout(form(("Case", self.name)))
         self._typed = False
         self.name.textEdited.connect(self._on_edited)
 

@@ -6,7 +6,6 @@ from qtpy.QtWidgets import (
     QComboBox,
     QDialog,
     QDialogButtonBox,
-    QFormLayout,
     QLabel,
     QLineEdit,
     QVBoxLayout,
@@ -14,6 +13,8 @@ from qtpy.QtWidgets import (
 )
 
 from napari_medseg.io.dicom.terms import CATEGORIES, ClassTerm, custom_term
+from napari_medseg.widgets.parts.arrange import fill, form
+from napari_medseg.widgets.parts.dialogs import answer_of
 
 
 class TermDialog(QDialog):
@@ -71,21 +72,16 @@ class TermDialog(QDialog):
     def ask(cls, name: str, start: ClassTerm, parent: QWidget | None = None) -> ClassTerm | None:
         """Ask, and give the term; None where the person thought better of it."""
         dialog = cls(name, start, parent)
-        try:
-            return dialog.term if dialog.exec() == QDialog.DialogCode.Accepted else None
-        finally:
-            dialog.deleteLater()
+        return answer_of(dialog, lambda: dialog.term)
 
     def _lay_out(self) -> None:
-        form = QFormLayout()
-        form.addRow("Category", self.category)
-        form.addRow("Scheme", self.scheme)
-        form.addRow("Code", self.code)
-        form.addRow("Meaning", self.meaning)
-        column = QVBoxLayout(self)
-        column.addLayout(form)
-        column.addWidget(self.problem)
-        column.addWidget(self.buttons)
+        fields = form(
+            ("Category", self.category),
+            ("Scheme", self.scheme),
+            ("Code", self.code),
+            ("Meaning", self.meaning),
+        )
+        fill(QVBoxLayout(self), fields, self.problem, self.buttons)
         self.setMinimumWidth(360)
 
     def _check(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QCheckBox, QFormLayout, QLabel, QVBoxLayout
+from qtpy.QtWidgets import QCheckBox, QLabel, QVBoxLayout
 
 from napari_medseg.engine.measure.compare import WRONG_PLACES
 from napari_medseg.session.colours import hex_colour
@@ -18,6 +18,7 @@ from napari_medseg.session.measurement import Compared, compare_layers_job
 from napari_medseg.session.region import placed_on
 from napari_medseg.session.stack import stack_on_display
 from napari_medseg.session.subject import Subject
+from napari_medseg.widgets.parts.arrange import form
 from napari_medseg.widgets.parts.canvas_guard import remove_layer
 from napari_medseg.widgets.parts.jobs.button import AnyJob, JobButton
 from napari_medseg.widgets.parts.jobs.gate import JobGate
@@ -197,10 +198,7 @@ class CompareTab(ResultTab):
 
     def _lay_out(self) -> None:
         column = QVBoxLayout(self)
-        form = QFormLayout()
-        form.addRow("Prediction", self.predictions)
-        form.addRow("Reference", self.references)
-        column.addLayout(form)
+        column.addLayout(form(("Prediction", self.predictions), ("Reference", self.references)))
         column.addWidget(self.run)
         column.addWidget(self.table, 1)
         column.addWidget(self.with_picture)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QSizePolicy, QVBoxLayout
+from qtpy.QtWidgets import QCheckBox, QComboBox, QSizePolicy, QVBoxLayout
 
 from napari_medseg.engine.results import counted
 from napari_medseg.io.notes import NOTE_KEY
@@ -24,6 +24,7 @@ from napari_medseg.session.moment import in_space
 from napari_medseg.session.owners import image_for, may_belong, note_same_owner
 from napari_medseg.session.stack import Stack, show_plane, stack_on_display
 from napari_medseg.session.subject import NO_UNIT, Subject, why_not_together
+from napari_medseg.widgets.parts.arrange import form
 from napari_medseg.widgets.parts.jobs.button import AnyJob, JobButton
 from napari_medseg.widgets.parts.jobs.gate import JobGate
 from napari_medseg.widgets.parts.layer_picker import LayerPicker
@@ -260,11 +261,9 @@ class MeasureTab(ResultTab):
 
     def _lay_out(self) -> None:
         column = QVBoxLayout(self)
-        form = QFormLayout()
-        form.addRow("Labels", self.labels)
-        form.addRow(self.with_image, self.images)
-        form.addRow(self.scope)
-        column.addLayout(form)
+        column.addLayout(
+            form(("Labels", self.labels), (self.with_image, self.images), ("", self.scope))
+        )
         column.addWidget(self.run)
         column.addWidget(self.objects)
         column.addWidget(self.table, 1)

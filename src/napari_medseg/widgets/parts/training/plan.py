@@ -9,7 +9,6 @@ from typing import Any
 from qtpy.QtCore import Signal
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import (
-    QFormLayout,
     QGroupBox,
     QHBoxLayout,
     QLineEdit,
@@ -22,7 +21,7 @@ from medseg_training.words import few_steps
 from napari_medseg.session.training.command import TrainingCommand
 from napari_medseg.session.training.data import TASKS, FoundData
 from napari_medseg.session.training.recipes import RecipeChoice, all_recipes
-from napari_medseg.widgets.parts.arrange import fill
+from napari_medseg.widgets.parts.arrange import column, fill, form, held
 from napari_medseg.widgets.parts.device_box import DeviceBox
 from napari_medseg.widgets.parts.elided_box import ElidedBox
 from napari_medseg.widgets.parts.messages import small_print
@@ -68,8 +67,8 @@ class TrainingPlan(QGroupBox):
         self.start_from = ElidedBox()
         self.device = DeviceBox()
         self.forms = _forms()
-        self.surfaces = {kind: _surface(kind, form) for kind, form in self.forms.items()}
-        self.all_values = Fold("All values", _under_each_other(*self.forms.values()))
+        self.surfaces = {kind: _surface(kind, values) for kind, values in self.forms.items()}
+        self.all_values = Fold("All values", column(*self.forms.values()))
         self.concern = small_print()
         self.name = QLineEdit()
         self.name.setToolTip("The folder of the run, below the folder of all runs")
@@ -194,8 +193,8 @@ class TrainingPlan(QGroupBox):
 
     def _on_recipe(self) -> None:
         self.form.show_recipe(self.recipe.content)
-        for kind, form in self.forms.items():
-            form.setVisible(kind == self.recipe.kind)
+        for kind, values in self.forms.items():
+            values.setVisible(kind == self.recipe.kind)
             self.surfaces[kind].setVisible(kind == self.recipe.kind)
         self.citation.setText(self.recipe.citation)
         self.citation.setVisible(bool(self.recipe.citation))
@@ -207,31 +206,31 @@ class TrainingPlan(QGroupBox):
         self.copied.emit()
 
     def _lay_out(self) -> None:
-        column = QVBoxLayout(self)
-        form = QFormLayout()
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        form.addRow("Recipe", self.recipes)
-        form.addRow("", self.citation)
-        form.addRow("Start from", self.start_from)
-        form.addRow("Runs on", self.device)
-        form.addRow("Name", self.name)
-        column.addLayout(form)
-        for surface in self.surfaces.values():
-            column.addWidget(surface)
-        column.addWidget(self.all_values)
-        column.addWidget(self.concern)
         line = QHBoxLayout()
         line.addWidget(self.command_line, 1)
         line.addWidget(self.copy_button)
-        column.addLayout(line)
-        column.addWidget(self.start_button)
+        fill(
+            QVBoxLayout(self),
+            form(
+                ("Recipe", self.recipes),
+                (None, self.citation),
+                ("Start from", self.start_from),
+                ("Runs on", self.device),
+                ("Name", self.name),
+            ),
+            *self.surfaces.values(),
+            self.all_values,
+            self.concern,
+            line,
+            self.start_button,
+        )
 
     def _connect(self) -> None:
         self.recipes.activated.connect(lambda _: self._on_recipe())
         for box in (self.start_from, self.device):
             box.activated.connect(lambda _: self.changed.emit())
-        for form in self.forms.values():
-            form.changed.connect(self.changed)
+        for values in self.forms.values():
+            values.changed.connect(self.changed)
         self.name.textEdited.connect(lambda _: self.changed.emit())
         self.copy_button.clicked.connect(self._copy)
         self.start_button.clicked.connect(self.start_asked)
@@ -246,20 +245,7 @@ def _forms() -> dict[str, RecipeForm]:
     return {kind: RecipeForm(schema, tuple(_SURFACE[kind])) for kind, schema in schemas.items()}
 
 
-def _surface(kind: str, form: RecipeForm) -> QWidget:
+def _surface(kind: str, values: RecipeForm) -> QWidget:
     """Show the values of a form that are always in sight."""
-    holder = QWidget()
-    rows = QFormLayout(holder)
-    rows.setContentsMargins(0, 0, 0, 0)
-    rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-    for key, words in _SURFACE[kind].items():
-        rows.addRow(words, form.editors[key].widget)
-    return holder
-
-
-def _under_each_other(*widgets: QWidget) -> QWidget:
-    holder = QWidget()
-    column = QVBoxLayout(holder)
-    column.setContentsMargins(0, 0, 0, 0)
-    fill(column, *widgets)
-    return holder
+    editors = values.editors
+    return held(form(*((words, editors[key].widget) for key, words in _SURFACE[kind].items())))

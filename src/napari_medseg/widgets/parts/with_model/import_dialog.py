@@ -10,7 +10,6 @@ from qtpy.QtWidgets import (
     QDialog,
     QDialogButtonBox,
     QDoubleSpinBox,
-    QFormLayout,
     QHBoxLayout,
     QLabel,
     QLineEdit,
@@ -21,7 +20,9 @@ from qtpy.QtWidgets import (
 )
 
 from napari_medseg.session.with_model.card_draft import CardDraft
+from napari_medseg.widgets.parts.arrange import form
 from napari_medseg.widgets.parts.choices import choice_box
+from napari_medseg.widgets.parts.dialogs import answer_of
 from napari_medseg.widgets.parts.messages import Message
 from napari_medseg.zoo.inspection import Inspection
 
@@ -79,10 +80,7 @@ class ImportDialog(QDialog):
     def ask(cls, found: Inspection, parent: QWidget | None = None) -> CardDraft | None:
         """Show the dialog and wait; None where the person would rather not."""
         dialog = cls(found, parent)
-        try:
-            return dialog.draft() if dialog.exec() == QDialog.DialogCode.Accepted else None
-        finally:
-            dialog.deleteLater()
+        return answer_of(dialog, dialog.draft)
 
     def draft(self) -> CardDraft:
         """Give what is filled in now."""
@@ -138,24 +136,26 @@ class ImportDialog(QDialog):
         self.high.setValue(float(scaling.get("high", 275.0)))
 
     def _lay_out(self) -> None:
-        form = QFormLayout()
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        form.addRow("Name", self.name)
-        form.addRow("Title", self.title)
-        if not self._start.needs_examples:
-            form.addRow("Finds, in the net's order", self.classes)
-            form.addRow("Kinds of images", self.modalities)
-            form.addRow("Sees", self.fit)
-            form.addRow("at height × width", _row(self.height_box, QLabel("×"), self.width_box))
-            form.addRow("Channels", self.colours)
-            form.addRow("Values scaled by", _row(self.scaling, self.low, self.high))
-        form.addRow("What it is for", self.description)
-        form.addRow("Not for", self.not_for)
-        form.addRow("Licence", self.licence)
+        of_planes = (
+            ("Finds, in the net's order", self.classes),
+            ("Kinds of images", self.modalities),
+            ("Sees", self.fit),
+            ("at height × width", _row(self.height_box, QLabel("×"), self.width_box)),
+            ("Channels", self.colours),
+            ("Values scaled by", _row(self.scaling, self.low, self.high)),
+        )
+        fields = form(
+            ("Name", self.name),
+            ("Title", self.title),
+            *(() if self._start.needs_examples else of_planes),
+            ("What it is for", self.description),
+            ("Not for", self.not_for),
+            ("Licence", self.licence),
+        )
         layout = QVBoxLayout(self)
         layout.addWidget(self.verdict)
         layout.addWidget(self.listing, 1)
-        layout.addLayout(form)
+        layout.addLayout(fields)
         layout.addWidget(self.message)
         layout.addStretch()
         layout.addWidget(self.buttons)

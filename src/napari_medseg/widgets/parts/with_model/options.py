@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qtpy.QtWidgets import QCheckBox, QFormLayout, QLabel, QSizePolicy, QSpinBox, QWidget
+from qtpy.QtWidgets import QCheckBox, QSpinBox, QWidget
 
 from napari_medseg.engine.with_model.options import SegmentOptions, usual_tile
 from napari_medseg.session.settings import settings
@@ -34,15 +34,14 @@ class ModelOptions(FoldedDetails):
             "that touch are parted at necks and where the net is unsure"
         )
         self.shortcuts = KeysBox()
-        form = QWidget()
-        rows = QFormLayout(form)
-        rows.setContentsMargins(0, 0, 0, 0)
-        for name, widget in {"Runs on": self.device, "Tiles of": self.tile}.items():
-            widget.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-            rows.addRow(QLabel(name), widget)
-        for box in (self.objects, self.probabilities, self.flips, self.shortcuts):
-            rows.addRow(box)
-        self.addWidget(form)
+        self.put(
+            ("Runs on", self.device),
+            ("Tiles of", self.tile),
+            ("", self.objects),
+            ("", self.probabilities),
+            ("", self.flips),
+            ("", self.shortcuts),
+        )
         self.show_model(None)
 
     def show_model(self, card: ModelCard | None) -> None:

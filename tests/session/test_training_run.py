@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from medseg_training.events import EventLog
+from medseg_training.events import EVENTS_FILE, EventLog
 from napari_medseg.session.training import runs
 from napari_medseg.session.training.command import TrainingCommand
 from napari_medseg.session.training.runs import RunFollower
@@ -85,15 +85,15 @@ def test_a_line_that_is_half_written_waits_for_its_rest(tmp_path: Path) -> None:
 
 def test_a_run_that_goes_on_after_half_a_line_is_followed(tmp_path: Path) -> None:
     run = RunFollower(tmp_path)
-    (tmp_path / runs.EVENTS).write_text('{"event": "train", "step": 4, "lo', "utf-8")
+    (tmp_path / EVENTS_FILE).write_text('{"event": "train", "step": 4, "lo', "utf-8")
     run.poll()
-    log = EventLog(tmp_path / runs.EVENTS)
+    log = EventLog(tmp_path / EVENTS_FILE)
     log.write("started", pid=os.getpid(), step=3, steps=9)
     log.write("train", step=5, loss=0.5)
     assert run.poll()
     assert (run.phase, run.steps, run.losses) == ("running", 9, [(5, 0.5)])
     assert runs.is_alive(tmp_path)
-    assert (tmp_path / runs.EVENTS).read_bytes().count(b"\n") == 3
+    assert (tmp_path / EVENTS_FILE).read_bytes().count(b"\n") == 3
 
 
 def test_going_on_from_a_checkpoint_takes_back_what_is_repeated(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 from qtpy.QtGui import QDesktopServices, QGuiApplication
 
+from medseg_training.events import EVENTS_FILE
 from napari_medseg.session.training import runs
 from napari_medseg.widgets.train_model import TrainModel
 from napari_medseg.zoo.registry import get_card
@@ -79,7 +80,7 @@ def test_a_run_that_does_not_listen_can_be_killed_and_the_next_is_only_stopped(
     run = tmp_path / "runs" / "deaf"
     run.mkdir(parents=True)
     begun = {"event": "started", "pid": process.pid, "time": time.time(), "steps": 10}
-    (run / runs.EVENTS).write_text(json.dumps(begun) + "\n")
+    (run / EVENTS_FILE).write_text(json.dumps(begun) + "\n")
     view = dock.view
     view.show_run(run)
     assert view.phase == "running"

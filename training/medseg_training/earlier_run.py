@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from medseg_training.checkpoints import BEST, is_begun
+from medseg_training.events import EVENTS_FILE
 from medseg_training.recipe_files import CONFIG_FILE
 from medseg_training.run_folder import (
     COMMANDS_FILE,
     ENVIRONMENT_FILE,
-    EVENTS_FILE,
     FACTS_FILE,
     METRICS_FILE,
     SOURCES_FILE,

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
+EVENTS_FILE = "events.jsonl"
 Echo = Callable[[Mapping[str, Any]], None]
 """Is told every event after it was written."""
 

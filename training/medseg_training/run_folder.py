@@ -23,13 +23,12 @@ import torch
 from pydantic import BaseModel
 
 from medseg_training.curves import Curves
-from medseg_training.events import Echo, EventLog
+from medseg_training.events import EVENTS_FILE, Echo, EventLog
 from medseg_training.methods.method import Validation
 from medseg_training.recipe_files import CONFIG_FILE
 from napari_medseg.engine.results import typed
 from napari_medseg.io.atomic import atomic_write
 
-EVENTS_FILE = "events.jsonl"
 METRICS_FILE = "metrics.csv"
 FACTS_FILE = "facts.json"
 COMMANDS_FILE = "command.txt"

@@ -62,7 +62,7 @@ def run(options: argparse.Namespace) -> None:
         When the training failed; the last checkpoint is untouched.
     """
     from medseg_training.distributed import joined, local_device
-    from medseg_training.run_folder import EVENTS_FILE
+    from medseg_training.events import EVENTS_FILE
     from medseg_training.run_lock import LOCK_FILE, RunInUseError
     from napari_medseg.engine.devices import choose_device
 
@@ -164,8 +164,8 @@ def _resuming(folder: Path) -> str:
 
 def _tell(folder: Path, error: Exception) -> None:
     """Leave word in the run folder, where the dock looks; without hiding what went wrong."""
-    from medseg_training.events import EventLog
-    from medseg_training.run_folder import EVENTS_FILE, TRACEBACK_FILE
+    from medseg_training.events import EVENTS_FILE, EventLog
+    from medseg_training.run_folder import TRACEBACK_FILE
 
     with suppress(OSError):
         EventLog(folder / EVENTS_FILE).write("error", message=str(error))

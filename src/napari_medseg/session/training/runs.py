@@ -18,12 +18,15 @@ from typing import Any, Literal
 
 import psutil
 
+from medseg_training.events import EVENTS_FILE
+from medseg_training.stopping import STOP_FILE
 from napari_medseg.io.user_folders import data_folder
 from napari_medseg.session.training.command import TrainingCommand
 
-EVENTS, STOP, OUTPUT = "events.jsonl", "STOP", "output.txt"
+OUTPUT = "output.txt"
 _NICE = 10
 _CHECKPOINTS = "checkpoints/last.ckpt", "checkpoints/last.prev.ckpt"
+"""As `medseg_training.checkpoints` names them; that module would bring torch with it."""
 
 Phase = Literal["new", "running", "stopping", "stopped", "finished", "failed", "lost"]
 AT_WORK: tuple[Phase, ...] = ("new", "running", "stopping")
@@ -47,11 +50,11 @@ def start(command: TrainingCommand) -> subprocess.Popen[bytes]:
     run = command.run
     if is_alive(run):
         raise ValueError(f"A training is writing to {run.name} already; stop it first.")
-    if not command.resume and (run / EVENTS).exists():
+    if not command.resume and (run / EVENTS_FILE).exists():
         resume = "resume it, or " if _has_checkpoint(run) else ""
         raise ValueError(f"{run.name} holds a training; {resume}choose another name.")
     run.mkdir(parents=True, exist_ok=True)
-    (run / STOP).unlink(missing_ok=True)
+    (run / STOP_FILE).unlink(missing_ok=True)
     with open(run / OUTPUT, "ab") as output:
         process = subprocess.Popen(
             # Not from the working folder (-P), where paths begin but no module is looked for.
@@ -76,7 +79,7 @@ def _yield_to_others(pid: int) -> None:
 
 def stop(run: Path) -> None:
     """Ask a run to finish its step, save and end."""
-    (run / STOP).touch()
+    (run / STOP_FILE).touch()
 
 
 def kill(run: Path) -> None:
@@ -94,8 +97,8 @@ def is_alive(run: Path) -> bool:
 
 def last_start(run: Path) -> Mapping[str, Any] | None:
     """Give the event of a run's latest start; None where there is none."""
-    found = None
-    for event in _events((run / EVENTS).read_bytes() if (run / EVENTS).is_file() else b""):
+    found, log = None, run / EVENTS_FILE
+    for event in _events(log.read_bytes() if log.is_file() else b""):
         if event.get("event") == "started":
             found = event
     return found
@@ -105,8 +108,8 @@ def runs_in(folder: Path) -> list[Path]:
     """Give the run folders directly below a folder, the latest first."""
     if not folder.is_dir():
         return []
-    runs = [path for path in folder.iterdir() if (path / EVENTS).is_file()]
-    return sorted(runs, key=lambda path: (path / EVENTS).stat().st_mtime, reverse=True)
+    runs = [path for path in folder.iterdir() if (path / EVENTS_FILE).is_file()]
+    return sorted(runs, key=lambda path: (path / EVENTS_FILE).stat().st_mtime, reverse=True)
 
 
 class RunFollower:
@@ -147,7 +150,7 @@ class RunFollower:
     def poll(self) -> bool:
         """Read what is new; tells whether anything was. A line that is only half written waits."""
         content = b""
-        with contextlib.suppress(OSError), open(self.run / EVENTS, "rb") as stream:
+        with contextlib.suppress(OSError), open(self.run / EVENTS_FILE, "rb") as stream:
             stream.seek(self._read)
             content = stream.read()
         whole = content[: content.rfind(b"\n") + 1]
@@ -164,7 +167,7 @@ class RunFollower:
             return "new" if self._own.poll() is None else "failed"
         if _process(self._start) is None:
             return self._ended or ("new" if self._start is None else "lost")
-        asked = self._ended is not None or (self.run / STOP).exists()
+        asked = self._ended is not None or (self.run / STOP_FILE).exists()
         return "stopping" if asked else "running"
 
     @property

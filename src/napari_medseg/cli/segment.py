@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from napari_medseg.engine.results import Job
     from napari_medseg.engine.with_model.options import SegmentOptions
     from napari_medseg.io.images import ImageFile
+    from napari_medseg.zoo.cards import ModelCard
 
 Model = Annotated[str, typer.Option("-m", "--model", help="A pretrained model; see: models list.")]
 Tile = Annotated[
@@ -75,8 +76,9 @@ def segment(
         check_images(inputs, writing.out)
         from napari_medseg.zoo.registry import get_card
 
+        card = get_card(model)
         chosen = _options(
-            model,
+            card,
             tile,
             device=device or settings().device,
             precision="bfloat16" if bfloat16 else "float32",
@@ -86,8 +88,8 @@ def segment(
             post=cleaning.steps(),
             runtime=runtime.value,
         )
-        numbers = _numbers(values, chosen)
-        decided = chosen.as_dict() | {"card_sha256": get_card(model).content_hash}
+        numbers = _numbers(values, card)
+        decided = chosen.as_dict() | {"card_sha256": card.content_hash}
         request = writing.request(
             context,
             looking,
@@ -99,7 +101,7 @@ def segment(
     run_on_images("segment", inputs, request, partial(_start, options=chosen), writing.json_)
 
 
-def _options(model: str, tile: int | None, device: str, **fields: Any) -> SegmentOptions:
+def _options(card: ModelCard, tile: int | None, device: str, **fields: Any) -> SegmentOptions:
     """Check what can be checked before the first image is read.
 
     Raises
@@ -110,21 +112,20 @@ def _options(model: str, tile: int | None, device: str, **fields: Any) -> Segmen
     from napari_medseg.engine.with_model.options import SegmentOptions, check_options, usual_tile
 
     if tile is None:
-        tile = usual_tile(model, settings().tile)
-    options = SegmentOptions(model=model, tile=tile, device=str(device), **fields)
+        tile = usual_tile(card, settings().tile)
+    options = SegmentOptions(model=card, tile=tile, device=str(device), **fields)
     check_options(options)
     return options
 
 
-def _numbers(values: str | None, options: SegmentOptions) -> tuple[int, ...]:
+def _numbers(values: str | None, card: ModelCard) -> tuple[int, ...]:
     from napari_medseg.engine.results import check_values
-    from napari_medseg.engine.with_model.options import check_options
 
     if values is None:
         return ()
-    classes = check_options(options).classes
-    like = ",".join(str(number) for number in range(1, len(classes) + 1))
-    numbers = shared.parsed_numbers(values, len(classes), "--values", like)
+    count = len(card.classes)
+    like = ",".join(str(number) for number in range(1, count + 1))
+    numbers = shared.parsed_numbers(values, count, "--values", like)
     check_values(numbers)
     return numbers
 

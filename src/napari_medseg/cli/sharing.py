@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import MISSING, Field, fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from functools import wraps
 from typing import Any, get_type_hints
 
@@ -36,7 +36,7 @@ def sharing(command: Callable[..., None]) -> Callable[..., None]:
     @wraps(command)
     def call(**given: Any) -> None:
         for name, group in shared.items():
-            values = {field.name: given.pop(field.name) for field in _fields(group)}
+            values = {field.name: given.pop(field.name) for field in fields(group)}
             given[name] = group(**values)
         command(**given)
 
@@ -56,9 +56,5 @@ def _parameters(group: type) -> list[inspect.Parameter]:
             default=inspect.Parameter.empty if field.default is MISSING else field.default,
             annotation=hints[field.name],
         )
-        for field in _fields(group)
+        for field in fields(group)
     ]
-
-
-def _fields(group: type) -> tuple[Field[Any], ...]:
-    return fields(group)

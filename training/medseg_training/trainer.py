@@ -176,8 +176,7 @@ class Trainer:
         CheckpointError
             When there is none.
         """
-        # Runs of earlier versions hold less, and begin what they do not hold.
-        state = self._progress() | checkpoints.load(self.run.checkpoints)
+        state = checkpoints.load(self.run.checkpoints)
         self.net.load_state_dict(state["net"])
         if self.average is not None:
             self.average.load_state_dict(state.get("average", state["net"]))

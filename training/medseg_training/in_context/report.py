@@ -144,8 +144,8 @@ class Report:
         """
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            way, size = str(content["protocol"]), content.get("size", USUAL_SIZE)
-            support, dice, weights = (content[key] for key in ("support", "per_task", "weights"))
+            way, size, weights = str(content["protocol"]), content["size"], content["weights"]
+            support, dice = content["support"], content["per_task"]
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ReportError(f"{path} is no results file of this command.") from error
         if self._way not in way or size != self.size:

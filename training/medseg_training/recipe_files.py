@@ -11,13 +11,12 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from medseg_training.in_context.recipe import Recipe
-from medseg_training.schema import RunConfig
+from medseg_training.schema import SEEN, RunConfig
 
 FOLDER = Path(__file__).parent / "recipes"
 CONFIG_FILE = "config.json"
-_SEEN = ("size", "fit", "channels", "order", "scaling", "mean", "std")
 _KEPT = (
-    *(f"data.{name}" for name in ("fold", "splits", "classes", "merge", *_SEEN)),
+    *(f"data.{name}" for name in ("fold", "splits", "classes", "merge", *SEEN)),
     "net",
     "optimiser.kind",
 )

@@ -9,22 +9,15 @@ from __future__ import annotations
 from os.path import expanduser
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from medseg_training.data.augment_options import AugmentOptions
+from medseg_training.recipe_part import Part
 
 Positive = Annotated[float, Field(gt=0)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
 Place = Annotated[str, AfterValidator(expanduser)]
 Side = Annotated[int, Field(ge=8, le=8192)]
-
-
-class Part(BaseModel):
-    """A table of a recipe: unknown keys and infinite numbers are refused, values never change."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
-    )
 
 
 class ScalingOptions(Part):
@@ -45,6 +38,10 @@ class ScalingOptions(Part):
         if self.kind == "percentile" and not 0 <= low < self.high <= 100:
             raise ValueError("percentiles lie between 0 and 100")
         return self
+
+
+SEEN = ("size", "fit", "channels", "order", "scaling", "mean", "std")
+"""Of `DataOptions`, what says how the net sees an image, as its model card does."""
 
 
 class DataOptions(Part):
@@ -98,7 +95,7 @@ class NetOptions(Part):
     """A net of the zoo, or module:Class of an installed package; empty for the net of start.model,
     with its input.
     """
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default_factory=dict)
     """Further arguments of its constructor."""
     encoder: tuple[str, ...] = ()
     """Name prefixes of the encoder's parameters; known for the zoo's nets."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from medseg_training import checkpoints
 from medseg_training.recipe_files import CONFIG_FILE, build_recipe, read_config
-from medseg_training.schema import RunConfig, StartOptions
+from medseg_training.schema import SEEN, RunConfig, StartOptions
 from napari_medseg.nets.condseg_encoder import ConDSegEncoder
 from napari_medseg.nets.swin_unet import SwinUNet
 from napari_medseg.nets.swin_weights import fit_positions, start_from_swin_t
@@ -23,10 +23,6 @@ from napari_medseg.zoo.weights import load_net
 
 class StartError(ValueError):
     """Weights cannot be started from; the message says why."""
-
-
-_INPUT = ("size", "fit", "channels", "order", "scaling", "mean", "std")
-"""What of the data a model decides, unless the recipe says it."""
 
 
 def adopt_model(config: RunConfig) -> RunConfig:
@@ -52,7 +48,7 @@ def adopt_model(config: RunConfig) -> RunConfig:
         if not isinstance(source, RunConfig):
             raise StartError(f"{name} is a run of an in-context net; train it with its own recipe.")
         content["net"] = source.net.model_dump()
-        own = {key: source.model_dump()["data"][key] for key in _INPUT}
+        own = {key: source.model_dump()["data"][key] for key in SEEN}
     else:
         card = card_of(name)
         if card.kind != "pretrained":

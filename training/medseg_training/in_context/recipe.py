@@ -4,27 +4,29 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from medseg_training.in_context.laws import Appearance, Warp
+from medseg_training.recipe_part import Part
 from medseg_training.schema import CardOptions, Decay, Place, StartOptions
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Data(_Part):
+class Data(Part):
     """Where the tasks come from and how often each source is drawn."""
 
     root: Place
+    """Folder of the tasks."""
     leave_out: tuple[str, ...] = ()
+    """Tasks that are watched and not learned from."""
     real: float = Field(0.55, ge=0)
+    """Share of the batch that is drawn from the tasks."""
     synthetic: float = Field(0.30, ge=0)
+    """Share of the batch that is drawn from synthetic shapes."""
     phantoms: float = Field(0.15, ge=0)
+    """Share of the batch that is drawn from phantoms of organs."""
 
 
-class Stage(_Part):
+class Stage(Part):
     """A stretch of training at one image size.
 
     `cost` is shared by the batch: queries times (3.3 + support size), the relative price of the
@@ -32,15 +34,20 @@ class Stage(_Part):
     """
 
     steps: int = Field(gt=0)
+    """How long it takes."""
     size: int = Field(multiple_of=8, gt=0)
+    """Side of the images in pixels."""
     cost: float = Field(gt=0)
+    """What a batch may cost: queries times (3.3 + examples)."""
 
 
-class Support(_Part):
+class Support(Part):
     """Chance of each number of examples, from 1 upwards in bands."""
 
     sizes: tuple[int, ...]
+    """Numbers of examples that are drawn."""
     weights: tuple[float, ...]
+    """How often each of them is drawn."""
 
     @model_validator(mode="after")
     def _equal_length(self) -> Support:
@@ -49,45 +56,64 @@ class Support(_Part):
         return self
 
 
-class Views(_Part):
+class Views(Part):
     """How often a view is the whole image, a crop around the target, or a random window.
 
     `own_range` is the chance that views are scaled to [0, 1] by themselves, not with their image.
     """
 
     whole: float
+    """Share of tasks seen as whole images."""
     crop: float
+    """Share of tasks cut out around the target."""
     window: float
+    """Share of tasks seen through a window at random."""
     absent: float = Field(ge=0, le=1)
+    """Chance that a query, or one of the examples, shows no target."""
     own_range: float = Field(ge=0, le=1)
+    """Chance that views are scaled by themselves, not with their image."""
 
 
-class TaskChanges(_Part):
+class TaskChanges(Part):
     """Chance per task of a change of what is asked for."""
 
     invert_image: float
+    """Chance: exchange dark and bright."""
     invert_mask: float
+    """Chance: ask for the background."""
     edge: float
+    """Chance: ask for the outline."""
     grow: float
+    """Chance: grow the mask by up to two pixels, or shrink it by one."""
     union: float
+    """Chance: ask for several classes as one."""
     all_classes: float
+    """Chance: ask for all classes as one."""
     rough: float
+    """Chance: draw the examples' masks as a hurried brush would."""
 
 
-class Optimiser(_Part):
+class Optimiser(Part):
     """Warm-up, a constant rate and a linear fall at the end; Adam, or Muon for matrices."""
 
     kind: Literal["adam", "muon"] = "adam"
+    """Adam, or Muon for the matrices."""
     momentum: Decay = 0.95
+    """Of Muon."""
     rate: float = Field(gt=0)
+    """Learning rate."""
     betas: tuple[Decay, Decay]
     warm_up: int = Field(ge=0)
+    """Steps in which the rate rises from 0."""
     fall: int = Field(ge=0)
+    """Last steps, in which the rate falls to 2 %."""
     clip_norm: float = Field(gt=0)
+    """Largest norm of the gradient."""
     ema: Decay
+    """Decay of the moving average of the weights; 0 for none."""
 
 
-class Recipe(_Part):
+class Recipe(Part):
     """Everything that decides an in-context training.
 
     `parts` batches are drawn per step and their gradients averaged. Each part is computed in a
@@ -96,27 +122,41 @@ class Recipe(_Part):
 
     kind: Literal["in-context"] = "in-context"
     title: str = ""
+    """What the model will be called for people."""
     seed: int = Field(0, ge=0, lt=2**63)
     encoder_blocks: tuple[int, ...] = (64, 64, 64, 64)
+    """Channels of each level of the net."""
     precision: Literal["float32", "bfloat16"] = "bfloat16"
+    """Of the computation; bfloat16 is faster and less exact."""
     device: str = "cpu"
+    """auto, cpu, cuda, cuda:1 or mps."""
     parts: int = Field(1, ge=1)
+    """Batches whose gradients are averaged for one step."""
     data: Data
     stages: tuple[Stage, ...] = Field(min_length=1)
+    """Stretches of the training, each with steps, size and cost."""
     support: Support
     views: Views
     changes: TaskChanges
     task_warp: Warp
+    """How all images of a task are bent alike."""
     subject_warp: Warp
+    """How each image is bent."""
     task_appearance: Appearance
+    """How the looks of all images of a task are changed alike."""
     subject_appearance: Appearance
+    """How the looks of each image are changed."""
     optimiser: Optimiser
     start: StartOptions = StartOptions()
     card: CardOptions = CardOptions()
     bce_weight: float = 1.0
+    """Weight of the binary cross-entropy beside the Dice loss."""
     checkpoint_minutes: float = 5.0
+    """Minutes between checkpoints."""
     validate_every: int = Field(500, gt=0)
+    """Steps between validations."""
     log_every: int = Field(50, gt=0)
+    """Steps between lines of the log."""
 
     @property
     def steps(self) -> int:

@@ -16,7 +16,7 @@ from napari_medseg.engine.by_example.adapt import job as adapt
 from napari_medseg.engine.by_example.options import MOST_EFFORT
 from napari_medseg.io.labels import read_labels
 from napari_medseg.session.inputs import Files
-from napari_medseg.session.made import Step
+from napari_medseg.session.made import MadeStep
 from napari_medseg.session.remake import command_of, python_of
 from napari_medseg.zoo import architectures
 from tests.engine.by_example.adapt.test_adapt import ring_plane
@@ -66,12 +66,12 @@ def test_an_effort_that_is_not_offered_is_refused(tmp_path: Path, effort: int) -
 
 
 def test_what_was_adapted_is_made_again_adapted() -> None:
-    longer = Step("by-example", "intensity", parameters={"adaptation": {"effort": 3}})
-    adapted = Step("by-example", "intensity", parameters={"adaptation": {"sha256": "0"}})
+    longer = MadeStep("by-example", "intensity", parameters={"adaptation": {"effort": 3}})
+    adapted = MadeStep("by-example", "intensity", parameters={"adaptation": {"sha256": "0"}})
     assert "--adapt --adapt-effort 3" in command_of(longer, Files())
     assert "adapt_effort=3" in python_of(longer, Files())
     assert "effort" not in command_of(adapted, Files())
-    plain = Step("by-example", "intensity", parameters={"adaptation": None, "threshold": 0.5})
+    plain = MadeStep("by-example", "intensity", parameters={"adaptation": None, "threshold": 0.5})
     assert "--adapt" in command_of(adapted, Files())
     assert "adapt=True" in python_of(adapted, Files())
     assert "adapt" not in command_of(plain, Files())

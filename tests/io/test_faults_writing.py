@@ -28,7 +28,7 @@ from napari_medseg.io.images import read_image
 from napari_medseg.io.labels import label_steps, read_labels
 from napari_medseg.io.layers import read_layers
 from napari_medseg.io.leftovers import sweep_stale
-from napari_medseg.io.nnunet import Case, cases_of, nnunet_steps
+from napari_medseg.io.nnunet import NnunetCase, cases_of, nnunet_steps
 from napari_medseg.io.steps import Steps, finish, in_background
 from napari_medseg.io.zarr_labels import read_zarr_labels, zarr_label_steps
 from napari_medseg.session.export import export_job, export_of
@@ -195,7 +195,7 @@ def test_a_case_that_is_replaced_is_the_old_one_or_the_new_one(tmp_path, at):
     dataset = tmp_path / "Dataset001_X"
 
     def put(labels: np.ndarray) -> Steps:
-        return nnunet_steps(dataset, Case("a", labels * 10.0, False, labels, GEOMETRY))
+        return nnunet_steps(dataset, NnunetCase("a", labels * 10.0, False, labels, GEOMETRY))
 
     finish(put(OLD))
     killed(put(NEW), at)
@@ -214,7 +214,7 @@ def test_a_case_is_in_the_nnunet_dataset_whole_or_not_at_all(tmp_path, at):
     dataset = tmp_path / "Dataset001_X"
 
     def add(name: str) -> Steps:
-        case = Case(name, OLD.astype(np.float32), False, NEW, GEOMETRY)
+        case = NnunetCase(name, OLD.astype(np.float32), False, NEW, GEOMETRY)
         return nnunet_steps(dataset, case)
 
     finish(add("a"))

@@ -23,7 +23,7 @@ from napari_medseg.io.images import read_image
 from napari_medseg.io.label_file import LabelFile
 from napari_medseg.io.labels import label_steps, read_labels, write_labels
 from napari_medseg.io.layers import read_layers
-from napari_medseg.io.nnunet import Case, cases_of, nnunet_steps, why_no_case_name
+from napari_medseg.io.nnunet import NnunetCase, cases_of, nnunet_steps, why_no_case_name
 from napari_medseg.io.steps import finish
 from napari_medseg.io.volume import read_volume
 from napari_medseg.io.zarr_labels import read_zarr_labels, zarr_label_steps
@@ -120,7 +120,7 @@ def head(tmp_path_factory):
 def test_image_and_labels_of_a_case_of_one_plane_come_back_as_planes(tmp_path):
     dataset = tmp_path / "Dataset001_Plane"
     where = Geometry((0.5, 0.25), units="mm")
-    finish(nnunet_steps(dataset, Case("c", LABELS[2] * 3.0, False, LABELS[2], where)))
+    finish(nnunet_steps(dataset, NnunetCase("c", LABELS[2] * 3.0, False, LABELS[2], where)))
     image = read_volume(dataset / "imagesTr" / "c_0000.nii.gz")
     found = read_labels(dataset / "labelsTr" / "c.nii.gz")
     assert image.data.shape == found.labels.shape == LABELS[2].shape
@@ -135,7 +135,7 @@ def test_left_stays_left_in_every_format(tmp_path, head, kind):
         found = read_segmentation(path)
     elif kind == "nnunet":
         dataset = tmp_path / "Dataset001_Head"
-        case = Case("c", image.data, False, labels, image.geometry)
+        case = NnunetCase("c", image.data, False, labels, image.geometry)
         finish(nnunet_steps(dataset, case))
         found = read_labels(dataset / "labelsTr" / "c.nii.gz")
     elif kind == "ome-zarr":
@@ -219,7 +219,7 @@ def test_nnunet_dataset_grows_case_by_case(tmp_path):
     geometry = scan(ORIENTATIONS[5])
     image = np.arange(LABELS.size, dtype=">i2").reshape(SHAPE)
     for name in ("case_001", "case_002", "case_001"):
-        finish(nnunet_steps(dataset, Case(name, image, False, LABELS, geometry, NAMES, "CT")))
+        finish(nnunet_steps(dataset, NnunetCase(name, image, False, LABELS, geometry, NAMES, "CT")))
     described = json.loads((dataset / "dataset.json").read_text())
     assert described["labels"] == {"background": 0, "left kidney": 1, "lesion": 2}
     assert described["channel_names"] == {"0": "CT"} and described["numTraining"] == 2
@@ -242,7 +242,7 @@ def test_a_case_never_takes_the_files_of_another(tmp_path, names):
     geometry = Geometry((1.0, 1.0, 1.0), units="mm")
     for number, name in enumerate(names):
         image = np.full(SHAPE, number, np.int16)
-        finish(nnunet_steps(dataset, Case(name, image, False, LABELS, geometry)))
+        finish(nnunet_steps(dataset, NnunetCase(name, image, False, LABELS, geometry)))
     cases = json.loads((dataset / "dataset.json").read_text())["dataset"]
     for name, number in {name: number for number, name in enumerate(names)}.items():
         (file,) = cases[name]["images"]
@@ -261,7 +261,7 @@ def test_names_that_no_case_can_have_are_told(name):
 def test_colour_picture_becomes_three_channels(tmp_path):
     picture = np.random.default_rng(0).integers(0, 255, (7, 9, 4), dtype=np.uint8)
     labels = (picture[..., 0] > 99).astype(np.uint8)
-    case = Case("p", picture, True, labels, Geometry((1.0, 1.0)))
+    case = NnunetCase("p", picture, True, labels, Geometry((1.0, 1.0)))
     dataset = finish(nnunet_steps(tmp_path / "Dataset002_Skin", case))
     described = json.loads((dataset / "dataset.json").read_text())
     assert described["channel_names"] == {"0": "R", "1": "G", "2": "B"}
@@ -274,16 +274,19 @@ def test_colour_picture_becomes_three_channels(tmp_path):
 def test_nnunet_refuses_what_does_not_fit_the_dataset(tmp_path):
     dataset = tmp_path / "Dataset003_X"
     image, geometry = np.zeros(SHAPE, np.float32), Geometry((1.0, 1.0, 1.0))
-    finish(nnunet_steps(dataset, Case("a", image, False, LABELS, geometry, NAMES)))
+    finish(nnunet_steps(dataset, NnunetCase("a", image, False, LABELS, geometry, NAMES)))
     before = (dataset / "dataset.json").read_bytes()
     for case, reason in (
-        (Case("b", image, False, LABELS, geometry, ("background", "spleen")), "is called"),
-        (Case("b", np.zeros((*SHAPE, 3)), True, LABELS, geometry, NAMES), "other channels"),
-        (Case("b", image[1:], False, LABELS, geometry, NAMES), "size"),
-        (Case("b", image * np.nan, False, LABELS, geometry, NAMES), "NaN"),
-        (Case("b/c", image, False, LABELS, geometry, NAMES), "cannot name a case"),
-        (Case("b", image, False, LABELS * np.uint16(300), geometry), "without a gap"),
-        (Case("b", image, False, LABELS, geometry, (*NAMES, NAMES[1])), "Two classes are called"),
+        (NnunetCase("b", image, False, LABELS, geometry, ("background", "spleen")), "is called"),
+        (NnunetCase("b", np.zeros((*SHAPE, 3)), True, LABELS, geometry, NAMES), "other channels"),
+        (NnunetCase("b", image[1:], False, LABELS, geometry, NAMES), "size"),
+        (NnunetCase("b", image * np.nan, False, LABELS, geometry, NAMES), "NaN"),
+        (NnunetCase("b/c", image, False, LABELS, geometry, NAMES), "cannot name a case"),
+        (NnunetCase("b", image, False, LABELS * np.uint16(300), geometry), "without a gap"),
+        (
+            NnunetCase("b", image, False, LABELS, geometry, (*NAMES, NAMES[1])),
+            "Two classes are called",
+        ),
     ):
         with pytest.raises(ValueError, match=reason):
             finish(nnunet_steps(dataset, case))

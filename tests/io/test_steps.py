@@ -37,7 +37,7 @@ def steps_of(kind: str, folder: Path, series) -> Steps:
     if kind == "ome-zarr":
         return zarr_label_steps(folder / "a.ome.zarr", LABELS, GEOMETRY)
     if kind == "nnunet":
-        case = nnunet.Case("a", LABELS * 10.0, False, LABELS, GEOMETRY)
+        case = nnunet.NnunetCase("a", LABELS * 10.0, False, LABELS, GEOMETRY)
         return nnunet.nnunet_steps(folder / "Dataset001_X", case)
     return label_steps(
         folder / {"nifti": "a.nii.gz", "ome-tiff": "a.ome.tif"}[kind], LABELS, GEOMETRY

@@ -201,11 +201,11 @@ def training_inputs(recipe: ModuleType, facts: dict[str, Any]) -> tuple[Tensor, 
 
 
 def stage_one_losses(net: nn.Module, x: Tensor, again: Tensor, y: Tensor) -> dict[str, Tensor]:
-    return ConsistencyReinforcement(as_published=True).parts(net(x), net(again), y)
+    return ConsistencyReinforcement(as_published=True).terms(net(x), net(again), y)
 
 
 def stage_two_losses(net: nn.Module, x: Tensor, _again: Tensor, y: Tensor) -> dict[str, Tensor]:
-    return SemanticDecouplingLoss(as_published=True).parts(net(x), y, 1 - y)
+    return SemanticDecouplingLoss(as_published=True).terms(net(x), y, 1 - y)
 
 
 @pytest.mark.slow

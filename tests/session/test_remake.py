@@ -31,7 +31,7 @@ from napari_medseg.session.clustering import cluster_region_job, pick_job, write
 from napari_medseg.session.edits import Mode
 from napari_medseg.session.export import export_of
 from napari_medseg.session.inputs import Files, Inputs, find_job, save_job
-from napari_medseg.session.made import Step, compact, steps_of, words_of
+from napari_medseg.session.made import MadeStep, compact, steps_of, words_of
 from napari_medseg.session.prediction import Prediction
 from napari_medseg.session.query import Query
 from napari_medseg.session.region import Region
@@ -73,7 +73,7 @@ for name, command, code in json.load(open("steps.json")):
 class Made:
     """A step, what it wrote, and the files that it was made from."""
 
-    step: Step
+    step: MadeStep
     labels: np.ndarray
     files: Files
 
@@ -247,18 +247,18 @@ def test_a_file_that_is_what_is_open_need_not_be_saved(tmp_path: Path, npe2pm: A
 
 
 def test_what_is_only_in_memory_is_named() -> None:
-    step = Step("by-example", "m", parameters={"planes": None})
+    step = MadeStep("by-example", "m", parameters={"planes": None})
     assert missing_from(step, Files()) == ["the image", "the examples"]
     assert "IMAGE" in command_of(step, Files()) and "EXAMPLES" in command_of(step, Files())
-    assert missing_from(Step("cluster"), Files(image=Path("a.png"))) == []
+    assert missing_from(MadeStep("cluster"), Files(image=Path("a.png"))) == []
 
 
 def test_what_computed_a_net_is_part_of_the_command_unless_it_is_torch() -> None:
     known = {"device": "cpu", "precision": "float32", "axis": 0, "planes": None}
-    by_onnx = Step("segment", "m", parameters=known | {"runtime": "onnx"})
+    by_onnx = MadeStep("segment", "m", parameters=known | {"runtime": "onnx"})
     assert "--runtime onnx" in command_of(by_onnx, Files())
     assert "runtime='onnx'" in python_of(by_onnx, Files())
-    by_torch = Step("segment", "m", parameters=known | {"runtime": "torch"})
+    by_torch = MadeStep("segment", "m", parameters=known | {"runtime": "torch"})
     assert "runtime" not in command_of(by_torch, Files()) + python_of(by_torch, Files())
 
 
@@ -283,7 +283,7 @@ def test_an_export_carries_the_history_and_it_is_read_again(tmp_path: Path) -> N
 
 
 def test_words_say_what_was_done() -> None:
-    step = Step(
+    step = MadeStep(
         "cluster",
         "s3net",
         parameters={"seed": 4, "stop_after": 7, "planes": [3], "rectangle": [0, 0, 9, 9]},
@@ -300,8 +300,8 @@ def test_words_say_what_was_done() -> None:
 
 
 def test_what_nobody_knows_how_to_make_is_said_so() -> None:
-    assert "own methods" in why_not(Step("painting"))
-    assert "cancelled" in why_not(Step("segment", "m"))
+    assert "own methods" in why_not(MadeStep("painting"))
+    assert "cancelled" in why_not(MadeStep("segment", "m"))
     assert steps_of(Labels(np.zeros((4, 4), np.uint8))) == []
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from medseg_training.losses.condseg import (
     ConsistencyReinforcement,
     SemanticDecouplingLoss,
-    dice_bce,
+    batch_dice_bce,
 )
 
 CASES = ("c0", "c1")
@@ -45,7 +45,7 @@ def test_first_stage_as_published(facts, arrays, case):
     inputs = {n: arrays[f"f64_{case}.{n}"].requires_grad_() for n in ("mask", "mask_aug")}
     target, expected = arrays[f"f64_{case}.y1"], facts[case]
     loss = ConsistencyReinforcement(as_published=True)
-    parts = loss.parts(*inputs.values(), target)
+    parts = loss.terms(*inputs.values(), target)
     assert parts["mask"].item() == pytest.approx(expected["dice_bce_mask"], rel=1e-6)
     assert parts["consistency"].item() == pytest.approx(expected["consistency"], rel=1e-6)
     total = loss(*inputs.values(), target)
@@ -59,7 +59,7 @@ def test_second_stage_as_published(facts, arrays, case):
     targets = arrays[f"f64_{case}.y1"], arrays[f"f64_{case}.y2"]
     expected = facts[case]
     loss = SemanticDecouplingLoss(as_published=True)
-    parts = loss.parts(tuple(inputs.values()), *targets)
+    parts = loss.terms(tuple(inputs.values()), *targets)
     assert parts["comp"].item() == pytest.approx(expected["complementary"], rel=1e-6)
     for name, weight in (("fg", "beta1"), ("bg", "beta2")):
         value = expected[weight] * expected[f"dice_bce_{name}"]
@@ -73,10 +73,10 @@ def test_one_sigmoid_rewards_a_perfect_mask_as_two_do_not():
     target = torch.zeros(1, 1, 20, 20)
     target[..., :3, :] = 1
     nothing = torch.zeros_like(target)
-    assert dice_bce(target, target).item() == pytest.approx(0, abs=1e-6)
-    gain = dice_bce(nothing, target) - dice_bce(target, target)
-    published = dice_bce(nothing, target, double_sigmoid=True)
-    published_gain = published - dice_bce(target, target, double_sigmoid=True)
+    assert batch_dice_bce(target, target).item() == pytest.approx(0, abs=1e-6)
+    gain = batch_dice_bce(nothing, target) - batch_dice_bce(target, target)
+    published = batch_dice_bce(nothing, target, double_sigmoid=True)
+    published_gain = published - batch_dice_bce(target, target, double_sigmoid=True)
     assert gain > 10 * published_gain > 0
 
 

@@ -144,7 +144,7 @@ def test_the_published_variant_trains_with_the_consistency_of_the_channels_it_dr
 
     monkeypatch.setattr("medseg_training.losses.selfreg.semantic_consistency", noted)
     features = features_like_unets()
-    found = SelfRegularization(1.0, 0.0, seed=0).parts(features)["consistency"]
+    found = SelfRegularization(1.0, 0.0, seed=0).terms(features)["consistency"]
     pairs = [stage[0] for stage in features.decoder + features.encoder]
     each = [
         semantic_consistency(maps, features.final, channels)
@@ -163,13 +163,13 @@ def test_the_corrected_variant_pairs_evenly_spaced_channels():
         )
         for maps, final in pairs
     ]
-    assert loss.parts(features)["consistency"].item() == approx(sum(each).item() / 5, rel=1e-5)
+    assert loss.terms(features)["consistency"].item() == approx(sum(each).item() / 5, rel=1e-5)
 
 
 def test_the_two_terms_have_weights_of_their_own():
     features = features_like_unets()
-    whole = SelfRegularization(1.0, 1.0, variant="corrected").parts(features)
-    parts = SelfRegularization(0.5, 0.0, variant="corrected").parts(features)
+    whole = SelfRegularization(1.0, 1.0, variant="corrected").terms(features)
+    parts = SelfRegularization(0.5, 0.0, variant="corrected").terms(features)
     assert parts["consistency"].item() == approx(0.5 * whole["consistency"].item())
     assert parts["distillation"].item() == 0 < whole["distillation"].item()
 

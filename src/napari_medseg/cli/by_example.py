@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _FINE = "Fine points"
 
 
-class Choice(StrEnum):
+class Decision(StrEnum):
     """What is left open, or decided."""
 
     auto = "auto"
@@ -49,7 +49,7 @@ Threshold = Annotated[
     float, typer.Option(min=0.0, max=1.0, help="Probability from which a pixel counts.")
 ]
 SecondLook = Annotated[
-    Choice,
+    Decision,
     typer.Option(help="Look at the region found again, close up.", rich_help_panel=_FINE),
 ]
 InColour = Annotated[
@@ -89,18 +89,18 @@ def by_example(
     device: shared.OnDevice = None,
     looking: shared.Looking,
     cleaning: shared.Cleaning,
-    refine: SecondLook = Choice.auto,
+    refine: SecondLook = Decision.auto,
     colour: InColour = Colour.auto,
     adapt: Adapt = False,
     adapt_effort: AdaptEffort = 1,
     ensemble: Ensemble = 1,
     flips: shared.Flips = False,
     seed: Seed = 0,
-    writing: shared.Writing,
+    saving: shared.Saving,
 ) -> None:
     """Segment images as a few painted examples show; nothing is trained."""
     with refusing(ValueError, OSError):
-        check_images(inputs, writing.out, (support, support / "images", support / "masks"))
+        check_images(inputs, saving.out, (support, support / "images", support / "masks"))
         from napari_medseg.engine.by_example.support_files import load_support
 
         chosen = _options(
@@ -123,9 +123,9 @@ def by_example(
         if examples.adaptation_problem and not adapt:
             raise ValueError(f"{examples.adaptation_problem} The option --adapt does.")
         decided = _decided(chosen, examples)
-        request = writing.request(context, looking, decided, probabilities=probabilities)
+        request = saving.request(context, looking, decided, probabilities=probabilities)
     start = partial(_start, support=examples, options=chosen)
-    run_on_images("by-example", inputs, request, start, writing.json_)
+    run_on_images("by-example", inputs, request, start, saving.json_)
 
 
 def _options(model: str | None, device: str, **fields: Any) -> ByExampleOptions:

@@ -148,11 +148,11 @@ def cluster(
     rectangle: Rectangle = None,
     taking: Taking,
     fitting: Fitting,
-    writing: shared.Writing,
+    saving: shared.Saving,
 ) -> None:
     """Split images into clusters of pixels that belong together; volumes plane by plane."""
     with refusing(ValueError, OSError):
-        check_images(inputs, writing.out)
+        check_images(inputs, saving.out)
         from napari_medseg.engine.cluster.options import ClusterOptions
         from napari_medseg.engine.devices import checked_name
 
@@ -166,11 +166,11 @@ def cluster(
             device=checked_name(device or settings().device),
             **asdict(fitting),
         )
-        request = writing.request(context, looking, asdict(chosen))
+        request = saving.request(context, looking, asdict(chosen))
         start = partial(_start, options=chosen, rectangle=_sides(rectangle))
         if taking.pixel is not None:
             start = partial(_start_taking, start=start, pixel=taking.pixel, taking=taking)
-    run_on_images("cluster", inputs, request, start, writing.json_)
+    run_on_images("cluster", inputs, request, start, saving.json_)
 
 
 def _sides(text: str | None) -> Sides | None:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class View:
+class Excerpt:
     """Which part of an image is looked at, and how: arguments that all methods take.
 
     Parameters
@@ -88,7 +88,7 @@ class Request:
         Of a DICOM folder.
     probabilities, objects : bool
         Whether they are written too.
-    view : View
+    excerpt : Excerpt
         What is looked at.
     values : tuple of int
         Label value of each class; empty for 1, 2, ...
@@ -101,13 +101,13 @@ class Request:
     series: str | None = None
     probabilities: bool = False
     objects: bool = False
-    view: View = View()
+    excerpt: Excerpt = Excerpt()
     values: tuple[int, ...] = ()
     cohort: Cohort = field(default_factory=Cohort)
 
 
 Start = Callable[["ImageFile", dict[str, Any]], "Job"]
-"""Gives the job for an image, with the arguments of its `View`."""
+"""Gives the job for an image, with the arguments of its `Excerpt`."""
 
 
 def check_images(inputs: Sequence[Path], out: Path, protected: Sequence[Path] = ()) -> None:
@@ -155,7 +155,7 @@ def _run(path: Path, request: Request, start: Start) -> dict[str, Any]:
     image = read_image(path, request.series if path.is_dir() else None)
     say_findings(path, image.findings)
     suffix = suffix_for(image.geometry.ndim, request.to)
-    found = run_job(start(image, request.view.of(image)), path.name)
+    found = run_job(start(image, request.excerpt.of(image)), path.name)
     place = (image, request.out, split_suffix(path.name)[0], suffix)
     classes = found.renumbered(request.values) if request.values else found
     entry = write_results(classes, *place, request.probabilities, request.values)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from napari_medseg.cli.cohort import Cohort
-from napari_medseg.cli.images import Request, View
+from napari_medseg.cli.images import Excerpt, Request
 from napari_medseg.cli.outputs import Format
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ class Looking:
     planes: PlaneList = None
     value_range: Range = None
 
-    def view(self) -> View:
+    def excerpt(self) -> Excerpt:
         """Give it as it is used.
 
         Raises
@@ -149,7 +149,7 @@ class Looking:
         ValueError
             With one sentence, where a list cannot be read.
         """
-        return View(self.axis, parsed_planes(self.planes), parsed_range(self.value_range))
+        return Excerpt(self.axis, parsed_planes(self.planes), parsed_range(self.value_range))
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ class Cleaning:
 
 
 @dataclass(frozen=True)
-class Writing:
+class Saving:
     """Where label maps go, as what, and how to get through many images."""
 
     out: Out
@@ -207,9 +207,9 @@ class Writing:
         ValueError
             With one sentence, where an option cannot be read.
         """
-        view, cohort = looking.view(), Cohort.of(context, decided)
+        excerpt, cohort = looking.excerpt(), Cohort.of(context, decided)
         further = (probabilities, objects)
-        return Request(self.out, self.to, looking.series, *further, view, values, cohort)
+        return Request(self.out, self.to, looking.series, *further, excerpt, values, cohort)
 
 
 def parsed_planes(text: str | None) -> list[int] | None:

@@ -69,11 +69,11 @@ def segment(
     bfloat16: Faster = False,
     runtime: With = Runtime.torch,
     values: shared.Values = None,
-    writing: shared.Writing,
+    saving: shared.Saving,
 ) -> None:
     """Segment images with a pretrained model; nothing is painted, nothing is trained."""
     with refusing(ValueError, OSError):
-        check_images(inputs, writing.out)
+        check_images(inputs, saving.out)
         from napari_medseg.zoo.registry import get_card
 
         card = get_card(model)
@@ -90,7 +90,7 @@ def segment(
         )
         numbers = _numbers(values, card)
         decided = chosen.as_dict() | {"card_sha256": card.content_hash}
-        request = writing.request(
+        request = saving.request(
             context,
             looking,
             decided,
@@ -98,7 +98,7 @@ def segment(
             objects=objects,
             values=numbers,
         )
-    run_on_images("segment", inputs, request, partial(_start, options=chosen), writing.json_)
+    run_on_images("segment", inputs, request, partial(_start, options=chosen), saving.json_)
 
 
 def _options(card: ModelCard, tile: int | None, device: str, **fields: Any) -> SegmentOptions:

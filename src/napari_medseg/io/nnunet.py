@@ -45,7 +45,7 @@ _DATASET = re.compile(r"Dataset\d{3}_[A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True)
-class Case:
+class NnunetCase:
     """What becomes one case.
 
     Parameters
@@ -78,14 +78,14 @@ class Case:
     like: Path | None = None
 
 
-def nnunet_steps(folder: str | os.PathLike[str], case: Case) -> Steps[Path]:
+def nnunet_steps(folder: str | os.PathLike[str], case: NnunetCase) -> Steps[Path]:
     """Add a case to an nnU-Net dataset, which is begun where there is none.
 
     Parameters
     ----------
     folder : path-like
         The dataset, ``Dataset012_Name``.
-    case : Case
+    case : NnunetCase
         A case of the same name is replaced.
 
     Returns
@@ -181,7 +181,7 @@ def cases_of(folder: Path) -> list[str]:
     return sorted(_description(folder).get("dataset", {}))
 
 
-def _consecutive(case: Case) -> NDArray[np.unsignedinteger]:
+def _consecutive(case: NnunetCase) -> NDArray[np.unsignedinteger]:
     labels = exact_labels(case.labels)
     reason = why_no_case_name(case.name)
     if reason:
@@ -195,7 +195,7 @@ def _consecutive(case: Case) -> NDArray[np.unsignedinteger]:
     return labels
 
 
-def _channels(case: Case) -> dict[int, NDArray[Any]]:
+def _channels(case: NnunetCase) -> dict[int, NDArray[Any]]:
     image = case.image
     if image.dtype == bool:
         image = image.astype(np.uint8)
@@ -229,7 +229,7 @@ def _description(dataset: Path) -> dict[str, Any]:
 
 def _merged(
     found: Mapping[str, Any],
-    case: Case,
+    case: NnunetCase,
     labels: NDArray[Any],
     channels: Iterable[int],
     stem: str,

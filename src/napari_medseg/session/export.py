@@ -113,7 +113,7 @@ class Export:
 
 
 @dataclass(frozen=True)
-class Written:
+class Exported:
     """What was written, after it was read back and found equal."""
 
     path: Path
@@ -209,7 +209,7 @@ def export_job(
     *,
     seg: SegOptions | None = None,
     case: str = "",
-) -> Generator[Progress, None, Written]:
+) -> Generator[Progress, None, Exported]:
     """Write labels, read them back and compare.
 
     Parameters
@@ -227,7 +227,7 @@ def export_job(
 
     Returns
     -------
-    Written
+    Exported
 
     Raises
     ------
@@ -248,12 +248,12 @@ def _exported(
     target: Path,
     seg: SegOptions | None,
     case: str,
-) -> Steps[Written]:
+) -> Steps[Exported]:
     """Count first, so that nothing is left to do, and to cancel, once the file has its name."""
     labels = yield from in_background(lambda _: np.asarray(export.labels), _READING)
     counts = yield from in_background(partial(counts_of, labels), _READING)
     path = yield from _steps(export, labels, format_, target, seg, case)
-    return Written(Path(path), len(counts), sum(counts.values()))
+    return Exported(Path(path), len(counts), sum(counts.values()))
 
 
 def _steps(
@@ -286,11 +286,11 @@ def _steps(
 def _case_steps(
     export: Export, labels: Any, dataset: Path, name: str, like: Path | None
 ) -> Steps[Path]:
-    from napari_medseg.io.nnunet import Case, nnunet_steps
+    from napari_medseg.io.nnunet import NnunetCase, nnunet_steps
 
     image = yield from in_background(lambda _: np.asarray(export.image), "Reading the image")
     where = export.geometry, export.class_names, export.channel, like
-    return (yield from nnunet_steps(dataset, Case(name, image, export.rgb, labels, *where)))
+    return (yield from nnunet_steps(dataset, NnunetCase(name, image, export.rgb, labels, *where)))
 
 
 def _plain(value: Any) -> Any:

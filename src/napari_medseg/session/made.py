@@ -34,7 +34,7 @@ _CLUSTERING = {
 
 
 @dataclass(frozen=True)
-class Step:
+class MadeStep:
     """Something a method wrote into a layer.
 
     Parameters
@@ -60,7 +60,7 @@ class Step:
     inputs: Inputs | None = None
 
     @classmethod
-    def of(cls, entry: Mapping[str, Any], inputs: Inputs | None = None) -> Step:
+    def of(cls, entry: Mapping[str, Any], inputs: Inputs | None = None) -> MadeStep:
         """Read an entry of a layer's history, or of a file's."""
         known = {name: entry[name] for name in cls.__dataclass_fields__ if entry.get(name)}
         return cls(**{"method": "", **known, "inputs": inputs})
@@ -87,7 +87,7 @@ class Step:
         return sorted({int(key[free[axis]] or 0) for key in self.planes})
 
 
-def steps_of(layer: Layer) -> list[Step]:
+def steps_of(layer: Layer) -> list[MadeStep]:
     """Give what methods wrote into a labels layer, oldest first; nothing if all was painted."""
     notes = layer.metadata.get(NOTE_KEY, {})
     earlier = notes.get("provenance") or {}
@@ -96,23 +96,23 @@ def steps_of(layer: Layer) -> list[Step]:
         entries.append(earlier)
     elif isinstance(earlier.get("provenance"), Mapping):
         entries.insert(0, earlier["provenance"])
-    steps = [Step.of(entry, notes.get("made_from")) for entry in entries]
-    return steps + [Step.of(entry, inputs) for entry, inputs, _ in accepted_steps(layer)]
+    steps = [MadeStep.of(entry, notes.get("made_from")) for entry in entries]
+    return steps + [MadeStep.of(entry, inputs) for entry, inputs, _ in accepted_steps(layer)]
 
 
-def title_of(step: Step) -> str:
+def title_of(step: MadeStep) -> str:
     """Say in a few words what was done, and when."""
     what = METHODS.get(step.method, step.method or "Made by another program")
     return f"{what}, {_when(step.created)}" if step.created else what
 
 
-def words_of(step: Step) -> list[str]:
+def words_of(step: MadeStep) -> list[str]:
     """Say in plain sentences how a step was made."""
     sentences = [_by_what(step), _on_what(step), _how(step), _accepted(step)]
     return [sentence for sentence in sentences if sentence]
 
 
-def _by_what(step: Step) -> str:
+def _by_what(step: MadeStep) -> str:
     if step.method == "cluster":
         made = f"By {_CLUSTERING.get(step.model, step.model)}"
         made += f", seed {step.parameters.get('seed')}" if step.model != "otsu" else ""
@@ -126,7 +126,7 @@ def _by_what(step: Step) -> str:
     return f"{made}{ran}{f', {step.software}' if step.software else ''}."
 
 
-def _on_what(step: Step) -> str:
+def _on_what(step: MadeStep) -> str:
     parts = []
     if step.positions is not None:
         planes = "plane" if len(step.positions) == 1 else "planes"
@@ -142,7 +142,7 @@ def _on_what(step: Step) -> str:
     return f"{text[0].upper()}{text[1:]}." if text else ""
 
 
-def _how(step: Step) -> str:
+def _how(step: MadeStep) -> str:
     decided, parts = step.decided, []
     if decided.get("threshold") is not None:
         parts.append(f"threshold {decided['threshold']:.3g}")
@@ -163,7 +163,7 @@ def _how(step: Step) -> str:
     return f"{text[0].upper()}{text[1:]}." if text else ""
 
 
-def _accepted(step: Step) -> str:
+def _accepted(step: MadeStep) -> str:
     given = step.accepted_with
     parts = []
     if "at" in given and "cluster" in given:

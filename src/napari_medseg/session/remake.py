@@ -6,7 +6,7 @@ from typing import Any
 
 from napari_medseg.engine.results import typed
 from napari_medseg.session.inputs import Files
-from napari_medseg.session.made import METHODS, Step, compact
+from napari_medseg.session.made import METHODS, MadeStep, compact
 
 IMAGE, EXAMPLES, RESULTS = "IMAGE", "EXAMPLES", "results"
 """What stands for a file that is not there yet."""
@@ -40,7 +40,7 @@ _ONLY_S3NET = ("seed", "enough", "iterations", "size", "train_sampling", "stop_a
 _REFINE = {"auto": "auto", True: "always", False: "never"}
 
 
-def why_not(step: Step) -> str:
+def why_not(step: MadeStep) -> str:
     """Say why a step cannot be made again; empty if it can."""
     if step.method not in METHODS:
         return "Only what this plugin's own methods made can be made again."
@@ -49,18 +49,18 @@ def why_not(step: Step) -> str:
     return ""
 
 
-def missing_from(step: Step, files: Files) -> list[str]:
+def missing_from(step: MadeStep, files: Files) -> list[str]:
     """Name the inputs that are in no file yet."""
     examples = step.method == "by-example" and files.support is None
     return ["the image"] * (files.image is None) + ["the examples"] * examples
 
 
-def command_of(step: Step, files: Files) -> str:
+def command_of(step: MadeStep, files: Files) -> str:
     """Give the command that makes a step again, into a folder `RESULTS`.
 
     Parameters
     ----------
-    step : Step
+    step : MadeStep
         One for which `why_not` says nothing.
     files : Files
         Where its inputs lie; placeholders stand for what is in no file.
@@ -78,7 +78,7 @@ def command_of(step: Step, files: Files) -> str:
     return typed(words)
 
 
-def python_of(step: Step, files: Files) -> str:
+def python_of(step: MadeStep, files: Files) -> str:
     """Give the Python lines that make a step again, as the array ``labels``; see `command_of`."""
     series = f", {files.series!r}" if files.series else ""
     lines = [
@@ -103,7 +103,7 @@ def python_of(step: Step, files: Files) -> str:
     return "\n".join([*lines, *_taken_lines(step)]) + "\n"
 
 
-def _arguments(step: Step) -> dict[str, Any]:
+def _arguments(step: MadeStep) -> dict[str, Any]:
     """Give what decides the result, by the names of the Python call."""
     decided = step.decided
     chosen = {name: decided[name] for name in _OPTIONS[step.method] if name in decided}
@@ -160,7 +160,7 @@ def _shown(name: str, value: Any) -> str:
     return repr(value)
 
 
-def _taken(step: Step) -> dict[str, Any] | None:
+def _taken(step: MadeStep) -> dict[str, Any] | None:
     """Give what was clicked among clusters."""
     given = step.accepted_with
     if step.method == "cluster" and "cluster" in given:
@@ -169,7 +169,7 @@ def _taken(step: Step) -> dict[str, Any] | None:
     return dict(taken) if taken else None
 
 
-def _taken_words(step: Step) -> list[str]:
+def _taken_words(step: MadeStep) -> list[str]:
     taken = _taken(step)
     if taken is None:
         return []
@@ -178,7 +178,7 @@ def _taken_words(step: Step) -> list[str]:
     return ["--take", pixel, *piece, "--label", str(taken["class"])]
 
 
-def _taken_lines(step: Step) -> list[str]:
+def _taken_lines(step: MadeStep) -> list[str]:
     taken = _taken(step)
     if taken is None:
         return ["labels = result.labels"]

@@ -14,7 +14,7 @@ from qtpy.QtWidgets import QLabel, QMessageBox, QPushButton
 from napari_medseg.io import formats
 from napari_medseg.io.formats import LabelFormat, why_not
 from napari_medseg.session.colours import hex_colour
-from napari_medseg.session.export import Source, Written, export_job, export_of, source_of
+from napari_medseg.session.export import Exported, Source, export_job, export_of, source_of
 from napari_medseg.session.layer_kinds import is_image, is_labels_of_user
 from napari_medseg.session.moment import Moment, holds_all_paint
 from napari_medseg.session.to_export import ToExport
@@ -262,7 +262,7 @@ class ExportLabels(Dock):
         self.message.hint("")
         self.folder_button.hide()
 
-    def _on_written(self, written: Written) -> None:
+    def _on_written(self, written: Exported) -> None:
         self._written = written.path
         self.target.note_written()
         self._note_saved()

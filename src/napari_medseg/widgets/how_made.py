@@ -17,7 +17,7 @@ from qtpy.QtWidgets import (
 from napari_medseg.io.notes import NOTE_KEY
 from napari_medseg.session.inputs import Files, Inputs, find_job, save_job
 from napari_medseg.session.layer_kinds import is_labels_of_user
-from napari_medseg.session.made import Step, steps_of, title_of, words_of
+from napari_medseg.session.made import MadeStep, steps_of, title_of, words_of
 from napari_medseg.session.remake import RESULTS, command_of, missing_from, python_of, why_not
 from napari_medseg.widgets.parts.arrange import form, row
 from napari_medseg.widgets.parts.dock import Dock
@@ -60,7 +60,7 @@ class HowMade(Dock):
         self.save = JobButton("Save inputs…", self._save, gate)
         self._known: dict[int, tuple[Inputs, Files]] = {}
         """By identity; the inputs are kept, so that nothing else gets theirs."""
-        self._asked: Step | None = None
+        self._asked: MadeStep | None = None
         self._lay_out()
         self._connect()
         self.choose(None)
@@ -90,7 +90,7 @@ class HowMade(Dock):
         return str(QFileDialog.getSaveFileName(self, title, "inputs")[0])
 
     @property
-    def step(self) -> Step | None:
+    def step(self) -> MadeStep | None:
         """The step on display."""
         return self.steps.currentData()
 
@@ -107,7 +107,7 @@ class HowMade(Dock):
             return None
         return save_job(step.inputs, Path(folder))
 
-    def _files(self, step: Step, found: Files) -> Files:
+    def _files(self, step: MadeStep, found: Files) -> Files:
         """Give where the inputs lie: as saved here, else as found."""
         return self._known.get(id(step.inputs), (step.inputs, found))[1]
 

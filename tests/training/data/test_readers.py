@@ -243,13 +243,13 @@ def test_nnunet_channels_are_put_together(tmp_path: Path) -> None:
 
 def test_the_folder_that_the_app_writes_is_read(tmp_path: Path) -> None:
     from napari_medseg.io.geometry import Geometry
-    from napari_medseg.io.nnunet import Case, nnunet_steps
+    from napari_medseg.io.nnunet import NnunetCase, nnunet_steps
     from napari_medseg.io.steps import finish
 
     (image, labels), *_ = small.arrays().values()
     volume = np.stack([image, image[::-1]])
     masks = np.stack([labels, labels[::-1]])
-    case = Case("one", volume, False, masks, Geometry((3.0, 0.5, 0.5), units="mm"))
+    case = NnunetCase("one", volume, False, masks, Geometry((3.0, 0.5, 0.5), units="mm"))
     dataset = read_dataset(finish(nnunet_steps(tmp_path / "Dataset001_Own", case)))
     loaded = load_case(dataset, dataset.case("one"))
     assert loaded.labels is not None

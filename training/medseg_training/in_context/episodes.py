@@ -30,7 +30,7 @@ class Trial:
         return mask
 
 
-Method = Callable[[Trial], Sequence[np.ndarray]]
+Segmenter = Callable[[Trial], Sequence[np.ndarray]]
 """Gives for each query of a trial its boolean mask at the query's own size."""
 
 
@@ -59,11 +59,11 @@ def trials(
             yield Trial(class_index, tuple(shown), tuple(pairs[len(pairs) - asked :]))
 
 
-def mean_dice(task: ImageTask, method: Method, support: int, **limits: int) -> float:
+def mean_dice(task: ImageTask, segmenter: Segmenter, support: int, **limits: int) -> float:
     """Mean over classes of the mean Dice over the queries of a class."""
     scores: dict[int, list[float]] = {}
     for trial in trials(task, support, **limits):
-        masks = method(trial)
+        masks = segmenter(trial)
         for mask, query in zip(masks, trial.queries, strict=True):
             scores.setdefault(trial.class_index, []).append(dice(mask, trial.mask(query)))
     return float(np.mean([np.mean(values) for values in scores.values()]))
@@ -89,7 +89,7 @@ def mask_planes(trial: Trial, size: int) -> Tensor:
     return torch.from_numpy(np.stack(masks))[:, None]
 
 
-def one_pass(net: nn.Module, size: int, *, bfloat16: bool = False) -> Method:
+def one_pass(net: nn.Module, size: int, *, bfloat16: bool = False) -> Segmenter:
     """One pass of an in-context net over the whole grey image at `size`."""
 
     def segment(trial: Trial) -> list[np.ndarray]:

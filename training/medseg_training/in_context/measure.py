@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from medseg_training.in_context.baselines import FittedUNet, mean_mask, nearest_mask
-from medseg_training.in_context.episodes import Method, Trial, mean_dice, one_pass
+from medseg_training.in_context.episodes import Segmenter, Trial, mean_dice, one_pass
 from medseg_training.in_context.pixel_baseline import best_cut
 from medseg_training.in_context.report import NAMES, Report
 from medseg_training.in_context.tasks import ImageTask
@@ -20,7 +20,7 @@ PLAIN = {"refine": False, "colour": "grey"}
 
 
 def measure(
-    methods: Mapping[str, Method],
+    methods: Mapping[str, Segmenter],
     tasks: Sequence[ImageTask],
     report: Report,
     *,
@@ -46,7 +46,7 @@ def measure(
     return report
 
 
-def app_engine(model: Path, **options: Any) -> Method:
+def app_engine(model: Path, **options: Any) -> Segmenter:
     """Segment as the app does: the engine's scaling, colours, and second look."""
     from napari_medseg.engine.by_example.job import segment_by_example
     from napari_medseg.engine.by_example.support import SupportSet
@@ -69,7 +69,7 @@ def app_engine(model: Path, **options: Any) -> Method:
     return segment
 
 
-def bare_net(model: Path, size: int) -> Method:
+def bare_net(model: Path, size: int) -> Segmenter:
     """One pass of a model of the zoo over the whole grey image."""
     from napari_medseg.zoo.cards import ModelCard
     from napari_medseg.zoo.weights import load_net
@@ -79,9 +79,9 @@ def bare_net(model: Path, size: int) -> Method:
 
 def method_named(
     name: str, model: Path, size: int, unet_seconds: float, adapt_effort: int = 1
-) -> tuple[str, Method]:
+) -> tuple[str, Segmenter]:
     """Give one of `NAMES` with its full name."""
-    methods: dict[str, Callable[[], Method]] = {
+    methods: dict[str, Callable[[], Segmenter]] = {
         "net": lambda: bare_net(model, size),
         "app": lambda: app_engine(model),
         "refined": lambda: app_engine(model, **PLAIN | {"refine": True}),

@@ -15,7 +15,9 @@ from torch import Tensor, nn
 from medseg_training.losses.overlap import over_processes
 
 
-def dice_bce(probabilities: Tensor, target: Tensor, *, double_sigmoid: bool = False) -> Tensor:
+def batch_dice_bce(
+    probabilities: Tensor, target: Tensor, *, double_sigmoid: bool = False
+) -> Tensor:
     """Binary cross-entropy plus one minus the soft Dice, both over the whole batch at once.
 
     Parameters
@@ -47,14 +49,14 @@ class ConsistencyReinforcement(nn.Module):
     Parameters
     ----------
     as_published
-        With the second sigmoid of the published code, see `dice_bce`.
+        With the second sigmoid of the published code, see `batch_dice_bce`.
     """
 
     def __init__(self, as_published: bool = False) -> None:
         super().__init__()
         self.double_sigmoid = as_published
 
-    def parts(self, first: Tensor, second: Tensor, target: Tensor) -> dict[str, Tensor]:
+    def terms(self, first: Tensor, second: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Give the terms "mask", "mask_aug" and "consistency"; their sum is the loss.
 
         Parameters
@@ -67,14 +69,14 @@ class ConsistencyReinforcement(nn.Module):
         consistency = F.binary_cross_entropy(first, (second > 0.5).to(first.dtype))
         consistency = consistency + F.binary_cross_entropy(second, (first > 0.5).to(first.dtype))
         return {
-            "mask": dice_bce(first, target, double_sigmoid=self.double_sigmoid),
-            "mask_aug": dice_bce(second, target, double_sigmoid=self.double_sigmoid),
+            "mask": batch_dice_bce(first, target, double_sigmoid=self.double_sigmoid),
+            "mask_aug": batch_dice_bce(second, target, double_sigmoid=self.double_sigmoid),
             "consistency": consistency,
         }
 
     def forward(self, first: Tensor, second: Tensor, target: Tensor) -> Tensor:
-        """Give the loss, a scalar; parameters as of `parts`."""
-        return torch.stack(list(self.parts(first, second, target).values())).sum()
+        """Give the loss, a scalar; parameters as of `terms`."""
+        return torch.stack(list(self.terms(first, second, target).values())).sum()
 
 
 class SemanticDecouplingLoss(nn.Module):
@@ -87,14 +89,14 @@ class SemanticDecouplingLoss(nn.Module):
     Parameters
     ----------
     as_published
-        With the second sigmoid of the published code, see `dice_bce`.
+        With the second sigmoid of the published code, see `batch_dice_bce`.
     """
 
     def __init__(self, as_published: bool = False) -> None:
         super().__init__()
         self.double_sigmoid = as_published
 
-    def parts(
+    def terms(
         self, maps: tuple[Tensor, Tensor, Tensor, Tensor], target: Tensor, background: Tensor
     ) -> dict[str, Tensor]:
         """Give the terms "mask", "fg", "bg" and "comp"; their sum is the loss.
@@ -111,7 +113,7 @@ class SemanticDecouplingLoss(nn.Module):
         """
         mask, fg, bg, uc = maps
         terms = {
-            name: dice_bce(p, reference, double_sigmoid=self.double_sigmoid)
+            name: batch_dice_bce(p, reference, double_sigmoid=self.double_sigmoid)
             for name, p, reference in (
                 ("mask", mask, target),
                 ("fg", fg, target),
@@ -126,8 +128,8 @@ class SemanticDecouplingLoss(nn.Module):
     def forward(
         self, maps: tuple[Tensor, Tensor, Tensor, Tensor], target: Tensor, background: Tensor
     ) -> Tensor:
-        """Give the loss, a scalar; parameters as of `parts`."""
-        return torch.stack(list(self.parts(maps, target, background).values())).sum()
+        """Give the loss, a scalar; parameters as of `terms`."""
+        return torch.stack(list(self.terms(maps, target, background).values())).sum()
 
 
 def _rarity(probabilities: Tensor) -> Tensor:

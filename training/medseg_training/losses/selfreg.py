@@ -140,10 +140,10 @@ class SelfRegularization(nn.Module):
         self._random.seed(f"{self._seed}:{step}")
 
     def forward(self, features: Features) -> Tensor:
-        """Give the weighted loss of one forward pass, a scalar; see `parts`."""
-        return torch.stack(list(self.parts(features).values())).sum()
+        """Give the weighted loss of one forward pass, a scalar; see `terms`."""
+        return torch.stack(list(self.terms(features).values())).sum()
 
-    def parts(self, features: Features) -> dict[str, Tensor]:
+    def terms(self, features: Features) -> dict[str, Tensor]:
         """Give the weighted terms "consistency" and "distillation" of one forward pass.
 
         Parameters

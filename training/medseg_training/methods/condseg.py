@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from medseg_training.losses.condseg import (
     ConsistencyReinforcement,
     SemanticDecouplingLoss,
-    dice_bce,
+    batch_dice_bce,
 )
 from medseg_training.losses.dice_ce import IGNORED
 from medseg_training.methods.segmentation import (
@@ -47,7 +47,7 @@ class _ConDSegMethod(SegmentationMethod):
         """Give Dice and binary cross-entropy of the mask."""
         probabilities = full_precision(logits).sigmoid()
         target, valid = _mask(labels, probabilities)
-        return dice_bce(probabilities * valid, target, double_sigmoid=self.as_published)
+        return batch_dice_bce(probabilities * valid, target, double_sigmoid=self.as_published)
 
 
 class ConDSegStageOne(_ConDSegMethod):
@@ -88,7 +88,7 @@ class ConDSegStageOne(_ConDSegMethod):
         looks = [full_precision(self.net(x)) for x in (first, second)]
         target, valid = _mask(labels, looks[0])
         with torch.autocast(self.device.type, enabled=False):
-            return self._loss.parts(looks[0] * valid, looks[1] * valid, target)
+            return self._loss.terms(looks[0] * valid, looks[1] * valid, target)
 
 
 class ConDSegStageTwo(_ConDSegMethod):
@@ -108,7 +108,7 @@ class ConDSegStageTwo(_ConDSegMethod):
         maps = mask * valid, fg * valid, bg * valid, uc * valid
         with torch.autocast(self.device.type, enabled=False):
             # The background follows from the augmented target: the two never disagree.
-            return self._loss.parts(maps, target, (1 - target) * valid)
+            return self._loss.terms(maps, target, (1 - target) * valid)
 
 
 def _mask(labels: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:

@@ -108,7 +108,7 @@ class SegmentationMethod(Method):
             return self.losses(batch)
         with tap_features(self.net, self.taps) as features:
             terms = self.losses(batch)
-        return terms | self.regularization.parts(features)
+        return terms | self.regularization.terms(features)
 
     @abstractmethod
     def losses(self, batch: Any) -> dict[str, Tensor]:

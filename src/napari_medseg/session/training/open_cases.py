@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from napari_medseg.engine.results import Progress, told
 from napari_medseg.io.atomic import atomic_write
-from napari_medseg.io.nnunet import Case, nnunet_steps
+from napari_medseg.io.nnunet import NnunetCase, nnunet_steps
 from napari_medseg.session.export import Export, export_of
 from napari_medseg.session.layer_kinds import is_derived, is_labels_of_user
 from napari_medseg.session.moment import image_shown, labels_shown
@@ -95,7 +95,7 @@ def dataset_job(pairs: Sequence[Painted], folder: Path) -> Generator[Progress, N
     ValueError
         With one sentence, where there is too little to train on.
     """
-    cases: list[Case] = []
+    cases: list[NnunetCase] = []
     for number, pair in enumerate(pairs, start=1):
         yield Progress(0, len(pairs), "Looking for painted planes")
         cases += _cases(f"case_{number:02d}", pair, alone=len(pairs) == 1)
@@ -108,7 +108,7 @@ def dataset_job(pairs: Sequence[Painted], folder: Path) -> Generator[Progress, N
     return folder
 
 
-def _cases(name: str, pair: Painted, *, alone: bool) -> list[Case]:
+def _cases(name: str, pair: Painted, *, alone: bool) -> list[NnunetCase]:
     """Give a pair as one case; as two that share no plane where it is the only one.
 
     The second is to validate on. Neighbouring planes stay together, so that it holds no near copies
@@ -141,7 +141,7 @@ def _case(
     image: NDArray[np.generic],
     labels: NDArray[np.integer],
     axis: int | None = None,
-) -> Case:
+) -> NnunetCase:
     geometry = export.geometry
     if axis is not None:
         order = [axis, *(i for i in range(3) if i != axis)]
@@ -149,7 +149,7 @@ def _case(
         # Planes were left out: where the rest lie on the patient is no longer told.
         geometry = replace(geometry, spacing=spacing, origin=(), direction=(), matrix=())
     names = export.class_names
-    return Case(name, image, export.rgb, labels, geometry, names, export.channel)
+    return NnunetCase(name, image, export.rgb, labels, geometry, names, export.channel)
 
 
 def _split(names: Sequence[str]) -> dict[str, list[str]]:

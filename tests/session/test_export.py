@@ -14,8 +14,9 @@ from napari.layers._source import layer_source
 from napari_medseg.engine.results import finished
 from napari_medseg.io.formats import FORMATS
 from napari_medseg.io.layers import read_layers
-from napari_medseg.session.export import Source, export_job, export_of
+from napari_medseg.session.export import export_job, export_of
 from napari_medseg.session.geometry_of import geometry_of
+from napari_medseg.session.source import Source
 
 SHAPE = (30, 24, 10)
 """In the order of the files, x first."""

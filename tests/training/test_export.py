@@ -13,7 +13,7 @@ import torch
 
 from medseg_training.__main__ import main
 from medseg_training.build import build_trainer
-from medseg_training.evaluation.matching import find_model
+from medseg_training.evaluation.choice import find_model
 from medseg_training.export import ExportError, export_run
 from medseg_training.export.in_context import DESCRIPTION
 from medseg_training.export.segmentation import readme

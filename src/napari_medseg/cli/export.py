@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -10,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from napari_medseg.cli.export_target import refuse_to_replace, target_of
 from napari_medseg.cli.options import Json, Series
-from napari_medseg.cli.outputs import checked_folder
 from napari_medseg.cli.report import (
     LABEL_MAP,
     check_label_maps,
@@ -109,13 +108,13 @@ def export(
     _check_inputs(labels, like)
     format_ = FORMATS[to.value]
     with refusing(ValueError):
-        target = _target(labels, like, out, format_)
+        target = target_of(labels, like, out, format_)
     try:
         image = _image(like, series) if like is not None else None
         wanted = _wanted(labels, like, image, format_, (labelmap, deidentify, term or []))
         name = case or wanted.name
         if not replace_:
-            _refuse_to_replace(target, format_, name)
+            refuse_to_replace(target, format_, name)
         job = export_job(wanted.export, format_, target, seg=wanted.seg, case=name)
         written = run_job(job, labels.name)
     except (ValueError, OSError, MemoryError) as error:
@@ -127,27 +126,6 @@ def export(
         counts = {"classes": written.classes, "voxels": written.voxels}
         files = {"input": str(labels), "output": str(target)}
         print_json({"command": "export"} | files | place | counts)
-
-
-def _refuse_to_replace(target: Path, format_: LabelFormat, case: str) -> None:
-    """Make sure that nothing goes of which nobody was asked.
-
-    Raises
-    ------
-    ValueError
-        Where something is there already.
-    """
-    from napari_medseg.io import formats
-    from napari_medseg.io.nnunet import cases_of
-
-    if format_ is not formats.NNUNET:
-        if target.exists():
-            raise ValueError(f"{target} is there already; say --replace, or give another name.")
-    elif case in cases_of(target):
-        raise ValueError(
-            f"The dataset {target} has a case “{case}” already; name this one with --case, or say "
-            "--replace."
-        )
 
 
 def _check_inputs(labels: Path, like: Path | None) -> None:
@@ -197,36 +175,6 @@ def _refuse_another_patient(labels: Path, like: Path, image: ImageFile) -> None:
         raise ValueError(f"{labels.name} and {like.name} are of different patients.")
 
 
-def _target(labels: Path, like: Path | None, out: Path, format_: LabelFormat) -> Path:
-    """Give the file to write: `out` itself where its name ends rightly, else a file in it.
-
-    Raises
-    ------
-    ValueError
-        Where nothing can be written there, or a file that is read would be overwritten.
-    """
-    from napari_medseg.io.atomic import split_suffix
-    from napari_medseg.io.nnunet import check_dataset_name
-
-    if not format_.suffixes:
-        check_dataset_name(out)
-        checked_folder(out.parent)
-        return out
-    suffix = split_suffix(out.name)[1].lower()
-    ends_rightly = suffix in format_.suffixes
-    if ends_rightly and (not out.is_dir() or suffix.endswith(".zarr")):
-        target = checked_folder(out.parent) / out.name
-    elif suffix and not out.is_dir():
-        endings = " or ".join(format_.suffixes)
-        raise ValueError(f"{out} does not end with {endings}, as --to {format_.key} wants it.")
-    else:
-        target = checked_folder(out) / f"{split_suffix(labels.name)[0]}{format_.suffixes[0]}"
-    for path in (labels, *([like] if like else [])):
-        if os.path.realpath(path) == os.path.realpath(target):
-            raise ValueError(f"The result would overwrite {path}; choose another name or folder.")
-    return target
-
-
 def _image(path: Path, series: str | None) -> ImageFile:
     from napari_medseg.io.images import read_image
 
@@ -244,7 +192,8 @@ def _export(
         Where they do not belong together, or cannot leave in this format.
     """
     from napari_medseg.io.formats import PNG, why_not
-    from napari_medseg.session.export import Export, Source, channel_of
+    from napari_medseg.session.export import Export, channel_of
+    from napari_medseg.session.source import Source
 
     source = Source.of_path(like) if like is not None else Source()
     if image is not None and source.kind == "dicom":

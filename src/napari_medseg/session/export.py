@@ -20,6 +20,7 @@ from napari_medseg.io.notes import NOTE_KEY, making_of
 from napari_medseg.io.placement import geometry_of_labels
 from napari_medseg.io.steps import Steps, in_background
 from napari_medseg.session.geometry_of import placement_of
+from napari_medseg.session.source import Source, source_of
 from napari_medseg.session.stack import full_resolution, shape_of
 from napari_medseg.session.subject import patient_geometries, why_not_together
 
@@ -28,54 +29,7 @@ if TYPE_CHECKING:
 
     from napari_medseg.io.dicom.seg_writing import SegOptions
 
-_KINDS = {".nii": "nifti", ".nii.gz": "nifti", ".zarr": "ome-zarr", ".ome.zarr": "ome-zarr"}
-_KINDS |= dict.fromkeys((".tif", ".tiff", ".ome.tif", ".ome.tiff"), "tiff")
 _READING = "Reading the labels"
-
-
-@dataclass(frozen=True)
-class Source:
-    """The files of the image that labels belong to.
-
-    Parameters
-    ----------
-    kind : str
-        ``"dicom"``, ``"nifti"``, ``"ome-zarr"``, ``"tiff"``, or empty.
-    files : tuple of Path
-        Of DICOM every file, or the folder; else the one file; none where it is not known.
-    series : str
-        Series instance UID of DICOM images, where the folder holds several.
-    """
-
-    kind: str = ""
-    files: tuple[Path, ...] = ()
-    series: str = ""
-
-    @classmethod
-    def of_path(cls, path: Path) -> Source:
-        """Tell what a file or folder is by its name."""
-        from napari_medseg.io.atomic import split_suffix
-        from napari_medseg.io.dicom.headers import DICOM_SUFFIXES, is_dicom
-
-        suffix = split_suffix(path.name)[1].lower()
-        kind = _KINDS.get(suffix, "")
-        if not kind and (suffix in DICOM_SUFFIXES or path.is_dir() or is_dicom(path)):
-            kind = "dicom"
-        return cls(kind, (path,))
-
-    def holds(self, path: Path) -> bool:
-        """Tell whether a path is one of these files, or lies among the images of a folder."""
-        from napari_medseg.io.dicom.headers import is_dicom, is_segmentation, read_header
-
-        if not path.exists():
-            return False
-        several = len(self.files) > 1  # of a series only those of that name are looked at
-        alike = [f for f in self.files if not several or f.name.lower() == path.name.lower()]
-        if any(file.exists() and file.samefile(path) for file in alike):
-            return True
-        folders = [file.resolve() for file in alike if file.is_dir()]
-        among = any(folder in path.resolve().parents for folder in folders)
-        return among and is_dicom(path) and not is_segmentation(read_header(path))
 
 
 @dataclass(frozen=True)
@@ -106,7 +60,7 @@ class Export:
     geometry: Geometry
     class_names: tuple[str, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
-    source: Source = Source()
+    source: Source = field(default_factory=Source)
     image: Any = None
     rgb: bool = False
     channel: str = "image"
@@ -184,17 +138,6 @@ def _placed(labels: Labels, image: Image | None) -> tuple[Any, Geometry]:
         return data, geometry_of_labels(placed, ndim, under)
     of_labels, of_image = (geometry.affine for geometry in files)
     return on_grid(data, of_labels, shape_of(image), of_image), geometry_of_labels(under, ndim)
-
-
-def source_of(layer: Image | Labels) -> Source:
-    """Give the files that a layer came from, as far as is known."""
-    noted = layer.metadata.get(NOTE_KEY, {}).get("source") or {}
-    planes = noted.get("planes") or ()
-    if noted.get("kind") == "dicom" and planes:
-        files = dict.fromkeys(Path(str(file)) for file, _ in planes)
-        return Source("dicom", tuple(files), str(noted.get("series", "")))
-    path = layer.source.path or noted.get("path")
-    return Source.of_path(Path(path)) if path else Source(str(noted.get("kind", "")))
 
 
 def channel_of(value_unit: str) -> str:

@@ -158,7 +158,7 @@ def save_job(inputs: Inputs, folder: Path) -> Generator[Progress, None, Files]:
 
 
 def _file_of(image: Image) -> tuple[Path | None, str]:
-    from napari_medseg.session.export import source_of
+    from napari_medseg.session.source import source_of
 
     source = source_of(image)
     if not source.files:

@@ -15,14 +15,14 @@ import tifffile
 
 from medseg_training.__main__ import main
 from medseg_training.data.dataset import Dataset, read_dataset
-from medseg_training.evaluation.comparison import Comparison, compared, write_comparison
-from medseg_training.evaluation.matching import (
+from medseg_training.evaluation.choice import (
     Chosen,
     EvaluationError,
     choose_cases,
     find_model,
-    match_classes,
 )
+from medseg_training.evaluation.comparison import Comparison, compared, write_comparison
+from medseg_training.evaluation.matching import shared_classes
 from medseg_training.evaluation.report import (
     report,
     results_for_card,
@@ -245,16 +245,16 @@ def test_what_goes_into_the_card(model: ModelCard, data: Dataset) -> None:
 def test_classes_are_matched_by_name(model: ModelCard, data: Dataset) -> None:
     three = replace(model, **THREE)
     named = replace(data, class_names=("background", "Dark", "stranger"))
-    match = match_classes(three, named)
+    match = shared_classes(three, named)
     assert match.names == ("background", "Dark")
     assert match.of_model[[0, 1, 2]].tolist() == [0, 0, 1]
     assert match.of_data[[0, 1, 2]].tolist() == [0, 1, 0]
-    merged = match_classes(model, named, merge=True)
+    merged = shared_classes(model, named, merge=True)
     assert merged.of_data[[1, 2]].tolist() == [1, 1]
     with pytest.raises(EvaluationError, match="no class has the same name"):
-        match_classes(three, replace(data, class_names=("background", "a", "b")))
+        shared_classes(three, replace(data, class_names=("background", "a", "b")))
     with pytest.raises(EvaluationError, match="The data has no class 'z'"):
-        match_classes(model, data, ["z"])
+        shared_classes(model, data, ["z"])
 
 
 def test_cases_are_chosen_by_split(data: Dataset) -> None:

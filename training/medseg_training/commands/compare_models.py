@@ -28,8 +28,8 @@ def run(options: argparse.Namespace) -> None:
         When the results could not be written.
     """
     from medseg_training.data.dataset import read_dataset
+    from medseg_training.evaluation.choice import EvaluationError, choose_cases, find_model
     from medseg_training.evaluation.comparison import compare_job, write_comparison
-    from medseg_training.evaluation.matching import EvaluationError, choose_cases, find_model
     from medseg_training.evaluation.page import signed
 
     first, second = (find_model(name, "pretrained") for name in (options.first, options.second))

@@ -63,7 +63,7 @@ def run(options: argparse.Namespace) -> None:
         When the results could not be written.
     """
     from medseg_training.data.dataset import read_dataset
-    from medseg_training.evaluation.matching import EvaluationError, choose_cases, find_model
+    from medseg_training.evaluation.choice import EvaluationError, choose_cases, find_model
     from medseg_training.evaluation.report import results_for_card, write_evaluation
     from medseg_training.evaluation.scoring import evaluate_job
 

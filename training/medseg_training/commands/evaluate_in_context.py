@@ -62,7 +62,7 @@ def run(options: argparse.Namespace) -> None:
     ValueError
         When the model, the data or kept figures do not fit together.
     """
-    from medseg_training.evaluation.matching import find_model
+    from medseg_training.evaluation.choice import find_model
     from medseg_training.in_context.measure import measure, method_named
     from medseg_training.in_context.report import Report
     from medseg_training.in_context.tasks import read_task, read_tasks

@@ -13,7 +13,7 @@ import numpy as np
 
 from medseg_training.data.dataset import Dataset
 from medseg_training.evaluation import charts, page
-from medseg_training.evaluation.matching import Chosen, EvaluationError
+from medseg_training.evaluation.choice import Chosen, EvaluationError
 from medseg_training.evaluation.report import DIGITS, TITLES, empty_rule, spread
 from medseg_training.evaluation.scoring import (
     MEASURES,

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from medseg_training.data.dataset import Dataset
 from medseg_training.data.files import LoadedCase, load_case
-from medseg_training.evaluation.matching import Chosen, ClassMatch, EvaluationError, match_classes
+from medseg_training.evaluation.choice import Chosen, EvaluationError
+from medseg_training.evaluation.matching import ClassMatch, shared_classes
 from medseg_training.evaluation.pictures import CasePicture, Gallery, picture_of
 from napari_medseg.engine.measure.compare import compare
 from napari_medseg.engine.results import Progress, retold
@@ -138,7 +139,7 @@ def evaluate_job(
         card, device=options.device, flips=options.flips, keep_probabilities=False
     )
     runner, total = runner_for(asked), len(chosen.names)
-    match = match_classes(card, dataset, options.classes, merge=options.merge)
+    match = shared_classes(card, dataset, options.classes, merge=options.merge)
     gallery = Gallery(options.pictures)
     rows: list[dict[str, Any]] = []
     failures: list[tuple[str, str]] = []

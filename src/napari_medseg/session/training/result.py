@@ -58,8 +58,8 @@ def report_job(run: Path) -> Generator[Progress, None, TrainingReport]:
         With one sentence, where it cannot be measured.
     """
     from medseg_training.data.dataset import read_dataset
+    from medseg_training.evaluation.choice import choose_cases, find_model
     from medseg_training.evaluation.comparison import compare_job, write_comparison
-    from medseg_training.evaluation.matching import choose_cases, find_model
     from medseg_training.evaluation.report import summaries, write_evaluation
     from medseg_training.evaluation.scoring import evaluate_job
 

@@ -19,7 +19,7 @@ from superqt import QElidingLabel
 
 from napari_medseg.io.dicom.seg_writing import SegOptions
 from napari_medseg.io.dicom.source import why_no_segmentation
-from napari_medseg.session.export import Source
+from napari_medseg.session.source import Source
 from napari_medseg.widgets.parts.export.term_table import TermTable
 
 

@@ -356,3 +356,41 @@ def test_what_is_painted_by_hand_was_not_redone(case: Case, viewer: ViewerModel)
     labels.data_setitem(np.nonzero(written), written[np.nonzero(written)])
     case.accept_redone()
     assert case.proposal.positions == [1, 2]
+
+
+@pytest.fixture
+def other(case: Case) -> Case:
+    """Another dock's case, on the same image and labels."""
+    other = Case()
+    other.set_image(case.image)
+    other.set_labels(case.new_labels())
+    return other
+
+
+def test_docks_on_the_same_labels_share_the_names_of_their_classes(case: Case, other: Case) -> None:
+    case.examples.rename_class(1, "kidney")
+    assert other.examples.add_class() == 2
+    other.examples.rename_class(2, "cavity")
+    assert case.examples.class_names == ("background", "kidney", "cavity")
+    assert case.examples.add_class() == 3
+    case.examples.remove_class(3)
+    assert other.examples.class_names == ("background", "kidney", "cavity")
+    assert case.labels is not None
+    assert case.labels.metadata["medseg"]["class_names"] == ["background", "kidney", "cavity"]
+
+
+def test_a_class_that_examples_show_stays_when_another_dock_removes_it(
+    case: Case, other: Case
+) -> None:
+    case.examples.add_class()
+    case.examples.add(make_example(np.eye(5), 2 * np.eye(5, dtype=int)))
+    other.examples.remove_class(2)
+    assert case.examples.class_names == other.examples.class_names
+    assert other.examples.class_names == ("background", "class 1", "class 2")
+
+
+def test_a_dock_that_was_closed_changes_no_names(case: Case, other: Case) -> None:
+    other.forget_listeners()
+    case.examples.rename_class(1, "kidney")
+    other.examples.rename_class(1, "liver")
+    assert case.examples.class_names == ("background", "kidney")

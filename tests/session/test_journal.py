@@ -33,6 +33,7 @@ from napari_medseg.session.journal.restore import (
 )
 from napari_medseg.session.journal.store import JournalStore, Unsaved
 from napari_medseg.session.journal.writer import Journal
+from napari_medseg.session.layer_notes import note
 from napari_medseg.session.locks import Locks
 from tests.session.paint_until_killed import stroke
 
@@ -142,6 +143,19 @@ def test_labels_lie_where_they_lay_with_names_and_locks(tmp_path: Path) -> None:
     assert back.metadata[NOTE_KEY]["class_names"] == ["background", "lesion"]
     assert back.metadata[NOTE_KEY]["geometry"] == {"spacing": [4]}
     assert Locks.of(back) == Locks(frozenset(locks.planes), frozenset(locks.classes))
+
+
+def test_names_and_locks_that_come_after_the_last_stroke_come_back_too(tmp_path: Path) -> None:
+    layer = labels()
+    journal = journal_of(layer, tmp_path)
+    layer.paint((3, 40, 40), 1)
+    journal.flush()
+    note(layer, "class_names", ["background", "lesion"])
+    Locks({(3, None, None)}, {1}).put(layer)
+    journal.close()
+    back = layer_of(read_labels_journal(only(tmp_path).path), "back")
+    assert back.metadata[NOTE_KEY]["class_names"] == ["background", "lesion"]
+    assert Locks.of(back) == Locks(frozenset({(3, None, None)}), frozenset({1}))
 
 
 def test_a_journal_that_grows_is_written_anew(tmp_path: Path, monkeypatch) -> None:

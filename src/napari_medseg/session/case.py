@@ -12,12 +12,12 @@ from psygnal import Signal
 
 from napari_medseg.engine.results import Progress, Provenance, finished
 from napari_medseg.engine.scaling import ValueRange
-from napari_medseg.io.notes import NOTE_KEY
 from napari_medseg.session.edits import Mode, why_not_writable
 from napari_medseg.session.empty_labels import empty_labels
 from napari_medseg.session.examples import Examples
 from napari_medseg.session.history import write_and_record_job
 from napari_medseg.session.inputs import Inputs
+from napari_medseg.session.layer_notes import note, noted, notes_of
 from napari_medseg.session.locks import Locks
 from napari_medseg.session.owners import note_owner
 from napari_medseg.session.proposal import PlaneProposal, Proposal, require_something
@@ -52,6 +52,7 @@ class Case:
         self._reopening = Reopening()
         self.examples.classes_changed.connect(self._note_class_names)
         self.examples.changed.connect(self._join_class_names)
+        noted.changed.connect(self._hear_of_note)
 
     def forget_listeners(self) -> None:
         """Tell nobody any more what changes, since whoever listened is gone."""
@@ -68,6 +69,7 @@ class Case:
             examples.classes_changed,
         ):
             signal.disconnect()
+        noted.changed.disconnect(self._hear_of_note)
 
     def set_image(self, image: Image | None) -> None:
         """Turn to another image; an open proposal belongs to the old one and is dropped."""
@@ -113,7 +115,7 @@ class Case:
 
     def why_other_names(self) -> str:
         """Say that the labels name a class unlike the examples; empty if they do not."""
-        unlike = self.examples.unlike(self._notes().get("class_names") or ())
+        unlike = self.examples.unlike(notes_of(self.labels).get("class_names") or ())
         if self.labels is None or not unlike:
             return ""
         return f"“{self.labels.name}” calls {unlike}: for another task remove the examples first."
@@ -295,7 +297,7 @@ class Case:
 
     def _join_class_names(self) -> None:
         """Let the labels have the names of the examples, or without examples keep their own."""
-        names = self._notes().get("class_names") or ()
+        names = notes_of(self.labels).get("class_names") or ()
         self.examples.adopt_class_names(names)
         if self.examples.is_named_by(names):
             self._note_class_names()
@@ -303,11 +305,12 @@ class Case:
     def _note_class_names(self) -> None:
         """Keep the names with the labels, so that they are saved with them."""
         if self.labels is not None:
-            names = list(self.examples.class_names)
-            self.labels.metadata[NOTE_KEY] = {**self._notes(), "class_names": names}
+            note(self.labels, "class_names", list(self.examples.class_names))
 
-    def _notes(self) -> dict[str, Any]:
-        return {} if self.labels is None else self.labels.metadata.get(NOTE_KEY, {})
+    def _hear_of_note(self, layer: Labels, name: str, before: Any) -> None:
+        """Follow another dock that named, added or removed a class of the same labels."""
+        if layer is self.labels and name == "class_names":
+            self.examples.follow_class_names(before or (), notes_of(layer)[name])
 
     def _require_image(self) -> Image:
         if self.image is None:

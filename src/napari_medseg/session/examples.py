@@ -195,6 +195,17 @@ class Examples:
             self._class_names = tuple(name or f"class {value}" for value, name in enumerate(names))
             self.classes_changed.emit()
 
+    def follow_class_names(self, before: Sequence[str], names: Sequence[str]) -> None:
+        """Take the names of labels that had ours until another dock changed them.
+
+        A class that examples here show is kept where it was removed there.
+        """
+        shown = max((max(entry.example.classes) for entry in self._entries), default=0)
+        ours = self._class_names
+        if tuple(before) == ours != tuple(names):
+            self._class_names = (*names, *ours[len(names) : shown + 1])
+            self.classes_changed.emit()
+
     def is_named_by(self, names: Sequence[str]) -> bool:
         """Tell whether a labels layer's own names, if it has any, are those of the classes here."""
         return not self.unlike(names)

@@ -15,6 +15,7 @@ from napari_medseg.engine.results import Progress, Provenance
 from napari_medseg.io.notes import NOTE_KEY, Witness, steps_left
 from napari_medseg.session.edits import Mode, write_job
 from napari_medseg.session.inputs import Inputs
+from napari_medseg.session.layer_notes import note
 from napari_medseg.session.locks import Locks
 from napari_medseg.session.stack import Stack, full_resolution
 from napari_medseg.session.undo_step import Written
@@ -105,8 +106,8 @@ def _note(layer: Labels, steps: Sequence[AcceptedStep], class_names: Sequence[st
         "accepted": entries,
         "inputs": inputs,
         "witnesses": witnesses,
-        "class_names": list(class_names),
     }
+    note(layer, "class_names", list(class_names))
 
 
 def _noted(notes: Mapping[str, Any]) -> list[AcceptedStep]:

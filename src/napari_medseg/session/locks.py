@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from napari_medseg.io.notes import NOTE_KEY
+from napari_medseg.session.layer_notes import note, notes_of
 from napari_medseg.session.stack import PlaneKey
 
 if TYPE_CHECKING:
@@ -36,16 +36,13 @@ class Locks:
     @classmethod
     def of(cls, layer: Labels | None) -> Locks:
         """Give the locks of a labels layer, which all docks share."""
-        notes = {} if layer is None else layer.metadata.get(NOTE_KEY, {})
+        notes = notes_of(layer)
         return cls(notes.get(_PLANES, frozenset()), notes.get(_CLASSES, frozenset()))
 
     def put(self, layer: Labels) -> None:
         """Make them the locks of a labels layer."""
-        noted: dict[str, Any] = {
-            _PLANES: frozenset(self.planes),
-            _CLASSES: frozenset(self.classes),
-        }
-        layer.metadata[NOTE_KEY] = {**layer.metadata.get(NOTE_KEY, {}), **noted}
+        note(layer, _PLANES, frozenset(self.planes))
+        note(layer, _CLASSES, frozenset(self.classes))
 
 
 def locked_part(plane: PlaneKey, lock: PlaneKey) -> tuple[int | slice, ...] | None:

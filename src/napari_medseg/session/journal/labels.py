@@ -44,6 +44,7 @@ class LabelsJournal:
         self._image_of = image_of
         self._strokes: list[Any] = []
         self._everything = False
+        self._notes_changed = False
         self._form: tuple[tuple[int, ...], str] | None = None
         self._grid = BlockGrid(())
         self._written: dict[Block, int] = {}
@@ -53,7 +54,7 @@ class LabelsJournal:
     @property
     def is_due(self) -> bool:
         """Whether there is something to look at."""
-        return self._everything or bool(self._strokes)
+        return self._everything or bool(self._strokes) or self._notes_changed
 
     @property
     def has_begun(self) -> bool:
@@ -69,6 +70,10 @@ class LabelsJournal:
         """Note that any part of the array may have changed."""
         self.changes += 1
         self._everything = True
+
+    def note_notes(self) -> None:
+        """Note that names or locks have changed; they matter where paint was written."""
+        self._notes_changed = self.has_begun
 
     def write(self, file: JournalFile) -> None:
         """Write what has changed.
@@ -109,6 +114,7 @@ class LabelsJournal:
             if self._written.get(block, _zeros(part.nbytes)) != checksum:
                 self._written[block] = checksum
                 yield Record({"block": block}, zlib.compress(part, 1))
+        self._notes_changed = False
         notes = self._present_notes()
         if notes != self._notes:
             self._notes = notes

@@ -18,6 +18,7 @@ from napari_medseg.session.journal.examples import ExamplesJournal
 from napari_medseg.session.journal.labels import LabelsJournal
 from napari_medseg.session.journal.records import JournalFile
 from napari_medseg.session.journal.store import JournalStore
+from napari_medseg.session.layer_notes import noted
 
 if TYPE_CHECKING:
     from napari.layers import Labels
@@ -68,6 +69,7 @@ class Journal:
         self._writing = threading.RLock()
         self._listing = threading.Lock()
         self._thread: threading.Thread | None = None
+        noted.changed.connect(self._on_noted)
 
     # -- what is watched, all on the GUI thread ---------------------------------------------------
 
@@ -165,6 +167,12 @@ class Journal:
             part.note_anything()
             self._start()
 
+    def _on_noted(self, layer: Labels) -> None:
+        part = self._parts.get(id(layer))
+        if isinstance(part, LabelsJournal):
+            part.note_notes()
+            self._start()
+
     def _on_examples(self) -> None:
         for part in list(self._parts.values()):
             if isinstance(part, ExamplesJournal):
@@ -205,6 +213,7 @@ class Journal:
 
     def close(self) -> None:
         """Write what is left and end; what was written stays for the next start."""
+        noted.changed.disconnect(self._on_noted)
         for part in list(self._parts.values()):
             if isinstance(part, LabelsJournal):
                 self.unwatch(part.layer)

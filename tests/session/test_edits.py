@@ -254,6 +254,17 @@ class Painter:
         self.layer.redo()
 
 
+def test_a_stroke_beside_an_approved_plane_is_left_alone() -> None:
+    painter, told = Painter(), []
+    painter.guard.kept.connect(told.append)
+    painter.lock(set(), {1})
+    painter.do(("brush", 0, 2, 2, 1, 2))
+    assert painter.strokes == 1 and not told, "neither made again nor told of"
+    painter.do(("brush", 0, 3, 2, 2, 3))
+    assert len(told) == 1 and "approved plane" in told[0]
+    assert not painter.layer.data[1].any() and painter.layer.data[0, 3, 2] == 2
+
+
 _at = (st.integers(0, 2), st.integers(0, 5), st.integers(0, 4), st.integers(0, 3))
 _steps = st.one_of(
     st.tuples(st.just("brush"), *_at, st.sampled_from([2, 3])),

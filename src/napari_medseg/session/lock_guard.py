@@ -6,7 +6,7 @@ something locked is taken back and made again without that part, still as one un
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -52,13 +52,16 @@ class LockGuard:
         """Take back what the last strokes did to something locked."""
         strokes, self._strokes = self._strokes, []
         locks = Locks.of(self._layer)
-        if not locks or not any(_touches(stroke, locks) for stroke in strokes):
+        shape = self._layer.data.shape
+        if not locks or not any(_touches(stroke, locks, shape) for stroke in strokes):
             return
         self._settling = True
         try:
-            self._repeat_without(locks, strokes)
+            withheld = self._repeat_without(locks, strokes)
         finally:
             self._settling = False
+        if not withheld:
+            return
         what = "a locked class" if locks.classes else "an approved plane"
         if locks.classes and locks.planes:
             what = "a locked class or an approved plane"
@@ -71,7 +74,8 @@ class LockGuard:
         if len(self._strokes) == 1:
             self._later(self.settle)
 
-    def _repeat_without(self, locks: Locks, strokes: list[Any]) -> None:
+    def _repeat_without(self, locks: Locks, strokes: list[Any]) -> bool:
+        """Make the strokes again but for what is locked; gives whether anything of them was."""
         layer = self._layer
         box = box_of([atom for stroke in strokes for atom in stroke], layer.data.shape)
         states = [_region(layer, box)]
@@ -81,12 +85,13 @@ class LockGuard:
         states.reverse()
         locked = _locked_mask(states[0].shape, box, locks)
         classes = list(locks.classes)
-        repeated = False
+        repeated = withheld = False
         for before, after in pairwise(states):
             now = _region(layer, box)
-            allowed = (before != after) & (now != after) & ~locked
-            for state in (now, after):
-                allowed &= ~np.isin(state, classes)
+            wanted = (before != after) & (now != after)
+            barred = locked | np.isin(now, classes) | np.isin(after, classes)
+            withheld |= bool((wanted & barred).any())
+            allowed = wanted & ~barred
             if allowed.any():
                 layer.data_setitem(_indices(allowed, box), after[allowed])
                 repeated = True
@@ -94,11 +99,12 @@ class LockGuard:
             first = np.zeros(locked.shape, bool)
             first.flat[np.argmax(states[0] != states[1])] = True
             forget_redo(layer, (_indices(first, box), states[1][first]))
+        return withheld
 
 
-def _touches(stroke: Any, locks: Locks) -> bool:
+def _touches(stroke: Any, locks: Locks, shape: tuple[int, ...]) -> bool:
     """Tell whether a stroke may have changed something locked."""
-    if locks.planes:
+    if any(_planes_within(box_of(stroke, shape), locks)):
         return True
     classes = list(locks.classes)
     return any(np.isin(values, classes).any() for atom in stroke for values in values_of(atom))
@@ -117,14 +123,20 @@ def _indices(mask: NDArray[np.bool_], box: Box) -> tuple[NDArray[np.intp], ...]:
 def _locked_mask(shape: tuple[int, ...], box: Box, locks: Locks) -> NDArray[np.bool_]:
     """Mark the approved planes inside a box."""
     mask = np.zeros(shape, bool)
+    for inside in _planes_within(box, locks):
+        mask[inside] = True
+    return mask
+
+
+def _planes_within(box: Box, locks: Locks) -> Iterator[tuple[int | slice, ...]]:
+    """Give the approved planes that cut a box, as indices into the box."""
     for key in locks.planes:
         cut = locked_part((None,) * len(box), key)
-        if cut is None:
-            continue
-        inside = [
-            at if isinstance(at, slice) else at - side.start
+        if cut is not None and all(
+            isinstance(at, slice) or side.start <= at < side.stop
             for at, side in zip(cut, box, strict=True)
-        ]
-        if all(isinstance(i, slice) or 0 <= i < n for i, n in zip(inside, shape, strict=True)):
-            mask[tuple(inside)] = True
-    return mask
+        ):
+            yield tuple(
+                at if isinstance(at, slice) else at - side.start
+                for at, side in zip(cut, box, strict=True)
+            )

@@ -377,6 +377,22 @@ def test_an_approved_plane_is_locked_against_prediction_and_brush(
     assert dock.approved.isChecked()
 
 
+def test_the_brush_comes_back_when_other_labels_or_no_dock_hold_the_approved_plane(
+    dock: SegmentByExample, qtbot: QtBot
+) -> None:
+    click(qtbot, dock.new_button)
+    first = dock.case.labels
+    click(qtbot, dock.approved)
+    assert not first.editable
+    click(qtbot, dock.new_button)
+    assert (first.editable, first.mode) == (True, "paint")
+    dock.case.set_labels(first)
+    assert not first.editable
+    dock.viewer.window.remove_dock_widget(dock)
+    qtbot.waitUntil(lambda: first.editable)
+    assert first.mode == "paint"
+
+
 def test_classes_are_named_added_and_painted_with(dock: SegmentByExample, qtbot: QtBot) -> None:
     click(qtbot, dock.new_button)
     dock.classes.table.item(0, 0).setText("lesion")

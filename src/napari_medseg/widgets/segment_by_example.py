@@ -75,6 +75,11 @@ class SegmentByExample(ProposalDock):
         else:
             self.message.hint("Once the class is painted on this plane, press Add example.")
 
+    def let_go(self) -> None:
+        """Leave nothing of the dock behind in the viewer; its own widgets may be gone already."""
+        self.approved.give_back()
+        super().let_go()
+
     def _go_to_example(self, index: int) -> None:
         origin = self.case.examples.entries[index].origin
         image = self.case.image

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from qtpy.QtWidgets import QCheckBox, QSizePolicy
 
 from napari_medseg.widgets.parts.workbench import Workbench
+
+if TYPE_CHECKING:
+    from napari.layers import Labels
 
 
 class ApprovedPlane(QCheckBox):
@@ -20,6 +25,7 @@ class ApprovedPlane(QCheckBox):
         super().__init__("This plane is approved")
         self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
         self._case, self._stack = bench.case, bench.stack
+        self._locked: Labels | None = None
         self._mode_before = "paint"
         self.clicked.connect(self._on_clicked)
 
@@ -42,14 +48,20 @@ class ApprovedPlane(QCheckBox):
         if stack is not None:
             self._case.set_approved(stack.key(stack.position), approved)
 
+    def give_back(self) -> None:
+        """Give the brush back to the labels that it was taken from."""
+        labels, self._locked = self._locked, None
+        if labels is not None:
+            labels.editable = True
+            labels.mode = self._mode_before
+
     def _lock(self, approved: bool) -> None:
         """Take the brush away on an approved plane, and give it back on the others."""
         labels = self._case.labels
-        if labels is None or labels.multiscale or labels.editable != approved:
+        if not approved or labels is not self._locked:
+            self.give_back()
+        if not approved or labels is None or labels.multiscale or not labels.editable:
             return
-        if approved:
-            self._mode_before = str(labels.mode)
-            labels.editable = False
-        else:
-            labels.editable = True
-            labels.mode = self._mode_before
+        if self._locked is None:
+            self._locked, self._mode_before = labels, str(labels.mode)
+        labels.editable = False  # again, where napari gave it back as the view was turned

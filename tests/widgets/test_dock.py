@@ -19,6 +19,7 @@ from vispy.gloo import gl
 
 from napari_medseg.cli.window import fill_window
 from napari_medseg.widgets.parts.canvas_guard import remove_layer
+from napari_medseg.widgets.parts.proposals.dock import ProposalDock
 from napari_medseg.widgets.segment_by_example import SegmentByExample
 
 if TYPE_CHECKING:
@@ -84,6 +85,28 @@ def test_a_dock_behind_a_tab_comes_to_the_front_when_chosen(
     viewer.window.remove_dock_widget(dock)
     qtbot.wait(20)
     assert dock.isHidden()
+
+
+def test_the_canvas_keys_belong_to_the_dock_in_front(
+    make_napari_viewer_proxy, qtbot: QtBot
+) -> None:
+    viewer = make_napari_viewer_proxy(show=True)
+    example, first = viewer.window.add_plugin_dock_widget("napari-medseg", "Segment by example")
+    model, second = viewer.window.add_plugin_dock_widget("napari-medseg", "Segment with a model")
+
+    def has_keys(dock: ProposalDock) -> bool:
+        bound = {str(keys): action for keys, action in first.viewer.keymap.items()}
+        action = bound.get("Ctrl+Enter")
+        return getattr(action, "__defaults__", None) == (dock.jobs.plane.start,)
+
+    qtbot.waitUntil(lambda: is_in_sight(model) and not is_in_sight(example))
+    assert has_keys(second)
+    example.raise_()
+    qtbot.waitUntil(lambda: has_keys(first))
+    example.close()
+    qtbot.waitUntil(lambda: has_keys(second))
+    viewer.window.remove_dock_widget(second)
+    qtbot.waitUntil(lambda: "Ctrl+Enter" not in set(map(str, first.viewer.keymap)))
 
 
 def test_the_dock_that_is_open_at_the_start_is_the_one_in_the_menu(

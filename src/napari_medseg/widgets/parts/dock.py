@@ -124,6 +124,10 @@ class Dock(QWidget):
                 self._name(mine)
                 self._join_tabs(mine, window)
                 ToFront(mine)
+                mine.visibilityChanged.connect(self.note_in_front)
+
+    def note_in_front(self, is_in_front: bool) -> None:
+        """Take note of being seen, or of lying behind a tab or being closed."""
 
     def _name(self, mine: QDockWidget) -> None:
         """Take the plugin's name off the title, and leave the tab a word or two of it."""

@@ -77,13 +77,17 @@ class ProposalDock(CaseDock):
         if not (self.keys_box.isChecked() and self.answers.answer_key(event)):
             super().keyPressEvent(event)
 
+    def note_in_front(self, is_in_front: bool) -> None:
+        """Have the canvas's keys only while the dock can be seen."""
+        self.shortcuts.set_in_front(is_in_front)
+
     def let_go(self) -> None:
         """Leave nothing of the dock behind in the viewer; its own widgets may be gone already."""
         for move in _MOVES:
             getattr(self.viewer.dims.events, move).disconnect(self.refresh)
         super().let_go()
         self.answers.close_down()
-        self.shortcuts.release_canvas()
+        self.shortcuts.set_in_front(False)
         self.jobs.drop()
 
     def _show_keys(self, on: bool) -> None:

@@ -19,8 +19,9 @@ from napari_medseg.session.made import steps_of
 from napari_medseg.session.prediction import Prediction
 from napari_medseg.session.proposal import PlaneProposal
 from napari_medseg.session.query import Query
-from napari_medseg.session.stack import stack_on_display
+from napari_medseg.session.stack import Stack, stack_on_display
 
+PLANES = Stack((1, 2), 0, (0, 0, 0), 4)
 MADE = Provenance("by-example", "some-model", "abc", {"refine": True})
 
 
@@ -183,6 +184,21 @@ def test_examples_of_one_plane_replace_each_other_and_classes_grow() -> None:
     assert "Examples show" in examples.why_not_removable(2)
     with pytest.raises(ValueError, match="Label 200 has no row"):
         examples.add(make_example(pixels, np.full((6, 5), 200)))
+
+
+def test_an_example_that_came_back_is_known_again_on_its_plane() -> None:
+    image, key = Image(np.zeros((4, 6, 5))), (1, None, None)
+    pixels, mask = np.arange(30).reshape(6, 5), np.ones((6, 5), np.uint8)
+    examples = Examples()
+    examples.load(SupportSet(class_names=("background", "class 1")).add(pixels, mask))
+    assert examples.positions_in(image, PLANES) == []
+    assert examples.add(make_example(pixels, mask), Origin(image, key)) == 0
+    assert len(examples) == 1
+    assert examples.positions_in(image, PLANES) == [1]
+    examples.add(make_example(pixels, 2 * mask), Origin(image, key))
+    examples.load(SupportSet(class_names=("background", "class 1")).add(pixels, mask))
+    assert examples.add(make_example(pixels, mask), Origin(image, key)) == 0
+    assert len(examples) == 1
 
 
 def test_loading_examples_with_other_class_names_is_refused_whole() -> None:

@@ -46,6 +46,12 @@ class Entry:
     origin: Origin | None = None
     score: float | None = None
 
+    def is_same(self, other: Entry) -> bool:
+        """Tell whether both are of the same plane of a layer, or hold the same."""
+        if self.origin and other.origin and self.origin.is_same(other.origin):
+            return True
+        return self.example.content_hash == other.example.content_hash
+
 
 class Examples:
     """A support set that is being built, and the names of its classes.
@@ -111,6 +117,9 @@ class Examples:
     def add(self, example: SupportExample, origin: Origin | None = None) -> int:
         """Add an example; one from the same plane of the same layer is replaced.
 
+        So is one that holds the same, such as one that came back from a file and knows no plane:
+        beside its own copy each would look better than it is.
+
         Returns
         -------
         int
@@ -129,13 +138,12 @@ class Examples:
             )
         self._extend_classes(largest)
         entry = Entry(example, origin)
-        index = self._index_of(origin)
-        if index is None:
-            self._entries.append(entry)
-        else:
-            self._entries[index] = entry
+        replaced = [index for index, known in enumerate(self._entries) if known.is_same(entry)]
+        index = replaced[0] if replaced else len(self._entries)
+        self._entries = [known for known in self._entries if not known.is_same(entry)]
+        self._entries.insert(index, entry)
         self._forget_scores()
-        return len(self._entries) - 1 if index is None else index
+        return index
 
     def remove(self, index: int) -> None:
         """Take an example out; what was painted in the labels layer stays."""
@@ -278,12 +286,6 @@ class Examples:
             if entry.origin is not None and entry.origin.is_of(image)
         }
         return sorted(position for position in found if position is not None)
-
-    def _index_of(self, origin: Origin | None) -> int | None:
-        for index, entry in enumerate(self._entries):
-            if origin and entry.origin and entry.origin.is_same(origin):
-                return index
-        return None
 
     def _extend_classes(self, largest: int) -> None:
         missing = range(len(self._class_names), largest + 1)

@@ -87,7 +87,7 @@ class ByExampleJobs(PlaneJobs):
         except ValueError as error:
             self._message.problem(str(error))
             return
-        if len(self._case.examples) == before:
+        if len(self._case.examples) <= before:
             self._message.done("The example of this plane was replaced.")
         else:
             self._message.done(f"Example added. {self._where_next()}")

@@ -211,6 +211,9 @@ def test_loading_examples_with_other_class_names_is_refused_whole() -> None:
         examples.load(theirs)
     assert len(examples) == 1
     examples.remove(0)
+    with pytest.raises(ValueError, match=r"“lesion” here but “liver”.*: rename the class"):
+        examples.load(theirs)
+    examples.rename_class(1, "class 1")
     examples.load(theirs)
     assert examples.class_names == ("background", "liver")
 

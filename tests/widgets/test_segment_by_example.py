@@ -408,6 +408,25 @@ def test_classes_are_named_added_and_painted_with(dock: SegmentByExample, qtbot:
     assert not dock.classes.remove_button.isEnabled()
 
 
+def test_a_class_that_is_painted_or_locked_is_not_removed(
+    dock: SegmentByExample, qtbot: QtBot
+) -> None:
+    click(qtbot, dock.new_button)
+    click(qtbot, dock.classes.add_button)
+    dock.classes.table.item(1, 0).setText("vessel")
+    dock.case.labels.data_setitem((np.array([2]), np.array([5]), np.array([5])), 2)
+    click(qtbot, dock.classes.remove_button)
+    assert "painted with this class" in dock.message.text()
+    dock.case.labels.undo()
+    dock.case.set_locked(2, True)
+    click(qtbot, dock.classes.remove_button)
+    assert "locked" in dock.message.text()
+    assert dock.case.examples.class_names[2] == "vessel"
+    dock.case.set_locked(2, False)
+    click(qtbot, dock.classes.remove_button)
+    assert len(dock.case.examples.class_names) == 2
+
+
 def test_examples_are_saved_and_loaded_for_the_next_patient(
     dock: SegmentByExample, qtbot: QtBot, tmp_path: Path
 ) -> None:

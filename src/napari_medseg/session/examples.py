@@ -163,14 +163,16 @@ class Examples:
         Raises
         ------
         ValueError
-            If its classes have other names than those that examples here already show.
+            If its classes have other names than those that examples here already show, or that a
+            person gave.
         """
         for value, name in enumerate(support.class_names[1:], start=1):
             own = self._class_names[value] if value < len(self._class_names) else name
-            if own != name and self.count(value):
+            if own != name and (self.count(value) or own != f"class {value}"):
+                first = "remove the examples here first, or " if self.count(value) else ""
                 raise ValueError(
                     f"Class {value} is “{own}” here but “{name}” in the examples you load: "
-                    "remove the examples here first, or rename the class."
+                    f"{first}rename the class."
                 )
         names = support.class_names + self._class_names[len(support.class_names) :]
         if names != self._class_names:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from napari_medseg.session.case import Case
 from napari_medseg.session.layer_kinds import is_image, is_labels_of_user
+from napari_medseg.session.painted import why_needed
 from napari_medseg.widgets.parts.class_table import ClassTable
 from napari_medseg.widgets.parts.dock import Dock
 from napari_medseg.widgets.parts.layer_follower import LayerFollower
@@ -38,7 +39,9 @@ class CaseDock(Dock):
         self.bench = Workbench(self, self.viewer, self.case, self.message, self.writing, self.gate)
         self.images = LayerPicker(self.viewer.layers, is_image, "Open an image first")
         self.labels = LayerPicker(self.viewer.layers, is_labels_of_user, no_labels)
-        self.classes = ClassTable(self.case.examples, self)
+        self.classes = ClassTable(
+            self.case.examples, self, lambda value: why_needed(self.case.labels, value)
+        )
         self.classes.problem.connect(self.message.problem)
         self.follower = LayerFollower(
             self.bench, self.images, self.labels, self.classes, self.is_undecided, brush

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtGui import QColor, QIcon, QPixmap
@@ -29,7 +29,18 @@ _LOCKED_TIP = "Locked: neither brush nor prediction changes this class. Click to
 
 
 class ClassTable(QWidget):
-    """Shows and changes the classes of a set of examples."""
+    """Shows and changes the classes of a set of examples.
+
+    Parameters
+    ----------
+    examples : Examples
+        Whose classes they are.
+    parent : QWidget, optional
+        Where it belongs.
+    why_needed : callable, optional
+        Says why a class, given by its label value, must not be removed, beside what the examples
+        say; empty if it may.
+    """
 
     chosen = Signal(int)
     """The user wants to paint with this label value."""
@@ -37,9 +48,14 @@ class ClassTable(QWidget):
     """The user locks the class with this label value, or opens it."""
     problem = Signal(str)
 
-    def __init__(self, examples: Examples, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        examples: Examples,
+        parent: QWidget | None = None,
+        why_needed: Callable[[int], str] = lambda value: "",
+    ) -> None:
         super().__init__(parent)
-        self._examples = examples
+        self._examples, self._why_needed = examples, why_needed
         self._locked: frozenset[int] = frozenset()
         self._lockable = False
         self.table = QTableWidget(0, 3)
@@ -145,6 +161,10 @@ class ClassTable(QWidget):
         self.table.editItem(self.table.item(value - 1, _NAME))
 
     def _on_remove(self) -> None:
+        reason = self._why_needed(self.value)
+        if reason:
+            self.problem.emit(reason)
+            return
         try:
             self._examples.remove_class(self.value)
         except ValueError as error:

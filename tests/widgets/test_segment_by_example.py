@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,7 @@ from napari_medseg.engine.results import Job, Progress
 from napari_medseg.session.by_example import predict_job
 from napari_medseg.session.edits import Mode
 from napari_medseg.session.history import accepted
+from napari_medseg.widgets.parts.clicks import on_click
 
 from .by_example import PLANES, click, open_dock, paint, press_and_wait, volume
 
@@ -264,6 +266,21 @@ def test_a_click_accepts_one_component(dock: SegmentByExample, qtbot: QtBot) -> 
     assert dock.case.proposal is not None
     assert dock.view.layer.data[3][14, 66] == 0
     assert dock.view.layer.data[3][48, 36] == 1
+
+
+@pytest.mark.parametrize(("way", "clicks"), [(3, 1), (40, 0)])
+def test_a_hand_that_trembles_clicks_and_one_that_drags_does_not(
+    qtbot: QtBot, way: int, clicks: int
+) -> None:
+    seen: list = []
+    event = SimpleNamespace(type="mouse_press", button=1, pos=np.array([50, 50]))
+    drag = on_click(seen.append)(None, event)
+    next(drag)
+    event.type, event.pos = "mouse_move", np.array([50, 50 + way])
+    next(drag)
+    event.type = "mouse_release"
+    next(drag, None)
+    assert len(seen) == clicks
 
 
 def test_existing_labels_are_kept_unless_told(dock: SegmentByExample, qtbot: QtBot) -> None:

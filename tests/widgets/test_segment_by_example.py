@@ -376,6 +376,25 @@ def test_cancel_keeps_what_is_done_as_a_proposal(
     assert button.text().startswith("Predict the volume")
 
 
+def test_another_image_stops_the_prediction_and_says_so(
+    dock: SegmentByExample, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def endless_job(*args: object) -> Job[None]:
+        while True:
+            time.sleep(0.01)
+            yield Progress(0, PLANES)
+
+    add_example(dock, qtbot)
+    monkeypatch.setattr("napari_medseg.widgets.parts.by_example.jobs.predict_job", endless_job)
+    click(qtbot, dock.jobs.volume)
+    dock.viewer.add_image(np.zeros((20, 20), np.float32), name="other")
+    assert dock.case.image.name == "ball"
+    with qtbot.waitSignal(dock.jobs.volume.ended):
+        dock.case.set_image(dock.images.choices[0])
+    assert dock.gate.holder is None
+    assert "The prediction was stopped" in dock.message.text()
+
+
 def test_an_approved_plane_is_locked_against_prediction_and_brush(
     dock: SegmentByExample, qtbot: QtBot
 ) -> None:

@@ -80,6 +80,15 @@ class SegmentByExample(ProposalDock):
         self.approved.give_back()
         super().let_go()
 
+    def _on_image(self) -> None:
+        """Stop what is computed for the image before: nobody waits for it any more."""
+        was_predicting = self.jobs.is_predicting
+        self.jobs.drop()
+        self.jobs.next_plane.cancel()
+        self.tell_first_step()
+        if was_predicting:
+            self.message.hint(f"The prediction was stopped with its image. {self.message.text()}")
+
     def _go_to_example(self, index: int) -> None:
         origin = self.case.examples.entries[index].origin
         image = self.case.image
@@ -146,8 +155,8 @@ class SegmentByExample(ProposalDock):
             examples.changed,
         ):
             signal.connect(self.refresh)
-        for signal in (self.case.image_changed, self.case.labels_changed):
-            signal.connect(self.tell_first_step)
+        self.case.image_changed.connect(self._on_image)
+        self.case.labels_changed.connect(self.tell_first_step)
         tip = "Take the paint of this plane as an example"
         self.shortcuts.add_job(self.jobs.add, ADD_KEYS, tip)
         self.connect_jobs()

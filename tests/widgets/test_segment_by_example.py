@@ -18,6 +18,7 @@ from napari_medseg.session.by_example import predict_job
 from napari_medseg.session.edits import Mode
 from napari_medseg.session.history import accepted
 from napari_medseg.widgets.parts.clicks import on_click
+from napari_medseg.widgets.parts.proposals.panel import ProposalPanel
 
 from .by_example import PLANES, click, open_dock, paint, press_and_wait, volume
 
@@ -222,6 +223,17 @@ def test_enter_accepts_and_escape_rejects_wherever_the_focus_is(
 def press_on_canvas(dock: SegmentByExample, qtbot: QtBot, *key: object) -> None:
     viewer = getattr(dock.viewer, "__wrapped__", dock.viewer)
     qtbot.keyClick(viewer.window._qt_viewer.canvas.native, *key)
+
+
+def test_the_answers_say_which_layer_their_keys_need(qtbot: QtBot) -> None:
+    panel = ProposalPanel()
+    qtbot.addWidget(panel)
+    buttons = (panel.accept_button, panel.plane_button, panel.reject_button)
+    for keys in (True, False):
+        panel.show_keys(keys)
+        panel.show_state(2, "", "", False)
+        for button in buttons:
+            assert ("“proposal” is selected" in button.toolTip()) == keys
 
 
 def test_after_a_piece_undo_on_the_canvas_takes_it_back(

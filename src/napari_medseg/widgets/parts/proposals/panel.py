@@ -18,6 +18,7 @@ from napari_medseg.session.edits import Mode
 from napari_medseg.session.proposal import LOWEST_THRESHOLD
 
 SLIDER_TIP = "Lower: more is proposed. Higher: only what is certain."
+_WHERE_KEYS_WORK = "On the image the key works while the layer “proposal” is selected."
 _PERCENT = 100
 
 
@@ -87,13 +88,14 @@ class ProposalPanel(QGroupBox):
         whole = nothing or missing
         if not whole and running:
             whole = "More planes are on their way: wait, cancel, or accept this plane."
-        _enable(self.accept_button, whole, "Write the proposal into your labels")
+        _enable(self.accept_button, whole, self._tip("Write the proposal into your labels"))
         _enable(
             self.plane_button,
             nothing or missing or missing_plane,
-            "Write the proposal of the plane on display into your labels",
+            self._tip("Write the proposal of the plane on display into your labels"),
         )
-        _enable(self.reject_button, nothing, "Drop the proposal; your labels stay as they are")
+        dropped = self._tip("Drop the proposal; your labels stay as they are")
+        _enable(self.reject_button, nothing, dropped)
         self.plane_button.setVisible(n_planes > 1 or running)
         self.accept_button.setText(self._accept_text(n_planes))
         self.setTitle("Proposal" if n_planes < 2 else f"Proposal · {n_planes} planes")
@@ -106,6 +108,10 @@ class ProposalPanel(QGroupBox):
             "Accept this plane  (Shift+Enter)" if shown else "Accept this plane"
         )
         self.accept_button.setText(self._accept_text(0))
+
+    def _tip(self, text: str) -> str:
+        """Say what a button does, and when its key works."""
+        return f"{text}. {_WHERE_KEYS_WORK}" if self._keys else text
 
     def _accept_text(self, n_planes: int) -> str:
         text = f"Accept all {n_planes}" if n_planes > 1 else "Accept"

@@ -71,6 +71,16 @@ def test_the_order_is_by_fit_then_by_what_is_here() -> None:
     assert order == ["right", "any", "wrong", "elsewhere", "examples"]
 
 
+def test_of_models_that_may_fit_those_named_like_the_image_come_first() -> None:
+    cards = [
+        card("nuclei", classes=("nucleus",), modalities=("fluorescence",)),
+        card("fetus", title="Fetal head", classes=("skull",), modalities=("ultrasound",)),
+        card("brain", title="Hippocampus", classes=("anterior",), modalities=("MRI",)),
+    ]
+    order = [model.name for model, _ in ranked(cards, grey("hippocampus_001"))]
+    assert order == ["brain", "fetus", "nuclei"]
+
+
 def test_a_model_for_another_part_of_the_body_does_not_fit() -> None:
     brain = card(title="Hippocampus in T1 MRI", classes=("anterior",), modalities=("MRI",))
     heart = grey("Cardiac MR")

@@ -85,12 +85,15 @@ class Traits:
         Its smallest value, where known without reading it.
     parts : frozenset of str
         Keys of `PARTS` that its name tells.
+    words : frozenset of str
+        The words of its name.
     """
 
     coloured: bool
     kinds: frozenset[str] = frozenset()
     lowest: float | None = None
     parts: frozenset[str] = frozenset()
+    words: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, image: Image) -> Traits:
@@ -100,7 +103,8 @@ class Traits:
         if note.get("value_unit") == "HU":
             kinds = frozenset({"CT"})
         lowest = None if image.rgb else _lowest(image)
-        return cls(bool(image.rgb), kinds, lowest, parts_in([image.name]))
+        named = parts_in([image.name]), _words_in([image.name])
+        return cls(bool(image.rgb), kinds, lowest, *named)
 
 
 def kinds_in(texts: Iterable[str]) -> frozenset[str]:
@@ -127,10 +131,24 @@ def fit_of(card: ModelCard, traits: Traits | None) -> Fit:
 def ranked(cards: Iterable[ModelCard], traits: Traits | None) -> list[tuple[ModelCard, Fit]]:
     """Order models: those that fit the image first, those that can be used at once before others.
 
-    Otherwise they stay in their order.
+    Of those that may fit, the ones named like the image come before both. Otherwise they stay in
+    their order.
     """
     judged = [(card, fit_of(card, traits)) for card in cards]
-    return sorted(judged, key=lambda entry: (entry[1].rank, entry[0].state != "present"))
+
+    def order(entry: tuple[ModelCard, Fit]) -> tuple[int, int, bool]:
+        card, fit = entry
+        unlike = 0 if traits is None or fit.rank is not Rank.MAY_FIT else _unlike(card, traits)
+        return fit.rank, unlike, card.state != "present"
+
+    return sorted(judged, key=order)
+
+
+def _unlike(card: ModelCard, traits: Traits) -> int:
+    """Rate how little a model's name says of an image: 0 where they share a word, 1 a part."""
+    if traits.words & _words_in([card.title, *card.classes]):
+        return 0
+    return 1 if traits.parts & _parts_of(card) else 2
 
 
 def _lowest(image: Image) -> float | None:
@@ -199,6 +217,11 @@ def _fit(card: ModelCard, traits: Traits) -> Fit:
 
 def _parts_of(card: ModelCard) -> frozenset[str]:
     return parts_in([card.title, *card.classes, *card.modalities])
+
+
+def _words_in(texts: Iterable[str]) -> frozenset[str]:
+    """Give the words of texts that are long enough to mean something."""
+    return frozenset(re.findall(r"[^\W\d_]{4,}", " ".join(texts).casefold()))
 
 
 def _named(texts: Iterable[str], known: Mapping[str, Iterable[str]]) -> frozenset[str]:

@@ -104,6 +104,13 @@ def test_it_opens_with_the_topmost_labels_that_fit_and_are_seen(
     assert open_dock(viewer, qtbot).case.labels.name == "mine"
 
 
+def test_a_list_from_which_nothing_is_chosen_says_so(dock: SegmentByExample) -> None:
+    dock.viewer.add_labels(np.zeros((3, 5, 5), np.uint8), name="of another image")
+    assert dock.case.labels is None
+    assert dock.labels.currentIndex() == -1
+    assert dock.labels.placeholderText() == dock.labels.toolTip() == "No labels yet"
+
+
 def test_when_the_image_is_taken_away_labels_of_the_next_one_are_chosen(
     viewer: Viewer, qtbot: QtBot
 ) -> None:

@@ -49,7 +49,6 @@ class ClusterImage(CaseDock):
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer, NO_LABELS, brush=False)
         self.clusters: ClusterMap | None = None
-        self.labels.setPlaceholderText(NO_LABELS)
         self.classes.table.setColumnHidden(_EXAMPLES_COLUMN, True)
         self.details = ClusterDetails()
         self.where = RegionPicker(self.viewer)

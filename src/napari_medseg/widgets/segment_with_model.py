@@ -48,7 +48,6 @@ class SegmentWithModel(ProposalDock):
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer, NO_LABELS, brush=False)
-        self.labels.setPlaceholderText(NO_LABELS)
         # Not in sight: the classes are those of the model, and nothing is painted here.
         self.classes.hide()
         self.axes = AxesPicker(self.viewer.dims)

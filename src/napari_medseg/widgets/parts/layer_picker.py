@@ -25,7 +25,7 @@ class LayerPicker(ElidedBox):
     accepts : callable
         Tells whether a layer belongs here.
     empty : str
-        What it shows while there is none.
+        What it shows while there is none, or none is chosen.
     """
 
     picked = Signal(object)
@@ -44,6 +44,7 @@ class LayerPicker(ElidedBox):
         self._layers = layers
         self._accepts = accepts
         self._empty = empty
+        self.setPlaceholderText(empty)
         self._shown: list[Layer] = []
         self._current: Layer | None = None
         self.activated.connect(self._on_activated)
@@ -74,7 +75,7 @@ class LayerPicker(ElidedBox):
             index = self._shown.index(self._current) if self._current in self._shown else -1
             self.setCurrentIndex(index if self._shown else 0)
         self.setEnabled(bool(self._shown))
-        self.setToolTip(self.currentText() if self._shown else self._empty)
+        self.setToolTip(self.currentText() or self._empty)
 
     def disconnect_layers(self) -> None:
         """Stop following the layer list."""

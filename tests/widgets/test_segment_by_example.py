@@ -254,6 +254,22 @@ def test_after_a_piece_undo_on_the_canvas_takes_it_back(
     assert not dock.case.labels.data[3].any()
 
 
+def test_that_something_is_proposed_again_is_told_until_she_goes_on(
+    dock: SegmentByExample, qtbot: QtBot
+) -> None:
+    add_example(dock, qtbot)
+    predict(dock, qtbot, 3)
+    for go_on in (
+        lambda: go_to(dock, 2),
+        lambda: setattr(dock.viewer.layers.selection, "active", dock.case.image),
+    ):
+        dock.answers.accept()
+        dock.case.labels.undo()
+        assert "proposed again" in dock.message.text()
+        go_on()
+        assert not dock.message.text()
+
+
 def test_another_image_of_the_same_size_gets_labels_of_its_own(
     dock: SegmentByExample, qtbot: QtBot
 ) -> None:

@@ -70,6 +70,8 @@ class LayerFollower:
         bench.viewer.layers.events.inserted.connect(self._on_inserted)
         bench.viewer.layers.events.removed.connect(self._on_removed)
         bench.viewer.layers.selection.events.active.connect(self._on_selected)
+        bench.viewer.layers.selection.events.active.connect(self._forget_taken_back)
+        bench.viewer.dims.events.current_step.connect(self._forget_taken_back)
 
     def choose_first_image(self) -> None:
         """Turn to the selected image and labels, or to the topmost ones that are seen and fit."""
@@ -83,6 +85,8 @@ class LayerFollower:
         self._viewer.layers.events.inserted.disconnect(self._on_inserted)
         self._viewer.layers.events.removed.disconnect(self._on_removed)
         self._viewer.layers.selection.events.active.disconnect(self._on_selected)
+        self._viewer.layers.selection.events.active.disconnect(self._forget_taken_back)
+        self._viewer.dims.events.current_step.disconnect(self._forget_taken_back)
         self._watch(None)
         self._follow(None)
         self._case.locked_changed.disconnect(self._on_locked_changed)
@@ -228,7 +232,12 @@ class LayerFollower:
         before, self._to_redo = self._to_redo, steps_to_redo(self._followed)
         if self._to_redo > before and self._message.kind == "done":
             self._message.hint(_TAKEN_BACK)
-        elif self._to_redo < before and self._message.text() in (_PROPOSED_AGAIN, _TAKEN_BACK):
+        elif self._to_redo < before:
+            self._forget_taken_back()
+
+    def _forget_taken_back(self, event: object = None) -> None:
+        """Say no more that something was taken back, once the user goes on to something else."""
+        if self._message.text() in (_PROPOSED_AGAIN, _TAKEN_BACK):
             self._message.hint("")
 
     def _on_label_selected(self, event: object = None) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from qtpy.QtCore import QPoint, Qt
+from qtpy.QtWidgets import QLineEdit
 
 from napari_medseg.engine.by_example.support import SupportSet
 from napari_medseg.engine.results import Job, Progress
@@ -477,6 +478,21 @@ def test_classes_are_named_added_and_painted_with(dock: SegmentByExample, qtbot:
     click(qtbot, dock.classes.remove_button)
     assert dock.case.examples.class_names == ("background", "lesion")
     assert not dock.classes.remove_button.isEnabled()
+
+
+def test_a_class_is_not_added_under_a_name_that_exists(
+    dock: SegmentByExample, qtbot: QtBot
+) -> None:
+    click(qtbot, dock.new_button)
+    dock.classes.table.item(0, 0).setText("lesion")
+    click(qtbot, dock.classes.add_button)
+    editor = dock.classes.table.findChild(QLineEdit)
+    editor.setText("lesion")
+    qtbot.keyClick(editor, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: dock.classes.table.rowCount() == 1)
+    assert "called “lesion” already" in dock.message.text()
+    assert dock.case.examples.class_names == ("background", "lesion")
+    assert dock.case.labels.selected_label == 1
 
 
 def test_a_class_that_is_painted_or_locked_is_not_removed(

@@ -56,6 +56,7 @@ class ClassTable(QWidget):
     ) -> None:
         super().__init__(parent)
         self._examples, self._why_needed = examples, why_needed
+        self._new = 0  # the class that was just added, until it has its name
         self._locked: frozenset[int] = frozenset()
         self._lockable = False
         self.table = QTableWidget(0, 3)
@@ -158,31 +159,39 @@ class ClassTable(QWidget):
         value = self._examples.add_class()
         self.select(value)
         self.chosen.emit(value)
+        self._new = value
         self.table.editItem(self.table.item(value - 1, _NAME))
 
     def _on_remove(self) -> None:
-        reason = self._why_needed(self.value)
+        reason = self._why_stays(self.value)
         if reason:
             self.problem.emit(reason)
-            return
-        try:
-            self._examples.remove_class(self.value)
-        except ValueError as error:
-            self.problem.emit(str(error))
+        else:
+            self._remove(self.value)
+
+    def _why_stays(self, value: int) -> str:
+        return self._examples.why_not_removable(value) or self._why_needed(value)
+
+    def _remove(self, value: int) -> None:
+        self._examples.remove_class(value)
         self.chosen.emit(self.value)
 
     def _on_item_changed(self, item: QTableWidgetItem) -> None:
+        value = item.row() + 1
         if item.column() == _LOCK:
-            locked = item.checkState() == Qt.CheckState.Checked
-            self.lock_toggled.emit(item.row() + 1, locked)
+            self.lock_toggled.emit(value, item.checkState() == Qt.CheckState.Checked)
         elif item.column() == _NAME:
+            is_new, self._new = value == self._new, 0
             try:
-                self._examples.rename_class(item.row() + 1, item.text())
+                self._examples.rename_class(value, item.text())
             except ValueError as error:
                 self.problem.emit(str(error))
+                if is_new and not self._why_stays(value):
+                    self._remove(value)
             self.refresh()
 
     def _on_selection_changed(self) -> None:
+        self._new = 0
         if self.table.currentRow() >= 0:
             self._refresh_buttons()
             self.chosen.emit(self.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from itertools import permutations, product
 
 import nibabel
@@ -10,6 +11,7 @@ import pytest
 
 from napari_medseg.io.errors import ReadError
 from napari_medseg.io.images import read_image
+from napari_medseg.io.labels import read_labels
 from napari_medseg.io.layers import read_layers
 from napari_medseg.io.volume import read_volume
 
@@ -99,6 +101,21 @@ def test_an_open_image_stays_as_it_is_when_its_file_changes(tmp_path):
     with file.open("r+b") as stream:
         stream.write(content[: -VOXELS.nbytes] + bytes(VOXELS.nbytes))
     np.testing.assert_array_equal(image.data, VOXELS.T)
+
+
+@pytest.mark.parametrize("read", [read_image, read_labels])
+@pytest.mark.parametrize("cut", [0, 1, 4, 8], ids=["flipped", "cut 1", "cut 4", "cut 8"])
+def test_a_compressed_file_is_checked_to_its_end(tmp_path, read, cut):
+    large = saved(tmp_path / "a.nii", np.eye(4), np.tile(VOXELS, (9, 9, 9)))
+    whole = gzip.compress(large.read_bytes(), 0)  # stored as they are
+    path = tmp_path / "a.nii.gz"
+    path.write_bytes(whole)
+    read(path)
+    bits = bytearray(whole[: len(whole) - cut])
+    bits[-40] ^= 0 if cut else 1
+    path.write_bytes(bits)
+    with pytest.raises(ReadError, match=r"a\.nii\.gz cannot be read, it is damaged"):
+        read(path)
 
 
 def test_five_axes_are_refused(tmp_path):

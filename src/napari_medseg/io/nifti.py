@@ -7,6 +7,9 @@ touches, so a label map carries the matrix of its image to the bit.
 
 from __future__ import annotations
 
+import gzip
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -25,6 +28,7 @@ from napari_medseg.io.images import ImageFile
 from napari_medseg.io.notes import noted_geometry, parse_note
 from napari_medseg.io.units import known_unit
 
+_BLOCK = 1 << 20  # bytes
 _DIFFERENT = 0.1  # of a voxel, between the places that two matrices give to a corner
 
 
@@ -60,23 +64,12 @@ def read_nifti_labels(
 
 def _read(file: Path) -> tuple[ImageFile, dict[str, Any]]:
     """Give a volume by the rules of `read_nifti`, and our entry in its header."""
-    nibabel = import_nibabel()
-    # Findings tell what of a header matters, not nibabel.
-    with hushed("nibabel.global"), np.errstate(invalid="ignore"):
-        image = nibabel.load(file, mmap=False)  # a file that changes must not change the image
-    shape = image.shape
-    while len(shape) > 3 and shape[-1] == 1:
-        shape = shape[:-1]
-    if len(shape) > 4:
-        raise ReadError(
-            f"{file.name} has {len(shape)} axes of sizes {shape}; save one volume or one channel "
-            "of it and open that."
-        )
-    shape = shape + (1,) * (3 - len(shape))
-    notes = [parse_note(_text(entry.get_content())) for entry in image.header.extensions]
-    note = next((note for note in notes if note), {})
-    geometry, findings = _placed(image, note)
-    data = _voxels(image).reshape(shape)
+    with _opened(file) as image:
+        shape = _shape(image, file.name)
+        notes = [parse_note(_text(entry.get_content())) for entry in image.header.extensions]
+        note = next((note for note in notes if note), {})
+        geometry, findings = _placed(image, note)
+        data = _voxels(image).reshape(shape)
     name = split_suffix(file.name)[0]
     if data.dtype.names:
         colours = np.stack([data[channel] for channel in data.dtype.names], axis=-1)
@@ -90,6 +83,42 @@ def _read(file: Path) -> tuple[ImageFile, dict[str, Any]]:
         return ImageFile(data[0], where, False, name, ()), note  # a plane never knew the patient
     step = _time_step(image)
     return ImageFile(data, geometry, False, name, tuple(findings), step=step), note
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[Any]:
+    """Give the image of a file as nibabel does; a compressed file is read to its end afterwards.
+
+    The checksum of gzip lies behind the voxels, and is compared only by whoever gets there. nibabel
+    stops at the last voxel.
+    """
+    nibabel = import_nibabel()
+    # Findings tell what of a header matters, not nibabel.
+    with hushed("nibabel.global"), np.errstate(invalid="ignore"):
+        image = nibabel.load(file, mmap=False)  # a file that changes must not change the image
+    if file.suffix.lower() != ".gz":
+        yield image
+        return
+    with gzip.open(file) as stream:
+        holder = nibabel.FileHolder(fileobj=stream)
+        with hushed("nibabel.global"), np.errstate(invalid="ignore"):
+            image = type(image).from_file_map({"image": holder}, mmap=False)
+        yield image
+        while stream.read(_BLOCK):
+            pass
+
+
+def _shape(image: Any, name: str) -> tuple[int, ...]:
+    """Give the sizes of the three axes of space, and of time where there is such an axis."""
+    shape = image.shape
+    while len(shape) > 3 and shape[-1] == 1:
+        shape = shape[:-1]
+    if len(shape) > 4:
+        raise ReadError(
+            f"{name} has {len(shape)} axes of sizes {shape}; save one volume or one channel "
+            "of it and open that."
+        )
+    return (*shape, *(1,) * (3 - len(shape)))
 
 
 def _placed(image: Any, note: dict[str, Any]) -> tuple[Geometry, list[Finding]]:

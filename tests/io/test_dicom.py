@@ -132,6 +132,14 @@ def test_several_times_at_each_place_become_an_axis(tmp_path):
     np.testing.assert_array_equal(image.data, [first.values, later.values])
 
 
+def test_two_planes_of_one_name_are_refused(tmp_path):
+    phantom = write_series(tmp_path / "a")
+    uid = pydicom.dcmread(phantom.files[1]).SOPInstanceUID
+    changed(phantom.files[4], SOPInstanceUID=uid)
+    with pytest.raises(ReadError, match=r"001\.dcm and 004\.dcm say that they are the same image"):
+        read_volume(phantom.folder)
+
+
 @pytest.mark.parametrize("compression", [None, COMPRESSIONS["RLE"]])
 def test_pictures_in_colour(tmp_path, compression):
     path = write_photo(tmp_path / "a.dcm", COLOURS, compression=compression)

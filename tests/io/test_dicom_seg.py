@@ -102,6 +102,16 @@ def test_every_voxel_lies_where_the_image_has_it(tmp_path, series, labelmap, wit
         assert np.abs(np.sort(found, axis=0) - np.sort(expected, axis=0)).max() < 1e-3
 
 
+def test_planes_of_one_name_are_refused_and_highdicom_logs_nothing(tmp_path, series, caplog):
+    caplog.set_level("DEBUG")
+    write_dicom_seg(tmp_path / "a.dcm", LABELS, None, [series.folder])
+    assert [one.message for one in caplog.records if one.name.startswith("highdicom")] == []
+    twins = write_series(tmp_path / "twins")
+    changed(twins.files[4], SOPInstanceUID=pydicom.dcmread(twins.files[1]).SOPInstanceUID)
+    with pytest.raises(ReadError, match="say that they are the same image"):
+        write_dicom_seg(tmp_path / "seg.dcm", LABELS, None, [twins.folder])
+
+
 def test_labels_stored_in_another_order_are_turned_onto_the_images(tmp_path, series):
     affine = read_image(series.folder).geometry.affine
     flip = np.diag([-1.0, 1.0, -1.0, 1.0])

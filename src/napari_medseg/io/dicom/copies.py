@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,8 @@ def without_copies(frames: list[Frame]) -> tuple[list[Frame], list[Finding], int
     Raises
     ------
     ReadError
-        Where planes at one place differ, and not every place has as many.
+        Where planes at one place differ, and not every place has as many, or where two planes
+        have one name.
     """
     places: list[list[Frame]] = []
     for frame in frames:
@@ -30,9 +32,8 @@ def without_copies(frames: list[Frame]) -> tuple[list[Frame], list[Finding], int
             places[-1].append(frame)
         else:
             places.append([frame])
-    if all(len(place) == 1 for place in places):
-        return frames, [], 1
     kept = [_different(place) for place in places]
+    refuse_one_name_for_two([frame for place in kept for frame in place])
     counts = {len(place) for place in kept}
     names = {frame.file.name for place in places for frame in place} - {
         frame.file.name for place in kept for frame in place
@@ -66,10 +67,23 @@ def _different(place: list[Frame]) -> list[Frame]:
             np.array_equal(pixels, other) and frame.rescale == twin.rescale for twin, other in kept
         ):
             kept.append((frame, pixels))
-    uids = [text(frame.header, "SOPInstanceUID") for frame, _ in kept]
-    if len({(uid, frame.index) for uid, (frame, _) in zip(uids, kept, strict=True)}) < len(kept):
-        raise ReadError(
-            f"{kept[0][0].file.name} and {kept[1][0].file.name} say that they are the same image, "
-            "but differ; remove the one that does not belong here."
-        )
     return [frame for frame, _ in kept]
+
+
+def refuse_one_name_for_two(frames: Sequence[Frame]) -> None:
+    """Raise where two planes have one name, by which nothing could refer to either of them.
+
+    Raises
+    ------
+    ReadError
+        That names the files.
+    """
+    named: dict[tuple[str, int], Frame] = {}
+    for frame in frames:
+        uid = text(frame.header, "SOPInstanceUID")
+        twin = named.setdefault((uid, frame.index), frame)
+        if uid and twin is not frame:
+            raise ReadError(
+                f"{twin.file.name} and {frame.file.name} say that they are the same image, but "
+                "differ; remove the one that does not belong here."
+            )

@@ -41,6 +41,7 @@ from napari_medseg.io.dicom.terms import ClassTerm
 from napari_medseg.io.errors import ReadError
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.grid import GridError, on_grid
+from napari_medseg.io.hush import hushed
 from napari_medseg.io.label_file import exact_labels
 from napari_medseg.io.notes import HasDict, fields_of
 from napari_medseg.io.steps import Step, Steps, finish, in_background
@@ -49,6 +50,8 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 _MAKER = "napari-medseg"
+_TALKERS = ("base", "content", "frame", "image", "seg.sop", "spatial")
+"""Modules of highdicom that log what they do on the way to a segmentation."""
 _POSE = ("ImagePositionPatient", "ImageOrientationPatient")
 _MUST_HAVE = (
     *("PatientName", "PatientID", "PatientBirthDate", "PatientSex"),
@@ -172,7 +175,7 @@ def _meant(
 
 def _write(path: Path, meant: Meant, options: SegOptions, made: Mapping[str, Any]) -> Steps[None]:
     def built(_: Callable[[], None]) -> Dataset:
-        with quiet():
+        with quiet(), hushed(*(f"highdicom.{module}" for module in _TALKERS)):
             return _segmentation(meant, options, made)
 
     yield Step(0, 3, "Building the segmentation")

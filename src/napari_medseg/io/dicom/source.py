@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_medseg.io.dicom.copies import refuse_one_name_for_two
 from napari_medseg.io.dicom.frames import Frame, frames_of
 from napari_medseg.io.dicom.grid import SAME_PLACE_MM, affine_of_frames, along, pose_of
 from napari_medseg.io.dicom.headers import is_dicom, is_segmentation, read_header
@@ -105,7 +106,7 @@ def source_image(headers: dict[Path, Dataset]) -> SourceImage:
     Raises
     ------
     ReadError
-        Where they are no stack of parallel planes of one size.
+        Where they are no stack of parallel planes of one size, or two planes have one name.
     """
     frames = [frame for file, header in headers.items() for frame in frames_of(file, header)]
     if len({frame.size for frame in frames}) > 1:
@@ -119,7 +120,9 @@ def source_image(headers: dict[Path, Dataset]) -> SourceImage:
         return SourceImage(tuple(headers.values()), tuple(frames), None)
     ordered = sorted(frames, key=along)
     kept = [frame.header for frame in ordered] if len(headers) > 1 else headers.values()
-    return SourceImage(tuple(kept), tuple(ordered), _affine(ordered))
+    affine = _affine(ordered)
+    refuse_one_name_for_two(ordered)
+    return SourceImage(tuple(kept), tuple(ordered), affine)
 
 
 def why_not_referred(source: SourceImage) -> str:

@@ -132,6 +132,22 @@ def test_several_times_at_each_place_become_an_axis(tmp_path):
     np.testing.assert_array_equal(image.data, [first.values, later.values])
 
 
+def test_a_plane_that_is_the_same_at_each_time_is_no_copy(tmp_path):
+    stored = block()
+    stored[0] = 0
+    first = write_series(tmp_path / "a", stored=stored)
+    uid = pydicom.dcmread(first.files[0]).SeriesInstanceUID
+    frame = pydicom.dcmread(first.files[0]).FrameOfReferenceUID
+    stored[1:] += 7
+    tags = {"SeriesInstanceUID": uid, "FrameOfReferenceUID": frame}
+    later = write_series(tmp_path / "a" / "b", stored=stored, **tags)
+    for n, file in enumerate(later.files):
+        changed(file, InstanceNumber=n + 100)
+    image = read_volume(tmp_path / "a")
+    assert [finding.code for finding in image.findings] == ["time"]
+    np.testing.assert_array_equal(image.data, [first.values, later.values])
+
+
 def test_two_planes_of_one_name_are_refused(tmp_path):
     phantom = write_series(tmp_path / "a")
     uid = pydicom.dcmread(phantom.files[1]).SOPInstanceUID

@@ -19,6 +19,9 @@ from napari_medseg.io.findings import Finding
 def without_copies(frames: list[Frame]) -> tuple[list[Frame], list[Finding], int]:
     """Drop copies of a plane; give what is left, a notice, and how many times each place occurs.
 
+    A plane that looks the same at every point of time, such as an empty one, is no copy: it has its
+    own name, and there are as many of it as of the others.
+
     Raises
     ------
     ReadError
@@ -35,6 +38,8 @@ def without_copies(frames: list[Frame]) -> tuple[list[Frame], list[Finding], int
     kept = [_different(place) for place in places]
     refuse_one_name_for_two([frame for place in kept for frame in place])
     counts = {len(place) for place in kept}
+    if len(counts) > 1 and _are_as_many_images(places):
+        return frames, [], len(places[0])
     names = {frame.file.name for place in places for frame in place} - {
         frame.file.name for place in kept for frame in place
     }
@@ -54,6 +59,13 @@ def without_copies(frames: list[Frame]) -> tuple[list[Frame], list[Finding], int
             "remove the one that does not belong here."
         )
     return [frame for place in kept for frame in place], findings, counts.pop()
+
+
+def _are_as_many_images(places: list[list[Frame]]) -> bool:
+    """Whether each place has as many planes, and each of them a name of its own."""
+    frames = [frame for place in places for frame in place]
+    names = {(text(frame.header, "SOPInstanceUID"), frame.index) for frame in frames}
+    return len({len(place) for place in places}) == 1 and len(names) == len(frames)
 
 
 def _different(place: list[Frame]) -> list[Frame]:

@@ -15,6 +15,7 @@ from pydicom.uid import generate_uid
 
 from napari_medseg.io.dicom import volume as dicom_volume
 from napari_medseg.io.dicom.seg_reading import read_segmentation
+from napari_medseg.io.dicom.seg_writing import write_dicom_seg
 from napari_medseg.io.dicom.series import list_series
 from napari_medseg.io.errors import ReadError
 from napari_medseg.io.images import read_image
@@ -123,8 +124,9 @@ def test_a_single_slice_keeps_its_place(tmp_path):
 
 def test_several_times_at_each_place_become_an_axis(tmp_path):
     first = write_series(tmp_path / "a")
-    uid = pydicom.dcmread(first.files[0]).SeriesInstanceUID
-    later = write_series(tmp_path / "a" / "b", stored=block() + 7, SeriesInstanceUID=uid)
+    shown = pydicom.dcmread(first.files[0])
+    tags = {tag: shown[tag].value for tag in ("SeriesInstanceUID", "FrameOfReferenceUID")}
+    later = write_series(tmp_path / "a" / "b", stored=block() + 7, **tags)
     for n, file in enumerate(later.files):
         changed(file, InstanceNumber=n + 100)
     image = read_volume(tmp_path / "a")
@@ -136,16 +138,30 @@ def test_a_plane_that_is_the_same_at_each_time_is_no_copy(tmp_path):
     stored = block()
     stored[0] = 0
     first = write_series(tmp_path / "a", stored=stored)
-    uid = pydicom.dcmread(first.files[0]).SeriesInstanceUID
-    frame = pydicom.dcmread(first.files[0]).FrameOfReferenceUID
+    shown = pydicom.dcmread(first.files[0])
+    tags = {tag: shown[tag].value for tag in ("SeriesInstanceUID", "FrameOfReferenceUID")}
     stored[1:] += 7
-    tags = {"SeriesInstanceUID": uid, "FrameOfReferenceUID": frame}
     later = write_series(tmp_path / "a" / "b", stored=stored, **tags)
     for n, file in enumerate(later.files):
         changed(file, InstanceNumber=n + 100)
     image = read_volume(tmp_path / "a")
     assert [finding.code for finding in image.findings] == ["time"]
     np.testing.assert_array_equal(image.data, [first.values, later.values])
+
+
+def test_planes_of_two_spaces_are_two_series_that_the_list_tells_apart(tmp_path):
+    phantom = write_series(tmp_path / "a")
+    for file in phantom.files[3:]:
+        changed(file, FrameOfReferenceUID="1.2.3.4")
+    first, second = list_series(phantom.folder)
+    assert first.summary.endswith("3 planes of 10 × 12, frame of reference 1 of 2")
+    assert second.summary.endswith("3 planes of 10 × 12, frame of reference 2 of 2")
+    with pytest.raises(ReadError, match="2 series"):
+        read_volume(phantom.folder)
+    np.testing.assert_array_equal(read_volume(phantom.folder, 2).data, phantom.values[3:])
+    labels = np.ones(phantom.values.shape, np.uint8)
+    with pytest.raises(ReadError, match="several frames of reference"):
+        write_dicom_seg(tmp_path / "seg.dcm", labels, None, [phantom.folder])
 
 
 def test_two_planes_of_one_name_are_refused(tmp_path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,7 +31,7 @@ Choose = Callable[[Sequence["Series"]], "Series | None"]
 
 @dataclass(frozen=True)
 class Series:
-    """Frames that belong together: one series UID, one size, one direction.
+    """Frames that belong together: one series UID, one space, one size, one direction.
 
     Parameters
     ----------
@@ -43,6 +43,8 @@ class Series:
         As the files come; not yet in the order of space.
     modality, body_part, description, series_number : str
         What the header says; the description is for the screen only, for it may name a person.
+    space : str
+        Which of the spaces of its UID it lies in, such as ``"1 of 2"``; empty where there is one.
     """
 
     number: int
@@ -52,6 +54,7 @@ class Series:
     body_part: str = ""
     description: str = field(default="", repr=False)
     series_number: str = ""
+    space: str = ""
 
     @property
     def name(self) -> str:
@@ -61,10 +64,11 @@ class Series:
 
     @property
     def summary(self) -> str:
-        """One line that tells it from others: name, count and size."""
+        """One line that tells it from others: name, count, size, and the space if there are two."""
         rows, columns, _ = self.frames[0].size
         planes = "plane" if len(self.frames) == 1 else "planes"
-        return f"{self.name}, {len(self.frames)} {planes} of {columns} × {rows}"
+        space = f", frame of reference {self.space}" if self.space else ""
+        return f"{self.name}, {len(self.frames)} {planes} of {columns} × {rows}{space}"
 
     def thumbnail(self) -> NDArray[np.uint8]:
         """Give the middle plane as a small picture of grey (h, w) or colour (h, w, 3)."""
@@ -229,11 +233,14 @@ def choose_series(found: Sequence[Series], wanted: int | str | None, where: str)
 
 
 def _grouped(frames: Sequence[Frame]) -> tuple[Series, ...]:
-    """Put frames together that are of one series, size and direction."""
+    """Put frames together that are of one series, space, size and direction.
+
+    Positions in two frames of reference have nothing to do with each other.
+    """
     groups: list[list[Frame]] = []
     by_key: dict[tuple[object, ...], list[list[Frame]]] = {}
     for frame in frames:
-        key = (text(frame.header, "SeriesInstanceUID"), frame.size, frame.pose is None)
+        key = (*_uid_and_space(frame), frame.size, frame.pose is None)
         same = by_key.setdefault(key, [])
         for group in same:
             pose = group[0].pose
@@ -244,17 +251,30 @@ def _grouped(frames: Sequence[Frame]) -> tuple[Series, ...]:
             same.append([frame])
             groups.append(same[-1])
     groups.sort(key=len, reverse=True)
-    return tuple(_described(number, group) for number, group in enumerate(groups, start=1))
+    spaces: dict[str, list[str]] = {}
+    placed = [group[0] for group in groups if group[0].pose is not None]
+    for uid, space in dict.fromkeys(map(_uid_and_space, placed)):
+        spaces.setdefault(uid, []).append(space)
+    return tuple(_described(n, group, spaces) for n, group in enumerate(groups, start=1))
 
 
-def _described(number: int, frames: Sequence[Frame]) -> Series:
+def _uid_and_space(frame: Frame) -> tuple[str, str]:
+    """Give the UIDs of series and frame of reference; a picture without a position has no space."""
+    space = "" if frame.pose is None else text(frame.header, "FrameOfReferenceUID")
+    return text(frame.header, "SeriesInstanceUID"), space
+
+
+def _described(number: int, frames: Sequence[Frame], spaces: Mapping[str, list[str]]) -> Series:
     header = frames[0].header
+    uid, space = _uid_and_space(frames[0])
+    beside = [] if frames[0].pose is None else spaces[uid]
     return Series(
         number,
-        text(header, "SeriesInstanceUID"),
+        uid,
         tuple(frames),
         text(header, "Modality"),
         text(header, "BodyPartExamined"),
         text(header, "SeriesDescription"),
         text(header, "SeriesNumber"),
+        f"{beside.index(space) + 1} of {len(beside)}" if len(beside) > 1 else "",
     )

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from napari_medseg.io.dicom.copies import refuse_one_name_for_two
 from napari_medseg.io.dicom.frames import Frame, frames_of
 from napari_medseg.io.dicom.grid import SAME_PLACE_MM, affine_of_frames, along, pose_of
-from napari_medseg.io.dicom.headers import is_dicom, is_segmentation, read_header
+from napari_medseg.io.dicom.headers import is_dicom, is_segmentation, read_header, text
 from napari_medseg.io.errors import ReadError
 from napari_medseg.io.steps import Step, Steps, in_background
 
@@ -120,6 +120,11 @@ def source_image(headers: dict[Path, Dataset]) -> SourceImage:
         return SourceImage(tuple(headers.values()), tuple(frames), None)
     ordered = sorted(frames, key=along)
     kept = [frame.header for frame in ordered] if len(headers) > 1 else headers.values()
+    if len({text(frame.header, "FrameOfReferenceUID") for frame in ordered}) > 1:
+        raise ReadError(
+            "The DICOM images of this series lie in several frames of reference; give the files of "
+            "one, in a folder of their own."
+        )
     affine = _affine(ordered)
     refuse_one_name_for_two(ordered)
     return SourceImage(tuple(kept), tuple(ordered), affine)

@@ -164,6 +164,19 @@ def test_planes_of_two_spaces_are_two_series_that_the_list_tells_apart(tmp_path)
         write_dicom_seg(tmp_path / "seg.dcm", labels, None, [phantom.folder])
 
 
+@pytest.mark.parametrize("left", [b"", b"\0" * 100])
+@pytest.mark.parametrize("name", ["IM0007", "1.2.840.7"])
+def test_what_is_left_of_a_file_without_a_suffix_is_named(tmp_path, name, left):
+    phantom = write_series(tmp_path / "a")
+    for other, content in (("VERSION", b""), ("about", b"a few words"), ("a.txt", b"")):
+        (phantom.folder / other).write_bytes(content)
+    (tmp_path / "done").write_bytes(b"")
+    np.testing.assert_array_equal(read_volume(tmp_path).data, phantom.values)
+    (phantom.folder / name).write_bytes(left)
+    with pytest.raises(ReadError, match=f"{name} is no whole DICOM file"):
+        read_volume(tmp_path)
+
+
 def test_two_planes_of_one_name_are_refused(tmp_path):
     phantom = write_series(tmp_path / "a")
     uid = pydicom.dcmread(phantom.files[1]).SOPInstanceUID

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 SEGMENTATION_CLASSES = frozenset({"1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"})
 _PREAMBLE = 128
+_SHORTEST = _PREAMBLE + 4  # the preamble and the word DICM
 _LOOKED_AT = 64  # files of a folder, to see whether it is DICOM at all
 
 
@@ -31,9 +32,24 @@ def is_dicom(file: Path) -> bool:
     """Whether a file starts as DICOM files do."""
     try:
         with file.open("rb") as stream:
-            return stream.read(_PREAMBLE + 4)[_PREAMBLE:] == b"DICM"
+            return stream.read(_SHORTEST)[_PREAMBLE:] == b"DICM"
     except OSError:
         return False
+
+
+def is_stump(file: Path) -> bool:
+    """Whether of a file that is named as archives name images at most a preamble is left.
+
+    They have no suffix, or a number as a UID has. Short texts are no stumps.
+    """
+    if file.suffix and not file.suffix[1:].isdigit():
+        return False
+    try:
+        with file.open("rb") as stream:
+            start = stream.read(_SHORTEST)
+    except OSError:
+        return False
+    return len(start) < _SHORTEST and (not start or b"\0" in start)
 
 
 def holds_dicom(folder: Path) -> bool:

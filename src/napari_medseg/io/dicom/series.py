@@ -15,6 +15,7 @@ from napari_medseg.io.dicom.headers import (
     is_cut,
     is_dicom,
     is_segmentation,
+    is_stump,
     no_pixels,
     quiet,
     read_header,
@@ -25,6 +26,7 @@ from napari_medseg.io.errors import ChoiceError, ReadError
 from napari_medseg.io.findings import Finding
 
 _THUMBNAIL = 96
+_NO_IMAGES = ("DICOMDIR", "LICENSE", "LOCKFILE", "README", "VERSION")
 Choose = Callable[[Sequence["Series"]], "Series | None"]
 """Says which of several series is meant; None for none of them."""
 
@@ -153,18 +155,21 @@ def scan_files(files: Iterable[Path]) -> Folder:
     """Look through files for DICOM.
 
     Files that are no DICOM are passed over, and so are reports, plans and other objects without
-    an image. A damaged image is told in `Folder.damaged`: a series must not silently lack it.
+    an image. A damaged image is told in `Folder.damaged`: a series must not silently lack it. That
+    is also what little is left of a file beside DICOM that is named as archives name images.
     """
     frames: list[Frame] = []
     segmentations: list[Path] = []
     damaged: list[Damage] = []
+    stumps: list[Path] = []
     for file in files:
-        if file.name.startswith(".") or file.name.upper() == "DICOMDIR":
+        if file.name.startswith(".") or file.name.upper() in _NO_IMAGES:
             continue
         if not is_dicom(file):
             if file.suffix.lower() in DICOM_SUFFIXES:
-                sentence = f"{file.name} is no whole DICOM file (the preamble is missing)."
-                damaged.append(Damage(sentence))
+                damaged.append(_no_preamble(file))
+            elif is_stump(file):
+                stumps.append(file)
             continue
         uid = ""
         try:
@@ -178,7 +183,13 @@ def scan_files(files: Iterable[Path]) -> Folder:
                 damaged.append(Damage(no_pixels(file)))
         except ReadError as error:
             damaged.append(Damage(str(error), uid))
+    beside = {*(frame.file.parent for frame in frames), *(file.parent for file in segmentations)}
+    damaged += [_no_preamble(file) for file in stumps if file.parent in beside]
     return Folder(_grouped(frames), tuple(segmentations), tuple(damaged))
+
+
+def _no_preamble(file: Path) -> Damage:
+    return Damage(f"{file.name} is no whole DICOM file (the preamble is missing).")
 
 
 def refuse_damaged(found: Folder, chosen: Series) -> None:

@@ -126,6 +126,27 @@ def test_transform_of_the_whole_image_is_applied(tmp_path):
     assert read_image(path).geometry.spacing == (5.0, 1.0, 0.5)
 
 
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_chunks_of_zarr_that_are_not_there_are_told_without_a_warning(tmp_path, version):
+    path = write_zarr(tmp_path / "a.zarr", VOXELS + 1, "zyx", version)
+    assert read_volume(path).findings == ()
+    chunks = [f for f in (path / "s0").rglob("*") if f.is_file() and f.name[-1].isdecimal()]
+    chunks[0].unlink()
+    (finding,) = read_volume(path).findings
+    assert not finding.warning
+    told = f"1 of {len(chunks)} chunks are not there, they are shown as 0."
+    assert finding.sentence == told
+    assert (read_image(path).data == 0).any()
+
+
+def test_negative_scale_of_zarr_is_a_direction(tmp_path):
+    turned = [{"type": "scale", "scale": [1.0, 1.0, -1.0]}]
+    path = write_zarr(tmp_path / "a.zarr", VOXELS, "zyx", "0.5", coordinateTransformations=turned)
+    found = read_image(path).geometry
+    assert found.spacing == (2.5, 0.5, 0.25)
+    np.testing.assert_array_equal(found.direction, np.diag([1.0, 1.0, -1.0]))
+
+
 def test_zarr_without_an_image_is_refused(tmp_path):
     (tmp_path / "a.zarr").mkdir()
     with pytest.raises(ReadError, match="no OME-Zarr image"):

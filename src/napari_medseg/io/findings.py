@@ -29,7 +29,7 @@ class Finding:
         One word or two for programs: ``"uneven"``, ``"tilt"``, ``"sheared"``, ``"duplicate"``,
         ``"orientation unknown"``, ``"position unknown"``, ``"sform"``, ``"anisotropic"``,
         ``"not finite"``, ``"inverted"``, ``"overlap"``, ``"fractional"``, ``"distance unknown"``,
-        ``"elsewhere"``, ``"regions"`` or ``"time"``.
+        ``"elsewhere"``, ``"regions"``, ``"missing chunks"`` or ``"time"``.
     sentence : str
         What it is and what follows from it, without anything about the patient.
     warning : bool

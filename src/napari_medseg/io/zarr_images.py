@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -11,6 +14,7 @@ import numpy as np
 
 from napari_medseg.io.errors import ReadError
 from napari_medseg.io.extras import import_extra
+from napari_medseg.io.findings import Finding
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.images import ImageFile
 from napari_medseg.io.units import PIXEL, common_unit, in_seconds
@@ -20,7 +24,9 @@ def read_zarr(folder: Path) -> ImageFile:
     """Give the first multiscale image of an OME-Zarr, lazily.
 
     Axes come in the order that the file has them; a channel axis of three or four samples of
-    8 bits becomes colour, one of a single sample goes, and any other stays the leading axis.
+    8 bits becomes colour, one of a single sample goes, and any other stays the leading axis. A
+    negative scale is kept as the direction of its axis. Chunks that are not there are told, without
+    a warning: the specification has writers leave out those of nothing but the fill value.
 
     Raises
     ------
@@ -42,12 +48,30 @@ def read_zarr(folder: Path) -> ImageFile:
         raise ReadError(f"{folder.name} holds no multiscale image; open the image in it.")
     scales = described["multiscales"][0]
     axes = [_axis(axis) for axis in scales["axes"]]
-    levels = [da.from_zarr(group[entry["path"]]) for entry in scales["datasets"]]
+    arrays = [group[entry["path"]] for entry in scales["datasets"]]
+    levels = [da.from_zarr(array) for array in arrays]
     levels = [level.astype(level.dtype.newbyteorder("=")) for level in levels]
     if any(level.ndim != len(axes) for level in levels):
         raise ReadError(f"{folder.name} names {len(axes)} axes and has {levels[0].ndim}.")
     scale, shift = _transform(scales, len(axes))
-    return _arranged(folder.name[: -len(".zarr")].removesuffix(".ome"), levels, axes, scale, shift)
+    name = folder.name[: -len(".zarr")].removesuffix(".ome")
+    image = _arranged(name, levels, axes, scale, shift)
+    return replace(image, findings=_missing(arrays[0], folder / scales["datasets"][0]["path"]))
+
+
+def _missing(array: Any, folder: Path) -> tuple[Finding, ...]:
+    """Tell how many chunks of an array have no file; zarr counts them too, in quadratic time."""
+    stored = array.shards or array.chunks
+    total = math.prod(-(-n // size) for n, size in zip(array.shape, stored, strict=True))
+    there = sum(
+        not name.startswith(".") and name != "zarr.json"
+        for _, _, names in os.walk(folder)
+        for name in names
+    )
+    if there >= total:
+        return ()
+    sentence = f"{total - there} of {total} chunks are not there, they are shown as "
+    return (Finding("missing chunks", f"{sentence}{array.fill_value or 0:g}.", warning=False),)
 
 
 def _axis(axis: Any) -> dict[str, str]:
@@ -94,6 +118,7 @@ def _arranged(
     geometry = Geometry(
         tuple(abs(scale[n]) * factor[k] for k, n in enumerate(spatial)),
         tuple(shift[n] * factor[k] for k, n in enumerate(spatial)),
+        tuple(tuple(row) for row in np.diag(np.where(np.take(scale, spatial) < 0, -1.0, 1.0))),
         units=units,
     )
     return ImageFile(

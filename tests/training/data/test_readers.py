@@ -241,6 +241,19 @@ def test_nnunet_channels_are_put_together(tmp_path: Path) -> None:
     assert np.array_equal(np.moveaxis(load_case(dataset, dataset.case(name)).image, 0, -1), image)
 
 
+def test_claims_of_the_description_of_nnunet_are_checked(tmp_path: Path) -> None:
+    root = small.nnunet(tmp_path / "data")
+    assert read_dataset(root).findings == ()
+    content = json.loads((root / "dataset.json").read_text())
+    content["numTraining"] = 60
+    del content["labels"]["background"]
+    (root / "dataset.json").write_text(json.dumps(content))
+    number, background = read_dataset(root).findings
+    assert number.sentence == "dataset.json says that there are 60 training cases, found 6."
+    assert "no 'background'" in background.sentence
+    assert {number.severity, background.severity} == {"warning"}
+
+
 def test_the_folder_that_the_app_writes_is_read(tmp_path: Path) -> None:
     from napari_medseg.io.geometry import Geometry
     from napari_medseg.io.nnunet import NnunetCase, nnunet_steps

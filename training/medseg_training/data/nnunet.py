@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +66,19 @@ def read(root: Path) -> Dataset:
         label_values=() if consecutive else values,
         folds=patients.folds,
         test=tuple(sorted({*patients.test, *(case.name for case in test)})),
-        findings=(*findings, *patients.findings),
+        findings=(*findings, *_claims(content, training), *patients.findings),
     )
+
+
+def _claims(content: Mapping[str, Any], training: Sequence[Case]) -> list[Problem]:
+    """Tell where the description does not say what nnU-Net asks of it."""
+    told = []
+    number = content.get("numTraining")
+    if number is not None and number != len(training):
+        told.append(f"{FILE} says that there are {number} training cases, found {len(training)}.")
+    if "background" not in content["labels"] and "0" not in content["labels"]:
+        told.append(f"The labels in {FILE} have no 'background', which nnU-Net requires.")
+    return [Problem("", sentence, "warning") for sentence in told]
 
 
 def _listed(root: Path, listed: Mapping[str, Mapping[str, Any]]) -> list[Case]:

@@ -188,6 +188,31 @@ def test_nifti_labels_have_the_placement_of_their_nifti_image_to_the_bit(tmp_pat
     np.testing.assert_array_equal(np.asarray(nibabel.load(path).dataobj).T, LABELS)
 
 
+def test_labels_of_a_nifti_2_image_are_nifti_2_on_its_grid_and_nnunet_gets_nifti_1(
+    tmp_path, caplog
+):
+    affine = scan(ORIENTATIONS[7]).affine[np.ix_([2, 1, 0, 3], [2, 1, 0, 3])]
+    affine[0, 3] = 1 / 3  # no number of 32 bits
+    image = nibabel.Nifti2Image(np.zeros(SHAPE[::-1], np.int16), affine)
+    image.header["qform_code"] = 0
+    nibabel.save(image, tmp_path / "scan.nii")
+    raw = bytearray((tmp_path / "scan.nii").read_bytes())
+    raw[104:112] = b"\0" * 8  # pixdim[0], of which nibabel remarks that it must be 1 or -1
+    (tmp_path / "scan.nii").write_bytes(raw)
+    found = read_volume(tmp_path / "scan.nii")
+    path = tmp_path / "labels.nii.gz"
+    finish(label_steps(path, LABELS, found.geometry, like=tmp_path / "scan.nii"))
+    assert not caplog.records
+    labels = nibabel.load(path)
+    assert isinstance(labels, nibabel.Nifti2Image)
+    np.testing.assert_array_equal(labels.affine, affine)
+    np.testing.assert_array_equal(np.asarray(labels.dataobj).T, LABELS)
+    case = Case("a", found.data, False, LABELS, found.geometry, like=tmp_path / "scan.nii")
+    dataset = finish(nnunet_steps(tmp_path / "Dataset001_A", case))
+    for part in ("imagesTr/a_0000.nii.gz", "labelsTr/a.nii.gz"):
+        assert not isinstance(nibabel.load(dataset / part), nibabel.Nifti2Image)
+
+
 def test_labels_of_an_image_that_knows_no_patient_claim_none(tmp_path):
     geometry = Geometry((3.0, 0.5, 0.25), units="mm")
     path = write_labels(tmp_path / "a.nii.gz", LABELS, geometry)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from napari_medseg.io.atomic import SaveError
 from napari_medseg.io.geometry import Geometry
+from napari_medseg.io.hush import hushed
 from napari_medseg.io.nifti import import_nibabel, reversed_axes
 from napari_medseg.io.steps import Step, Steps
 
@@ -51,19 +52,25 @@ def nifti_label_steps(
     note : str
         Our entry, as an extension of the header; none where it is empty.
     like : Path, optional
-        A NIfTI image of the same grid, whose placement is copied to the bit; one that cannot be
-        read any more counts as none.
+        A NIfTI image of the same grid, whose placement is copied to the bit, so that NIfTI-2 is
+        written where it is that; one that cannot be read any more counts as none.
     """
     volume = labels if labels.ndim == 3 else labels[None]
-    header = _header(volume, geometry, note)
-    if like is not None:
-        _copy_placement(header, like, volume.shape, geometry)
+    image = None if like is None else _image(like)
+    header = _header(volume, geometry, note, _is_nifti2(image))
+    if image is not None:
+        _copy_placement(header, image, volume.shape, geometry)
     with _opened(path) as stream:
         header.write_to(stream)
         stream.write(b"\0" * (int(header.get_data_offset()) - stream.tell()))
         for n, plane in enumerate(volume):
             yield Step(n, len(volume), "Writing")
             stream.write(np.ascontiguousarray(plane).astype(header.get_data_dtype()).tobytes())
+
+
+def itk_reads(file: Path) -> bool:
+    """Tell whether ITK, and nnU-Net with it, reads files of this kind: it knows no NIfTI-2."""
+    return not _is_nifti2(_image(file))
 
 
 def knows_patient(geometry: Geometry) -> bool:
@@ -81,11 +88,26 @@ def volume_affine(geometry: Geometry) -> NDArray[np.float64]:
     return affine
 
 
-def _header(volume: NDArray[Any], geometry: Geometry, note: str) -> Any:
+def _image(file: Path) -> Any:
+    """Give an image as nibabel does; None where it has gone or is damaged."""
     nibabel = import_nibabel(SaveError)
-    header = nibabel.Nifti1Header()
+    try:
+        with hushed("nibabel.global"), np.errstate(invalid="ignore"):
+            return nibabel.load(file)
+    except Exception:  # the geometry says where the labels lie, too
+        return None
+
+
+def _is_nifti2(image: Any) -> bool:
+    return isinstance(image, import_nibabel(SaveError).Nifti2Image)
+
+
+def _header(volume: NDArray[Any], geometry: Geometry, note: str, large: bool) -> Any:
+    """Give a header of NIfTI-1, or of NIfTI-2 for `large` images."""
+    nibabel = import_nibabel(SaveError)
+    header = nibabel.Nifti2Header() if large else nibabel.Nifti1Header()
     header.set_data_dtype(volume.dtype)
-    if max(volume.shape) > _LONGEST:
+    if max(volume.shape) > _LONGEST and not large:
         raise ValueError(
             f"A NIfTI file holds {_LONGEST:,} pixels along an axis, these labels have "
             f"{max(volume.shape):,}; save them as OME-TIFF."
@@ -105,12 +127,8 @@ def _header(volume: NDArray[Any], geometry: Geometry, note: str) -> Any:
     return header
 
 
-def _copy_placement(header: Any, like: Path, shape: tuple[int, ...], geometry: Geometry) -> None:
+def _copy_placement(header: Any, image: Any, shape: tuple[int, ...], geometry: Geometry) -> None:
     """Take over where a NIfTI image lies, field by field, if the labels lie there too."""
-    try:
-        image = import_nibabel(SaveError).load(like)
-    except Exception:  # it has gone or is damaged: the geometry says where the labels lie, too
-        return
     source = image.header
     if source.sizeof_hdr != header.sizeof_hdr or image.shape[:3] != shape[::-1]:
         return

@@ -29,7 +29,7 @@ from napari_medseg.io.label_counts import counts_of
 from napari_medseg.io.label_file import exact_labels
 from napari_medseg.io.labels import label_steps
 from napari_medseg.io.nifti import read_nifti
-from napari_medseg.io.nifti_labels import nifti_label_steps
+from napari_medseg.io.nifti_labels import itk_reads, nifti_label_steps
 from napari_medseg.io.notes import make_note
 from napari_medseg.io.read_back import compare_steps
 from napari_medseg.io.steps import Steps, as_part, in_background
@@ -113,18 +113,17 @@ def nnunet_steps(folder: str | os.PathLike[str], case: NnunetCase) -> Steps[Path
     total = len(channels) + 1
     is_told = case.geometry.units != "pixel" and labels.ndim == 3  # NIfTI knows no pixels or planes
     note = "" if is_told else make_note(case.geometry)
+    like = case.like if case.like is not None and itk_reads(case.like) else None
     for n, (number, data) in enumerate(channels.items()):
         target = dataset / "imagesTr" / f"{stem}_{number:04d}{ENDING}"
         steps = save_in_steps(
             target,
-            partial(
-                nifti_label_steps, labels=data, geometry=case.geometry, note=note, like=case.like
-            ),
+            partial(nifti_label_steps, labels=data, geometry=case.geometry, note=note, like=like),
             partial(compare_steps, read=_stored, data=data, geometry=case.geometry, what="pixels"),
         )
         yield from as_part(steps, n, total, "Writing the image")
     target = dataset / "labelsTr" / f"{stem}{ENDING}"
-    yield from label_steps(target, labels, case.geometry, None, case.class_names or None, case.like)
+    yield from label_steps(target, labels, case.geometry, None, case.class_names or None, like)
     text = json.dumps(description, indent=2, ensure_ascii=False)
     atomic_write(dataset / "dataset.json", lambda path: path.write_text(text, "utf-8"))
     for file in old:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import nibabel
 import numpy as np
 import pydicom
 import pytest
@@ -184,6 +185,20 @@ def test_that_nothing_was_found_is_a_result_but_to_dicom(work, to, monkeypatch):
     done = run("given.nii", "--like", "series", "--to", to, "-o", out)
     assert done.exit_code == 0, done.output
     assert "0 classes, 0 voxels" in done.stderr
+
+
+def test_of_an_image_over_time_the_place_is_enough_but_for_nnunet(tmp_path):
+    affine = np.diag([0.7, 0.9, 3.3, 1.0])
+    nibabel.save(nibabel.Nifti1Image(np.ones((10, 12, 6, 3), np.int16), affine), tmp_path / "t.nii")
+    nibabel.save(nibabel.Nifti1Image(LABELS.T, affine), tmp_path / "l.nii")
+    choices = (tmp_path / "l.nii", "--like", tmp_path / "t.nii", "--to")
+    done = run(*choices, "nifti", "-o", tmp_path / "x.nii")
+    assert done.exit_code == 0, done.output
+    written = nibabel.load(tmp_path / "x.nii")
+    np.testing.assert_array_equal(written.affine, nibabel.load(tmp_path / "t.nii").affine)
+    np.testing.assert_array_equal(written.dataobj, LABELS.T)
+    refused = run(*choices, "nnunet", "-o", tmp_path / "Dataset001_A")
+    assert refused.exit_code == 1 and "save one time point" in refused.stderr
 
 
 def test_two_series_need_a_choice(work):

@@ -110,7 +110,7 @@ def export(
     with refusing(ValueError):
         target = target_of(labels, like, out, format_)
     try:
-        image = _image(like, series) if like is not None else None
+        image = _image(like, series, format_) if like is not None else None
         wanted = _wanted(labels, like, image, format_, (labelmap, deidentify, term or []))
         name = case or wanted.name
         if not replace_:
@@ -175,10 +175,14 @@ def _refuse_another_patient(labels: Path, like: Path, image: ImageFile) -> None:
         raise ValueError(f"{labels.name} and {like.name} are of different patients.")
 
 
-def _image(path: Path, series: str | None) -> ImageFile:
+def _image(path: Path, series: str | None, format_: LabelFormat) -> ImageFile:
+    """Give the image; where it only says where labels lie, it may have times and channels."""
+    from napari_medseg.io.formats import NNUNET
     from napari_medseg.io.images import read_image
+    from napari_medseg.io.volume import read_volume
 
-    return read_image(path, int(series) if series is not None and series.isdecimal() else series)
+    read = read_image if format_ is NNUNET else read_volume
+    return read(path, int(series) if series is not None and series.isdecimal() else series)
 
 
 def _export(
@@ -226,7 +230,7 @@ def _on_image(found: LabelFile, image: ImageFile) -> tuple[Any, Any]:
     """
     from napari_medseg.io.grid import on_grid
 
-    shape = image.data.shape[: image.geometry.ndim]
+    shape = image.data.shape[image.n_axes - image.geometry.ndim : image.n_axes]
     both_placed = found.geometry.matrix and image.geometry.matrix
     if both_placed and found.labels.ndim == len(shape) == 3:
         onto = image.geometry.affine

@@ -124,6 +124,12 @@ def test_five_axes_are_refused(tmp_path):
         read_volume(path)
 
 
+def test_complex_numbers_are_refused(tmp_path):
+    saved(tmp_path / "a.nii.gz", np.eye(4), VOXELS.astype(np.complex64))
+    with pytest.raises(ReadError, match="holds complex numbers; save their magnitude"):
+        read_volume(tmp_path / "a.nii.gz")
+
+
 def test_flat_and_tiny_volumes_stay_volumes(tmp_path):
     for n, shape in enumerate([(7, 5), (7, 1, 5), (1, 1, 1)]):
         path = saved(tmp_path / f"{n}.nii", np.eye(4), np.ones(shape, np.int16))

@@ -44,7 +44,7 @@ def read_nifti(file: Path) -> ImageFile:
     Raises
     ------
     ReadError
-        With one sentence, for more than four axes or a voxel size that cannot be.
+        With one sentence, for more than four axes, complex numbers or a voxel size that cannot be.
     """
     return _read(file)[0]
 
@@ -66,6 +66,10 @@ def _read(file: Path) -> tuple[ImageFile, dict[str, Any]]:
     """Give a volume by the rules of `read_nifti`, and our entry in its header."""
     with _opened(file) as image:
         shape = _shape(image, file.name)
+        if image.get_data_dtype().kind == "c":
+            raise ReadError(
+                f"{file.name} holds complex numbers; save their magnitude and open that."
+            )
         notes = [parse_note(_text(entry.get_content())) for entry in image.header.extensions]
         note = next((note for note in notes if note), {})
         geometry, findings = _placed(image, note)

@@ -338,6 +338,15 @@ def test_stack_with_its_last_planes_cut_off_is_refused(tmp_path, name, kept):
         read_image(tmp_path / name)
 
 
+def test_stack_of_which_only_entries_are_cut_off_is_refused(tmp_path):
+    planes = RNG.integers(0, 4000, (4, 20, 24), dtype=np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", planes, bigtiff=True, photometric="minisblack")
+    whole = (tmp_path / "a.tif").read_bytes()
+    (tmp_path / "a.tif").write_bytes(whole[:-500])  # behind the pixels
+    with pytest.raises(ReadError, match="is cut off"):
+        read_image(tmp_path / "a.tif")
+
+
 def test_folder_missing_and_foreign_files_are_named(tmp_path):
     with pytest.raises(ReadError, match="is a folder without DICOM images"):
         read_image(tmp_path)

@@ -19,6 +19,7 @@ from napari_medseg.io.hush import hushed
 if TYPE_CHECKING:
     from PIL import Image
 
+_CUT = ("invalid page offset", "invalid offset to page")
 _ORDER = "tcz"  # of leading axes with these names, after those with any other
 
 
@@ -47,13 +48,13 @@ class Pixels(NamedTuple):
 
 @contextmanager
 def complaints() -> Iterator[list[str]]:
-    """Collect what tifffile only logs of a file: planes that lie behind the end of the file."""
+    """Collect what tifffile only logs of a file: planes, or entries of them, behind its end."""
     found: list[str] = []
 
     class Collector(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             message = record.getMessage()
-            if "invalid page offset" in message:
+            if any(complaint in message for complaint in _CUT):
                 found.append(message)
 
     collector = Collector(logging.ERROR)

@@ -166,6 +166,16 @@ def test_the_corrected_variant_pairs_evenly_spaced_channels():
     assert loss.terms(features)["consistency"].item() == approx(sum(each).item() / 5, rel=1e-5)
 
 
+def test_the_corrected_variant_spaces_channels_evenly_without_a_whole_multiple_too():
+    maps = torch.rand(2, 13, 4, 4)
+    final = torch.rand(2, 8, 4, 4)
+    features = Features([[maps]], [], final)
+    loss = SelfRegularization(1.0, 0.0, variant="corrected")
+    spaced = ([0, 1, 3, 4, 6, 8, 9, 11], list(range(8)))
+    expected = semantic_consistency(maps, final, spaced)
+    assert loss.parts(features)["consistency"].item() == approx(expected.item(), rel=1e-5)
+
+
 def test_the_two_terms_have_weights_of_their_own():
     features = features_like_unets()
     whole = SelfRegularization(1.0, 1.0, variant="corrected").terms(features)

@@ -230,8 +230,12 @@ def _chosen(maps: Tensor, channels: list[int]) -> Tensor:
 
 
 def _spaced(maps: Tensor, count: int) -> Tensor:
-    """Give so many channels, evenly spaced, without a copy."""
-    return maps[:, :: maps.shape[1] // count][:, :count]
+    """Give so many channels, evenly spaced, of a whole multiple without a copy."""
+    step, rest = divmod(maps.shape[1], count)
+    if rest == 0:
+        return maps[:, ::step]
+    places = torch.arange(count, device=maps.device) * maps.shape[1] // count
+    return maps.index_select(1, places)
 
 
 def _as_map(features: Tensor) -> Tensor:

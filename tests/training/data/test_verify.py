@@ -30,6 +30,16 @@ def test_nothing_is_said_about_a_sound_data_set(write: object, tmp_path: Path) -
     assert problems(write(tmp_path)) == []
 
 
+def test_a_damaged_file_of_image_and_mask_is_told_once(tmp_path: Path) -> None:
+    root = small.synapse(tmp_path / "data")
+    file = sorted(root.rglob("*.npz"))[0]
+    file.write_bytes(file.read_bytes()[:-300])
+    told = [p for p in problems(root) if file.name in p.sentence]
+    assert [p.sentence for p in told] == [
+        f"{file.name} is no .npz file; get it again from where it came."
+    ]
+
+
 def test_progress_comes_after_every_case(tmp_path: Path) -> None:
     steps = list(verify_dataset(read_dataset(small.folders(tmp_path))))
     assert [step.done for step in steps] == list(range(1, 7))

@@ -182,8 +182,9 @@ def read_mask(file: Path) -> LabelFile:
     if suffix in ARRAY_SUFFIXES:
         from medseg_training.data.slices import read_array
 
+        stored = read_array(file, "label")
         try:
-            labels = exact_labels(read_array(file, "label"))
+            labels = exact_labels(stored)
         except ValueError as error:
             raise ReadError(f"{file.name} is no label map. {error}") from error
         return LabelFile(labels, Geometry((1.0,) * labels.ndim), name=file.stem)

@@ -75,7 +75,9 @@ class _Check:
         self.jpeg = 0
 
     def error(self, case: str, sentence: str) -> None:
-        self.problems.append(Problem(case, sentence))
+        problem = Problem(case, sentence)
+        if self.problems[-1:] != [problem]:  # image and mask may be of one file
+            self.problems.append(problem)
 
     def warn(self, case: str, sentence: str) -> None:
         self.problems.append(Problem(case, sentence, "warning"))

@@ -207,7 +207,7 @@ def test_labels_of_a_nifti_2_image_are_nifti_2_on_its_grid_and_nnunet_gets_nifti
     assert isinstance(labels, nibabel.Nifti2Image)
     np.testing.assert_array_equal(labels.affine, affine)
     np.testing.assert_array_equal(np.asarray(labels.dataobj).T, LABELS)
-    case = Case("a", found.data, False, LABELS, found.geometry, like=tmp_path / "scan.nii")
+    case = NnunetCase("a", found.data, False, LABELS, found.geometry, like=tmp_path / "scan.nii")
     dataset = finish(nnunet_steps(tmp_path / "Dataset001_A", case))
     for part in ("imagesTr/a_0000.nii.gz", "labelsTr/a.nii.gz"):
         assert not isinstance(nibabel.load(dataset / part), nibabel.Nifti2Image)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from window import IMAGES, open_window, press, settle
 
-from napari_medseg.session.colours import class_colormap
-from napari_medseg.session.geometry_of import geometry_of
+from napari_medseg.session.layers.colours import class_colormap
+from napari_medseg.session.layers.geometry_of import geometry_of
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer

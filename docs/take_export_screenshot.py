@@ -17,8 +17,8 @@ from window import open_window, picture, press
 
 import medseg_samples
 from napari_medseg.io.layers import read_layers
-from napari_medseg.session.colours import class_colormap
-from napari_medseg.session.geometry_of import geometry_of
+from napari_medseg.session.layers.colours import class_colormap
+from napari_medseg.session.layers.geometry_of import geometry_of
 from napari_medseg.widgets.export_labels import ExportLabels
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))

@@ -17,7 +17,7 @@ from napari.utils.notifications import notification_manager
 from window import open_window, picture, picture_of, settle
 
 import medseg_samples
-from napari_medseg.io.dicom.series import list_series
+from napari_medseg.io.formats.dicom.series import list_series
 from napari_medseg.widgets.parts.series_dialog import SeriesDialog
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))

@@ -24,10 +24,10 @@ from medseg_samples.phantoms import abdomen, cells, heart, skin
 from napari_medseg.engine.by_example.support import SupportSet
 from napari_medseg.engine.scaling import robust_range
 from napari_medseg.io.atomic import atomic_write
+from napari_medseg.io.formats.tiff import ome_entries
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.images import read_image
 from napari_medseg.io.labels import write_labels
-from napari_medseg.io.tiff import ome_entries
 
 Draw = Callable[[int], tuple[NDArray, NDArray]]
 SKIN_SEEDS = (0, 1, 2, 3, 4, 5, 6, 7)

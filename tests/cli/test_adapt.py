@@ -15,9 +15,9 @@ from napari_medseg.engine.by_example.adapt import album as adapt_album
 from napari_medseg.engine.by_example.adapt import job as adapt
 from napari_medseg.engine.by_example.options import MOST_EFFORT
 from napari_medseg.io.labels import read_labels
-from napari_medseg.session.inputs import Files
-from napari_medseg.session.made import MadeStep
-from napari_medseg.session.remake import command_of, python_of
+from napari_medseg.session.history.inputs import Files
+from napari_medseg.session.history.made import MadeStep
+from napari_medseg.session.history.remake import command_of, python_of
 from napari_medseg.zoo import architectures
 from tests.engine.by_example.adapt.test_adapt import ring_plane
 from tests.engine.conftest import write_model

@@ -11,10 +11,10 @@ import pytest
 from typer.testing import CliRunner
 
 from napari_medseg.cli import app
-from napari_medseg.io.dicom.seg_reading import read_segmentation
+from napari_medseg.io.formats.dicom.seg_reading import read_segmentation
+from napari_medseg.io.formats.zarr_labels import read_zarr_labels
 from napari_medseg.io.images import read_image
 from napari_medseg.io.labels import read_labels, write_labels
-from napari_medseg.io.zarr_labels import read_zarr_labels
 from tests.io.dicom_phantoms import SHAPE, rotated, write_series
 
 LABELS = np.zeros(SHAPE, np.uint8)

@@ -15,12 +15,12 @@ from typer.testing import CliRunner
 from napari_medseg.cli import app
 from napari_medseg.engine.measure.compare import compare
 from napari_medseg.engine.measure.regions import measure
+from napari_medseg.io.formats.nifti import reversed_axes
+from napari_medseg.io.formats.zarr_labels import zarr_label_steps
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.labels import read_labels, write_labels
-from napari_medseg.io.nifti import reversed_axes
 from napari_medseg.io.steps import finish
 from napari_medseg.io.tables import as_text
-from napari_medseg.io.zarr_labels import zarr_label_steps
 
 SPACING = (2.0, 0.5, 0.5)
 NAMES = ("background", "kidney", "tumour")

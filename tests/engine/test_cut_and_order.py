@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_medseg.engine.cut import labels_from_probabilities
-from napari_medseg.session.order import nearest_first
+from napari_medseg.session.by_example.order import nearest_first
 
 
 def test_the_best_class_wins_where_it_reaches_the_threshold() -> None:

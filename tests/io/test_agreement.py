@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from napari_medseg.io.dicom.seg_writing import write_dicom_seg
+from napari_medseg.io.formats.dicom.seg_writing import write_dicom_seg
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.images import read_image
 from napari_medseg.io.labels import write_labels

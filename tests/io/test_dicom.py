@@ -13,11 +13,11 @@ from pydicom.pixels import convert_color_space
 from pydicom.sr.codedict import codes
 from pydicom.uid import generate_uid
 
-from napari_medseg.io.dicom import volume as dicom_volume
-from napari_medseg.io.dicom.seg_reading import read_segmentation
-from napari_medseg.io.dicom.seg_writing import write_dicom_seg
-from napari_medseg.io.dicom.series import list_series
 from napari_medseg.io.errors import ReadError
+from napari_medseg.io.formats.dicom import volume as dicom_volume
+from napari_medseg.io.formats.dicom.seg_reading import read_segmentation
+from napari_medseg.io.formats.dicom.seg_writing import write_dicom_seg
+from napari_medseg.io.formats.dicom.series import list_series
 from napari_medseg.io.images import read_image
 from napari_medseg.io.layers import get_reader, read_layers
 from napari_medseg.io.volume import read_volume

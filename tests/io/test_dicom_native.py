@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from napari_medseg.io.dicom.frames import Frame, frames_of
-from napari_medseg.io.dicom.headers import quiet, read_header
-from napari_medseg.io.dicom.native import read_into
-from napari_medseg.io.dicom.pixels import all_stored_values
 from napari_medseg.io.errors import ReadError
+from napari_medseg.io.formats.dicom.frames import Frame, frames_of
+from napari_medseg.io.formats.dicom.headers import quiet, read_header
+from napari_medseg.io.formats.dicom.native import read_into
+from napari_medseg.io.formats.dicom.pixels import all_stored_values
 from napari_medseg.io.volume import read_volume
 
 from .dicom_phantoms import block, changed, write_photo, write_series

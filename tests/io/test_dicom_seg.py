@@ -15,12 +15,19 @@ from pydicom.uid import (
 
 from napari_medseg.engine.results import Provenance
 from napari_medseg.io.atomic import SaveError
-from napari_medseg.io.dicom import deidentify
-from napari_medseg.io.dicom.deidentify import moved_date, pseudonym_key, pseudonym_of
-from napari_medseg.io.dicom.seg_writing import SegOptions, write_dicom_seg
-from napari_medseg.io.dicom.source import why_no_segmentation
-from napari_medseg.io.dicom.terms import CATEGORIES, SIDES, TERMS, UNKNOWN, parse_term, term_for
 from napari_medseg.io.errors import ReadError
+from napari_medseg.io.formats.dicom import deidentify
+from napari_medseg.io.formats.dicom.deidentify import moved_date, pseudonym_key, pseudonym_of
+from napari_medseg.io.formats.dicom.seg_writing import SegOptions, write_dicom_seg
+from napari_medseg.io.formats.dicom.source import why_no_segmentation
+from napari_medseg.io.formats.dicom.terms import (
+    CATEGORIES,
+    SIDES,
+    TERMS,
+    UNKNOWN,
+    parse_term,
+    term_for,
+)
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.images import read_image
 from napari_medseg.io.labels import read_labels

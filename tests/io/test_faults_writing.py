@@ -20,18 +20,18 @@ import zarr
 from napari.layers import Labels, Layer
 
 from napari_medseg.io.atomic import SaveError
-from napari_medseg.io.dicom.seg_reading import read_segmentation
-from napari_medseg.io.dicom.seg_writing import SegOptions, dicom_seg_steps
-from napari_medseg.io.formats import FORMATS
+from napari_medseg.io.formats.dicom.seg_reading import read_segmentation
+from napari_medseg.io.formats.dicom.seg_writing import SegOptions, dicom_seg_steps
+from napari_medseg.io.formats.nnunet import NnunetCase, cases_of, nnunet_steps
+from napari_medseg.io.formats.zarr_labels import read_zarr_labels, zarr_label_steps
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.images import read_image
+from napari_medseg.io.label_formats import FORMATS
 from napari_medseg.io.labels import label_steps, read_labels
 from napari_medseg.io.layers import read_layers
 from napari_medseg.io.leftovers import sweep_stale
-from napari_medseg.io.nnunet import NnunetCase, cases_of, nnunet_steps
 from napari_medseg.io.steps import Steps, finish, in_background
-from napari_medseg.io.zarr_labels import read_zarr_labels, zarr_label_steps
-from napari_medseg.session.export import export_job, export_of
+from napari_medseg.session.export.jobs import export_job, export_of
 from tests.disks import nearly_full
 
 from .dicom_phantoms import SHAPE, Phantom, write_series

@@ -16,13 +16,13 @@ from napari_medseg.engine.results import Provenance
 from napari_medseg.io import labels as labels_module
 from napari_medseg.io.atomic import SaveError
 from napari_medseg.io.errors import ReadError
+from napari_medseg.io.formats.zarr_labels import zarr_label_steps
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.images import read_image
 from napari_medseg.io.label_file import LabelFile, exact_labels
 from napari_medseg.io.labels import read_labels, with_axes_of, write_labels
 from napari_medseg.io.steps import finish
-from napari_medseg.io.zarr_labels import zarr_label_steps
-from napari_medseg.session.colours import colour_of
+from napari_medseg.session.layers.colours import colour_of
 
 RNG = np.random.default_rng(1)
 PLANE = RNG.integers(0, 4, (9, 13), dtype=np.uint8)
@@ -197,7 +197,7 @@ def test_file_that_reads_back_differently_is_not_kept(tmp_path, monkeypatch):
     def lossy(path, labels, note):
         Image.fromarray(labels // 2).save(path)
 
-    monkeypatch.setattr("napari_medseg.io.photos.write_indexed_png", lossy)
+    monkeypatch.setattr("napari_medseg.io.formats.photos.write_indexed_png", lossy)
     with pytest.raises(SaveError, match="labels in the file differ"):
         write_labels(path, PLANE)
     assert path.read_bytes() == before

@@ -12,8 +12,8 @@ from napari.components import ViewerModel
 from napari.layers import Labels, Layer
 from npe2 import PluginManifest
 
-from napari_medseg.io.dicom.seg_writing import write_dicom_seg
 from napari_medseg.io.findings import FindingWarning
+from napari_medseg.io.formats.dicom.seg_writing import write_dicom_seg
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.labels import read_labels, write_labels
 from napari_medseg.io.layer_writer import write_layer

@@ -14,19 +14,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from napari.layers import Layer
 
-from napari_medseg.io.dicom.seg_reading import read_segmentation
-from napari_medseg.io.dicom.seg_writing import write_dicom_seg
-from napari_medseg.io.formats import FORMATS, suited, why_not
+from napari_medseg.io.formats.dicom.seg_reading import read_segmentation
+from napari_medseg.io.formats.dicom.seg_writing import write_dicom_seg
+from napari_medseg.io.formats.nnunet import NnunetCase, cases_of, nnunet_steps, why_no_case_name
+from napari_medseg.io.formats.zarr_labels import read_zarr_labels, zarr_label_steps
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.grid import GridError, on_grid
 from napari_medseg.io.images import read_image
 from napari_medseg.io.label_file import LabelFile
+from napari_medseg.io.label_formats import FORMATS, suited, why_not
 from napari_medseg.io.labels import label_steps, read_labels, write_labels
 from napari_medseg.io.layers import read_layers
-from napari_medseg.io.nnunet import NnunetCase, cases_of, nnunet_steps, why_no_case_name
 from napari_medseg.io.steps import finish
 from napari_medseg.io.volume import read_volume
-from napari_medseg.io.zarr_labels import read_zarr_labels, zarr_label_steps
 
 from .dicom_phantoms import SHAPE, rotated, write_series
 

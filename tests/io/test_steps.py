@@ -10,14 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_medseg.io import nnunet, read_back, zarr_labels
+from napari_medseg.io import read_back
 from napari_medseg.io.atomic import SaveError
-from napari_medseg.io.dicom import seg_check as dicom_seg_check
-from napari_medseg.io.dicom.seg_writing import dicom_seg_steps
+from napari_medseg.io.formats import nnunet, zarr_labels
+from napari_medseg.io.formats.dicom import seg_check as dicom_seg_check
+from napari_medseg.io.formats.dicom.seg_writing import dicom_seg_steps
+from napari_medseg.io.formats.zarr_labels import zarr_label_steps
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.labels import label_steps
 from napari_medseg.io.steps import Step, Steps, as_part, finish
-from napari_medseg.io.zarr_labels import zarr_label_steps
 
 from .dicom_phantoms import SHAPE, write_series
 

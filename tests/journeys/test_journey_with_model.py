@@ -12,7 +12,7 @@ import torch
 from qtpy.QtCore import Qt
 
 import napari_medseg as medseg
-from napari_medseg.session.history import accepted
+from napari_medseg.session.history.accepted import accepted
 from napari_medseg.zoo import architectures
 from tests.widgets.by_example import click, press_and_wait
 from tests.widgets.test_model_zoo import filled_in

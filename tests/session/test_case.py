@@ -9,17 +9,17 @@ from napari.layers import Image, Labels
 
 from napari_medseg.engine.by_example.support import SupportSet, make_example
 from napari_medseg.engine.results import Provenance
-from napari_medseg.session.by_example import example_job
+from napari_medseg.session.by_example.examples import Examples, Origin
+from napari_medseg.session.by_example.jobs import example_job
+from napari_medseg.session.by_example.prediction import Prediction
 from napari_medseg.session.case import Case
 from napari_medseg.session.edits import Mode
-from napari_medseg.session.examples import Examples, Origin
-from napari_medseg.session.export import export_of
-from napari_medseg.session.history import accepted
-from napari_medseg.session.made import steps_of
-from napari_medseg.session.prediction import Prediction
+from napari_medseg.session.export.jobs import export_of
+from napari_medseg.session.history.accepted import accepted
+from napari_medseg.session.history.made import steps_of
+from napari_medseg.session.layers.query import Query
+from napari_medseg.session.layers.stack import Stack, stack_on_display
 from napari_medseg.session.proposal import PlaneProposal
-from napari_medseg.session.query import Query
-from napari_medseg.session.stack import Stack, stack_on_display
 
 PLANES = Stack((1, 2), 0, (0, 0, 0), 4)
 MADE = Provenance("by-example", "some-model", "abc", {"refine": True})

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from napari.layers import Image
 
-from napari_medseg.session.channels import channel_layer, channels_of
+from napari_medseg.session.layers.channels import channel_layer, channels_of
 
 
 @pytest.mark.parametrize("axis", [0, 1])

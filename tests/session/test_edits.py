@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from napari.layers import Labels
 
 from napari_medseg.engine.results import finished
-from napari_medseg.session.editable_copy import copy_job
 from napari_medseg.session.edits import (
     Mode,
     is_being_written,
@@ -18,9 +17,10 @@ from napari_medseg.session.edits import (
     why_not_writable,
     write_job,
 )
+from napari_medseg.session.layers.editable_copy import copy_job
+from napari_medseg.session.layers.stack import Stack
 from napari_medseg.session.lock_guard import LockGuard
 from napari_medseg.session.locks import Locks
-from napari_medseg.session.stack import Stack
 
 SHAPE = (3, 6, 5)
 STACK = Stack(axes=(1, 2), axis=0, at=(0, 0, 0), n_planes=3)

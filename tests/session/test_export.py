@@ -12,11 +12,11 @@ from napari.layers import Image, Labels, Layer
 from napari.layers._source import layer_source
 
 from napari_medseg.engine.results import finished
-from napari_medseg.io.formats import FORMATS
+from napari_medseg.io.label_formats import FORMATS
 from napari_medseg.io.layers import read_layers
-from napari_medseg.session.export import export_job, export_of
-from napari_medseg.session.geometry_of import geometry_of
-from napari_medseg.session.source import Source
+from napari_medseg.session.export.jobs import export_job, export_of
+from napari_medseg.session.export.source import Source
+from napari_medseg.session.layers.geometry_of import geometry_of
 
 SHAPE = (30, 24, 10)
 """In the order of the files, x first."""

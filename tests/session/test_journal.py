@@ -16,7 +16,7 @@ from napari.layers import Image, Labels
 
 from napari_medseg.engine.by_example.support import make_example
 from napari_medseg.io.notes import NOTE_KEY
-from napari_medseg.session.examples import Examples
+from napari_medseg.session.by_example.examples import Examples
 from napari_medseg.session.journal.blocks import BlockGrid
 from napari_medseg.session.journal.recognise import (
     find_place,
@@ -33,7 +33,7 @@ from napari_medseg.session.journal.restore import (
 )
 from napari_medseg.session.journal.store import JournalStore, Unsaved
 from napari_medseg.session.journal.writer import Journal
-from napari_medseg.session.layer_notes import note
+from napari_medseg.session.layers.notes import note
 from napari_medseg.session.locks import Locks
 from tests.session.paint_until_killed import stroke
 

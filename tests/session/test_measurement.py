@@ -14,15 +14,15 @@ from typer.testing import CliRunner
 
 from napari_medseg.cli import app
 from napari_medseg.engine.results import finished
+from napari_medseg.io.formats.nifti import reversed_axes
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.labels import write_labels
 from napari_medseg.io.layers import read_layers
-from napari_medseg.io.nifti import reversed_axes
+from napari_medseg.session.export.moment import in_space
+from napari_medseg.session.layers.region import placed_on
+from napari_medseg.session.layers.stack import stack_on_display
+from napari_medseg.session.layers.subject import NO_UNIT, Subject, spacing_of, why_not_together
 from napari_medseg.session.measurement import Compared, compare_layers_job, measure_layer_job
-from napari_medseg.session.moment import in_space
-from napari_medseg.session.region import placed_on
-from napari_medseg.session.stack import stack_on_display
-from napari_medseg.session.subject import NO_UNIT, Subject, spacing_of, why_not_together
 
 AFFINE = np.diag([3.0, 0.8, 0.7, 1.0])
 NAMES = ("background", "liver")

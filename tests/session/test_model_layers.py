@@ -7,7 +7,7 @@ import pytest
 from napari.layers import Image
 
 from napari_medseg.engine.results import Provenance, Segmentation
-from napari_medseg.session.stack import Stack
+from napari_medseg.session.layers.stack import Stack
 from napari_medseg.session.with_model.layers import probability_layers
 
 SHAPE = (2, 4, 5, 6)

@@ -8,7 +8,7 @@ import pytest
 from napari_medseg.engine.cut import labels_from_probabilities
 from napari_medseg.engine.postprocess import PostProcess, postprocess
 from napari_medseg.engine.results import finished
-from napari_medseg.session.stack import Stack
+from napari_medseg.session.layers.stack import Stack
 from napari_medseg.session.with_model.proposal import Cut, ModelPlane, ModelProposal
 
 SHAPE = (4, 40, 50)

@@ -8,11 +8,11 @@ import numpy as np
 from napari.layers import Image, Labels
 from napari.layers._source import layer_source
 
-from napari_medseg.session.channels import channel_layer, channels_of
-from napari_medseg.session.geometry_of import lie_alike
 from napari_medseg.session.journal.recognise import image_of
-from napari_medseg.session.layer_kinds import derived
-from napari_medseg.session.owners import (
+from napari_medseg.session.layers.channels import channel_layer, channels_of
+from napari_medseg.session.layers.geometry_of import lie_alike
+from napari_medseg.session.layers.layer_kinds import derived
+from napari_medseg.session.layers.owners import (
     image_for,
     likeliest,
     may_belong,

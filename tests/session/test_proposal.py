@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from napari_medseg.engine.cut import labels_from_probabilities
+from napari_medseg.session.layers.stack import Stack
 from napari_medseg.session.proposal import LOWEST_THRESHOLD, PlaneProposal, Proposal
-from napari_medseg.session.stack import Stack
 
 STACK = Stack(axes=(1, 2), axis=0, at=(0, 0, 0), n_planes=4)
 

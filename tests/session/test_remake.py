@@ -25,18 +25,18 @@ from napari_medseg.engine.results import Provenance, finished
 from napari_medseg.engine.with_model.options import SegmentOptions
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.labels import read_labels, write_labels
-from napari_medseg.session.by_example import predict_job
+from napari_medseg.session.by_example.jobs import predict_job
+from napari_medseg.session.by_example.prediction import Prediction
 from napari_medseg.session.case import Case
 from napari_medseg.session.clustering import cluster_region_job, pick_job, write_pick_job
 from napari_medseg.session.edits import Mode
-from napari_medseg.session.export import export_of
-from napari_medseg.session.inputs import Files, Inputs, find_job, save_job
-from napari_medseg.session.made import MadeStep, compact, steps_of, words_of
-from napari_medseg.session.prediction import Prediction
-from napari_medseg.session.query import Query
-from napari_medseg.session.region import Region
-from napari_medseg.session.remake import command_of, missing_from, python_of, why_not
-from napari_medseg.session.stack import Stack
+from napari_medseg.session.export.jobs import export_of
+from napari_medseg.session.history.inputs import Files, Inputs, find_job, save_job
+from napari_medseg.session.history.made import MadeStep, compact, steps_of, words_of
+from napari_medseg.session.history.remake import command_of, missing_from, python_of, why_not
+from napari_medseg.session.layers.query import Query
+from napari_medseg.session.layers.region import Region
+from napari_medseg.session.layers.stack import Stack
 from napari_medseg.session.with_model.jobs import segment_model_job
 from napari_medseg.session.with_model.proposal import Cut, ModelProposal
 from napari_medseg.session.with_model.run import ModelRun

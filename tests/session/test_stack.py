@@ -7,8 +7,8 @@ import pytest
 from napari.components import ViewerModel
 from napari.layers import Image, Labels
 
-from napari_medseg.session.geometry_of import geometry_of
-from napari_medseg.session.stack import show_plane, stack_on_display
+from napari_medseg.session.layers.geometry_of import geometry_of
+from napari_medseg.session.layers.stack import show_plane, stack_on_display
 
 
 def world(layer: object) -> np.ndarray:

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from medseg_training.events import EVENTS_FILE, EventLog
+from medseg_training.run.events import EVENTS_FILE, EventLog
 from napari_medseg.session.training import runs
 from napari_medseg.session.training.command import TrainingCommand
 from napari_medseg.session.training.runs import RunFollower

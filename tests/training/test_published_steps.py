@@ -21,7 +21,7 @@ from medseg_training.methods.method import Plan
 from medseg_training.methods.segmentation import SegmentationMethod, SegmentationTask
 from medseg_training.methods.supervised import Supervised
 from medseg_training.optimisers import make_optimiser
-from medseg_training.run_folder import RunFolder
+from medseg_training.run.run_folder import RunFolder
 from medseg_training.schedules import Schedule
 from medseg_training.schema import LossOptions, OptimiserOptions, ScheduleOptions
 from medseg_training.trainer import Trainer

@@ -9,9 +9,9 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from medseg_training import run_lock
-from medseg_training.earlier_run import check_free, remove_earlier
-from medseg_training.run_lock import LOCK_FILE, RunInUseError, locked
+from medseg_training.run import run_lock
+from medseg_training.run.earlier_run import check_free, remove_earlier
+from medseg_training.run.run_lock import LOCK_FILE, RunInUseError, locked
 
 
 @pytest.fixture

@@ -15,11 +15,11 @@ import pytest
 import torch
 from PIL import Image
 
-from medseg_training import checkpoints
 from medseg_training.build import build_trainer
 from medseg_training.dry_run import dry_run
 from medseg_training.export import ExportError, export_run
 from medseg_training.recipe_files import RecipeError, read_config
+from medseg_training.run import checkpoints
 from medseg_training.schema import RunConfig
 from medseg_training.trainer import Trainer, TrainingError
 from napari_medseg.engine.with_model.job import segment

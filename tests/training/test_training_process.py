@@ -18,9 +18,9 @@ from unittest.mock import Mock
 import pytest
 import torch
 
-from medseg_training import checkpoints
 from medseg_training.__main__ import main
-from medseg_training.run_lock import locked
+from medseg_training.run import checkpoints
+from medseg_training.run.run_lock import locked
 from tests.disks import nearly_full
 
 Process = subprocess.Popen[bytes]

@@ -11,7 +11,7 @@ import pytest
 
 from napari_medseg.engine.cluster.focus import FOCUSES
 from napari_medseg.engine.cluster.job import cluster
-from napari_medseg.session.history import accepted
+from napari_medseg.session.history.accepted import accepted
 from napari_medseg.widgets.cluster_image import ClusterImage
 
 from .by_example import click, press_and_wait

@@ -12,19 +12,19 @@ from pydicom.uid import UltrasoundMultiFrameImageStorage
 from qtpy.QtGui import QStandardItemModel
 from qtpy.QtWidgets import QDialogButtonBox, QMessageBox
 
-from napari_medseg.io import formats
-from napari_medseg.io.dicom.seg_reading import read_segmentation
-from napari_medseg.io.dicom.seg_writing import write_dicom_seg
-from napari_medseg.io.formats import FORMATS
+from napari_medseg.io import label_formats as formats
+from napari_medseg.io.formats.dicom.seg_reading import read_segmentation
+from napari_medseg.io.formats.dicom.seg_writing import write_dicom_seg
+from napari_medseg.io.formats.nnunet import cases_of
 from napari_medseg.io.images import read_image
+from napari_medseg.io.label_formats import FORMATS
 from napari_medseg.io.labels import read_labels
 from napari_medseg.io.layers import read_layers
-from napari_medseg.io.nnunet import cases_of
 from napari_medseg.io.volume import read_volume
-from napari_medseg.session.channels import channel_layer, channels_of
-from napari_medseg.session.empty_labels import empty_labels
-from napari_medseg.session.geometry_of import geometry_of
-from napari_medseg.session.owners import are_of_two_patients, note_owner
+from napari_medseg.session.layers.channels import channel_layer, channels_of
+from napari_medseg.session.layers.empty_labels import empty_labels
+from napari_medseg.session.layers.geometry_of import geometry_of
+from napari_medseg.session.layers.owners import are_of_two_patients, note_owner
 from napari_medseg.widgets.export_labels import ExportLabels
 from napari_medseg.widgets.parts.export.term_dialog import TermDialog
 from napari_medseg.widgets.parts.export.term_table import OTHER_CODE

@@ -14,14 +14,14 @@ from qtpy.QtCore import Qt
 
 from napari_medseg.engine.by_example.support import make_example
 from napari_medseg.engine.results import Progress, finished
-from napari_medseg.io.formats import FORMATS
+from napari_medseg.io.label_formats import FORMATS
 from napari_medseg.session.edits import write_job
-from napari_medseg.session.export import export_job, export_of
+from napari_medseg.session.export.jobs import export_job, export_of
 from napari_medseg.session.journal.recognise import image_hash, place_hash
 from napari_medseg.session.journal.store import FOLDER_VARIABLE, JournalStore
 from napari_medseg.session.journal.writer import Journal
+from napari_medseg.session.layers.stack import Stack
 from napari_medseg.session.settings import change_settings
-from napari_medseg.session.stack import Stack
 from napari_medseg.widgets.parts.keeper.label_keeper import LabelKeeper
 
 from .by_example import click, open_dock, press_and_wait, volume

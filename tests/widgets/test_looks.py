@@ -9,7 +9,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QImage
 from qtpy.QtWidgets import QTableWidget, QTableWidgetItem, QVBoxLayout, QWidget
 
-from napari_medseg.session.examples import Examples
+from napari_medseg.session.by_example.examples import Examples
 from napari_medseg.widgets.parts.check_column import CheckColumn
 from napari_medseg.widgets.parts.class_table import ClassTable
 from napari_medseg.widgets.parts.cluster.details import ClusterDetails

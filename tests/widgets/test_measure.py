@@ -17,7 +17,7 @@ from napari_medseg.engine.measure.regions import measure
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.tables import heading, shown
 from napari_medseg.session.journal.store import FOLDER_VARIABLE
-from napari_medseg.session.layer_kinds import derived
+from napari_medseg.session.layers.layer_kinds import derived
 from napari_medseg.widgets.measure import MeasureAndCompare
 from napari_medseg.widgets.parts.jobs.gate import JobGate
 from napari_medseg.widgets.parts.measure.measure_tab import MeasureTab

@@ -7,13 +7,13 @@ import numpy as np
 import pydicom
 import pytest
 
-from napari_medseg.io.dicom.seg_writing import write_dicom_seg
+from napari_medseg.io.formats.dicom.seg_writing import write_dicom_seg
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.labels import write_labels
 from napari_medseg.io.volume import read_volume
-from napari_medseg.session.geometry_of import geometry_of
-from napari_medseg.session.stack import stack_on_display
-from napari_medseg.session.subject import Subject, why_not_together
+from napari_medseg.session.layers.geometry_of import geometry_of
+from napari_medseg.session.layers.stack import stack_on_display
+from napari_medseg.session.layers.subject import Subject, why_not_together
 
 from ..io.dicom_phantoms import AXIAL, SHAPE, block, rotated, write_series
 

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import QTimer
 
-from napari_medseg.io import formats
+from napari_medseg.io import label_formats as formats
 from napari_medseg.widgets.cluster_image import ClusterImage
 from napari_medseg.widgets.export_labels import ExportLabels
 from napari_medseg.widgets.measure import MeasureAndCompare

@@ -15,9 +15,9 @@ from qtpy.QtWidgets import QLineEdit
 
 from napari_medseg.engine.by_example.support import SupportSet
 from napari_medseg.engine.results import Job, Progress
-from napari_medseg.session.by_example import predict_job
+from napari_medseg.session.by_example.jobs import predict_job
 from napari_medseg.session.edits import Mode
-from napari_medseg.session.history import accepted
+from napari_medseg.session.history.accepted import accepted
 from napari_medseg.widgets.parts.clicks import on_click
 from napari_medseg.widgets.parts.proposals.panel import ProposalPanel
 

@@ -22,8 +22,8 @@ from napari_medseg.engine.results import Progress
 from napari_medseg.engine.with_model.job import segment
 from napari_medseg.engine.with_model.net_runner import NetRunner
 from napari_medseg.io.labels import read_labels
-from napari_medseg.session.history import accepted
-from napari_medseg.session.subject import spacing_of
+from napari_medseg.session.history.accepted import accepted
+from napari_medseg.session.layers.subject import spacing_of
 from napari_medseg.session.with_model.card_fit import ranked
 from napari_medseg.widgets.parts.with_model.cards import ModelCards
 from napari_medseg.zoo import architectures

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from qtpy.QtGui import QDesktopServices, QGuiApplication
 
-from medseg_training.events import EVENTS_FILE
+from medseg_training.run.events import EVENTS_FILE
 from napari_medseg.session.training import runs
 from napari_medseg.widgets.train_model import TrainModel
 from napari_medseg.zoo.registry import get_card

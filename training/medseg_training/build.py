@@ -21,7 +21,6 @@ from medseg_training.data.segmentation import (
 )
 from medseg_training.data.splits import write_folds
 from medseg_training.distributed import Processes
-from medseg_training.events import Echo
 from medseg_training.export.segmentation import check_exportable
 from medseg_training.gradients import chosen_precision
 from medseg_training.in_context.build import in_context_trainer
@@ -32,7 +31,8 @@ from medseg_training.methods.method import Plan
 from medseg_training.methods.segmentation import SegmentationMethod, SegmentationTask
 from medseg_training.methods.supervised import Supervised
 from medseg_training.optimisers import make_optimiser
-from medseg_training.run_folder import FACTS_FILE, SPLITS_FILE, RunFolder
+from medseg_training.run.events import Echo
+from medseg_training.run.run_folder import FACTS_FILE, SPLITS_FILE, RunFolder
 from medseg_training.schedules import Schedule
 from medseg_training.schema import (
     DataOptions,

@@ -8,8 +8,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from medseg_training import checkpoints
 from medseg_training.recipe_files import CONFIG_FILE, build_recipe, read_config
+from medseg_training.run import checkpoints
 from medseg_training.schema import SEEN, RunConfig, StartOptions
 from napari_medseg.nets.condseg_encoder import ConDSegEncoder
 from napari_medseg.nets.swin_unet import SwinUNet

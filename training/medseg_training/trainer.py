@@ -16,13 +16,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from medseg_training import checkpoints
 from medseg_training.distributed import Processes
 from medseg_training.gradients import Gradients
 from medseg_training.methods.method import Method, Plan, Validation
-from medseg_training.run_folder import RunFolder
+from medseg_training.run import checkpoints
+from medseg_training.run.run_folder import RunFolder
+from medseg_training.run.stopping import StopRequest
 from medseg_training.schedules import Schedule
-from medseg_training.stopping import StopRequest
 from medseg_training.words import few_steps
 from napari_medseg.engine.results import counted
 from napari_medseg.nets.inference import is_lack_of_memory

@@ -26,11 +26,11 @@ from napari_medseg.cli.report import (
 from napari_medseg.io.errors import ChoiceError
 
 if TYPE_CHECKING:
-    from napari_medseg.io.dicom.seg_writing import SegOptions
-    from napari_medseg.io.formats import LabelFormat
+    from napari_medseg.io.formats.dicom.seg_writing import SegOptions
     from napari_medseg.io.images import ImageFile
     from napari_medseg.io.label_file import LabelFile
-    from napari_medseg.session.export import Export
+    from napari_medseg.io.label_formats import LabelFormat
+    from napari_medseg.session.export.jobs import Export
 
 
 class Target(StrEnum):
@@ -102,8 +102,8 @@ def export(
     json_: Json = False,
 ) -> None:
     """Write a label map as another kind of file; it is read back and compared."""
-    from napari_medseg.io.formats import FORMATS
-    from napari_medseg.session.export import export_job
+    from napari_medseg.io.label_formats import FORMATS
+    from napari_medseg.session.export.jobs import export_job
 
     _check_inputs(labels, like)
     format_ = FORMATS[to.value]
@@ -169,7 +169,7 @@ def _refuse_another_patient(labels: Path, like: Path, image: ImageFile) -> None:
     ValueError
         Where both name one, and not the same.
     """
-    from napari_medseg.io.dicom.patients import are_of_two_patients, first_file
+    from napari_medseg.io.formats.dicom.patients import are_of_two_patients, first_file
 
     if are_of_two_patients(labels, first_file(image.source)):
         raise ValueError(f"{labels.name} and {like.name} are of different patients.")
@@ -177,8 +177,8 @@ def _refuse_another_patient(labels: Path, like: Path, image: ImageFile) -> None:
 
 def _image(path: Path, series: str | None, format_: LabelFormat) -> ImageFile:
     """Give the image; where it only says where labels lie, it may have times and channels."""
-    from napari_medseg.io.formats import NNUNET
     from napari_medseg.io.images import read_image
+    from napari_medseg.io.label_formats import NNUNET
     from napari_medseg.io.volume import read_volume
 
     read = read_image if format_ is NNUNET else read_volume
@@ -195,9 +195,9 @@ def _export(
     ValueError
         Where they do not belong together, or cannot leave in this format.
     """
-    from napari_medseg.io.formats import PNG, why_not
-    from napari_medseg.session.export import Export, channel_of
-    from napari_medseg.session.source import Source
+    from napari_medseg.io.label_formats import PNG, why_not
+    from napari_medseg.session.export.jobs import Export, channel_of
+    from napari_medseg.session.export.source import Source
 
     source = Source.of_path(like) if like is not None else Source()
     if image is not None and source.kind == "dicom":
@@ -253,8 +253,8 @@ def _seg_options(
     ValueError
         Where a term is not known, or names a class that is not there.
     """
-    from napari_medseg.io.dicom.seg_writing import SegOptions
-    from napari_medseg.io.dicom.terms import parse_term
+    from napari_medseg.io.formats.dicom.seg_writing import SegOptions
+    from napari_medseg.io.formats.dicom.terms import parse_term
 
     values = {name: value for value, name in enumerate(found.class_names) if value and name}
     chosen = {}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from napari_medseg.cli.outputs import checked_folder
 
 if TYPE_CHECKING:
-    from napari_medseg.io.formats import LabelFormat
+    from napari_medseg.io.label_formats import LabelFormat
 
 
 def target_of(labels: Path, like: Path | None, out: Path, format_: LabelFormat) -> Path:
@@ -21,7 +21,7 @@ def target_of(labels: Path, like: Path | None, out: Path, format_: LabelFormat) 
         Where nothing can be written there, or a file that is read would be overwritten.
     """
     from napari_medseg.io.atomic import split_suffix
-    from napari_medseg.io.nnunet import check_dataset_name
+    from napari_medseg.io.formats.nnunet import check_dataset_name
 
     if not format_.suffixes:
         check_dataset_name(out)
@@ -50,8 +50,8 @@ def refuse_to_replace(target: Path, format_: LabelFormat, case: str) -> None:
     ValueError
         Where something is there already.
     """
-    from napari_medseg.io import formats
-    from napari_medseg.io.nnunet import cases_of
+    from napari_medseg.io import label_formats as formats
+    from napari_medseg.io.formats.nnunet import cases_of
 
     if format_ is not formats.NNUNET:
         if target.exists():

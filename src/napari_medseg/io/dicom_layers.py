@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from napari_medseg.io.dicom.headers import is_segmentation, read_header, text
-from napari_medseg.io.dicom.seg_reading import read_segmentation, referenced_series
-from napari_medseg.io.dicom.series import (
+from napari_medseg.io.errors import DamagedFileError, ReadError, guarded
+from napari_medseg.io.findings import Finding
+from napari_medseg.io.formats.dicom.headers import is_segmentation, read_header, text
+from napari_medseg.io.formats.dicom.seg_reading import read_segmentation, referenced_series
+from napari_medseg.io.formats.dicom.series import (
     Choose,
     Damage,
     Folder,
@@ -16,9 +18,7 @@ from napari_medseg.io.dicom.series import (
     scan_files,
     scan_folder,
 )
-from napari_medseg.io.dicom.volume import read_series
-from napari_medseg.io.errors import DamagedFileError, ReadError, guarded
-from napari_medseg.io.findings import Finding
+from napari_medseg.io.formats.dicom.volume import read_series
 from napari_medseg.io.images import ImageFile
 from napari_medseg.io.label_file import LabelFile
 from napari_medseg.io.volume import checked, read_volume

@@ -14,9 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_medseg.io.atomic import split_suffix
 from napari_medseg.io.atomic_steps import save_in_steps
-from napari_medseg.io.dicom.headers import is_dicom
 from napari_medseg.io.errors import ReadError, guarded
 from napari_medseg.io.findings import Finding, geometry_findings
+from napari_medseg.io.formats.dicom.headers import is_dicom
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.grid import on_grid_of_both
 from napari_medseg.io.images import (
@@ -120,11 +120,11 @@ def read_labels(
     """
     file = Path(path)
     if file.is_dir() and file.suffix.lower() == ".zarr":
-        from napari_medseg.io.zarr_labels import read_zarr_labels
+        from napari_medseg.io.formats.zarr_labels import read_zarr_labels
 
         return read_zarr_labels(file)
     if is_dicom(file):
-        from napari_medseg.io.dicom.seg_reading import read_segmentation
+        from napari_medseg.io.formats.dicom.seg_reading import read_segmentation
 
         return read_segmentation(file, image)
     read = _label_reader(checked_suffix(file, READ_SUFFIXES))
@@ -197,7 +197,7 @@ def _writer(
     suffix = split_suffix(name)[1].lower()
     highest = int(labels.max())
     if suffix == ".png":
-        from napari_medseg.io.photos import write_indexed_png
+        from napari_medseg.io.formats.photos import write_indexed_png
 
         if labels.ndim != 2:
             raise ValueError("A PNG holds one plane; save the volume as NIfTI or OME-TIFF.")
@@ -208,7 +208,7 @@ def _writer(
             )
         return _in_background(lambda path, _: write_indexed_png(path, labels, note))
     if suffix in TIFF_SUFFIXES:
-        from napari_medseg.io.tiff import write_tiff_labels
+        from napari_medseg.io.formats.tiff import write_tiff_labels
 
         if highest > _HIGHEST_IN_TIFF:
             raise ValueError(
@@ -219,7 +219,7 @@ def _writer(
             lambda path, check: write_tiff_labels(path, labels, geometry, note, check)
         )
     if suffix in NIFTI_SUFFIXES:
-        from napari_medseg.io.nifti_labels import nifti_label_steps
+        from napari_medseg.io.formats.nifti_labels import nifti_label_steps
 
         return partial(nifti_label_steps, labels=labels, geometry=geometry, note=note, like=like)
     raise ValueError(
@@ -239,18 +239,18 @@ def _in_background(
 
 def _label_reader(suffix: str) -> Callable[[Path], _Read]:
     if suffix in NIFTI_SUFFIXES:
-        from napari_medseg.io.nifti import read_nifti_labels
+        from napari_medseg.io.formats.nifti import read_nifti_labels
 
         return read_nifti_labels
     if suffix in ITK_SUFFIXES:
-        from napari_medseg.io.itk import read_itk_labels
+        from napari_medseg.io.formats.itk import read_itk_labels
 
         return read_itk_labels
     if suffix in TIFF_SUFFIXES:
-        from napari_medseg.io.tiff import read_tiff_labels
+        from napari_medseg.io.formats.tiff import read_tiff_labels
 
         return read_tiff_labels
-    from napari_medseg.io.photos import read_indices
+    from napari_medseg.io.formats.photos import read_indices
 
     return lambda file: (*read_indices(file), ())
 

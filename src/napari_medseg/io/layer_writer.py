@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from napari_medseg.io.atomic import split_suffix
-from napari_medseg.io.dicom.headers import DICOM_SUFFIXES
+from napari_medseg.io.formats.dicom.headers import DICOM_SUFFIXES
+from napari_medseg.io.formats.zarr_labels import ZARR_SUFFIXES, zarr_label_steps
 from napari_medseg.io.labels import write_labels
 from napari_medseg.io.notes import NOTE_KEY, making_of
 from napari_medseg.io.placement import geometry_of_labels
 from napari_medseg.io.steps import finish
-from napari_medseg.io.zarr_labels import ZARR_SUFFIXES, zarr_label_steps
 
 
 def write_layer(path: str, data: Any, attributes: Mapping[str, Any]) -> list[str]:

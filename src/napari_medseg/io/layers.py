@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from napari_medseg.io.dicom.headers import DICOM_SUFFIXES, is_dicom
-from napari_medseg.io.dicom.series import Choose
 from napari_medseg.io.findings import DISTANCE_UNKNOWN, tell
+from napari_medseg.io.formats.dicom.headers import DICOM_SUFFIXES, is_dicom
+from napari_medseg.io.formats.dicom.series import Choose
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.images import IMAGE_SUFFIXES, ImageFile
 from napari_medseg.io.label_file import LabelFile
@@ -130,7 +130,7 @@ def _stacked(planes: Sequence[ImageFile]) -> ImageFile:
 
 def _layer(path: Path, image: ImageFile) -> LayerData:
     if path.is_dir():
-        from napari_medseg.io.zarr_labels import is_label_map, read_zarr_labels
+        from napari_medseg.io.formats.zarr_labels import is_label_map, read_zarr_labels
 
         return labels_layer(read_zarr_labels(path)) if is_label_map(path) else image_layer(image)
     if _may_be_labels(path, image):
@@ -144,7 +144,7 @@ def _may_be_labels(path: Path, image: ImageFile) -> bool:
     if not isinstance(image.data, np.ndarray) or image.data.dtype.kind != "u":
         return False
     if image.rgb:
-        from napari_medseg.io.photos import is_indexed
+        from napari_medseg.io.formats.photos import is_indexed
 
         return path.suffix.lower() == ".png" and is_indexed(path)
     return image.n_axes == image.geometry.ndim

@@ -12,9 +12,9 @@ import tifffile
 from numpy.typing import NDArray
 
 from napari_medseg.io.atomic import atomic_write
+from napari_medseg.io.formats.tiff import write_ome
 from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.notes import HasDict, make_note
-from napari_medseg.io.tiff import write_ome
 
 
 def write_probabilities(

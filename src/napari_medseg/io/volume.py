@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from napari_medseg.io.atomic import split_suffix
-from napari_medseg.io.dicom.headers import DICOM_SUFFIXES, holds_dicom, is_dicom
 from napari_medseg.io.errors import ReadError, guarded
 from napari_medseg.io.findings import geometry_findings, value_findings
+from napari_medseg.io.formats.dicom.headers import DICOM_SUFFIXES, holds_dicom, is_dicom
 from napari_medseg.io.images import (
     IMAGE_SUFFIXES,
     ITK_SUFFIXES,
@@ -57,7 +57,7 @@ def read_volume(
     """
     file = Path(path)
     if split_suffix(file.name)[1].lower() == ZARR_SUFFIX and file.is_dir():
-        from napari_medseg.io.zarr_images import read_zarr
+        from napari_medseg.io.formats.zarr_images import read_zarr
 
         return checked(guarded(file, lambda: read_zarr(file)), file)
     if file.is_dir():
@@ -84,8 +84,8 @@ def _is_dicom_file(file: Path) -> bool:
 
 
 def _dicom_folder(folder: Path, series: int | str | None, planes_if_uneven: bool) -> ImageFile:
-    from napari_medseg.io.dicom.series import choose_series, refuse_damaged, scan_folder
-    from napari_medseg.io.dicom.volume import read_series
+    from napari_medseg.io.formats.dicom.series import choose_series, refuse_damaged, scan_folder
+    from napari_medseg.io.formats.dicom.volume import read_series
 
     def read() -> ImageFile:
         found = scan_folder(folder)
@@ -101,8 +101,8 @@ def _dicom_folder(folder: Path, series: int | str | None, planes_if_uneven: bool
 
 
 def _dicom_file(file: Path, planes_if_uneven: bool) -> ImageFile:
-    from napari_medseg.io.dicom.series import series_of_file
-    from napari_medseg.io.dicom.volume import read_series
+    from napari_medseg.io.formats.dicom.series import series_of_file
+    from napari_medseg.io.formats.dicom.volume import read_series
 
     def read() -> ImageFile:
         return read_series(series_of_file(file), planes_if_uneven=planes_if_uneven)
@@ -125,21 +125,21 @@ def checked(image: ImageFile, path: Path) -> ImageFile:
 def _reader(suffix: str) -> Callable[[Path], ImageFile]:
     """Give the reader of a kind of file; its library is loaded only now."""
     if suffix in NIFTI_SUFFIXES:
-        from napari_medseg.io.nifti import read_nifti
+        from napari_medseg.io.formats.nifti import read_nifti
 
         return read_nifti
     if suffix in ITK_SUFFIXES:
-        from napari_medseg.io.itk import read_itk
+        from napari_medseg.io.formats.itk import read_itk
 
         return read_itk
     if suffix in TIFF_SUFFIXES:
-        from napari_medseg.io.tiff import read_tiff
+        from napari_medseg.io.formats.tiff import read_tiff
 
         return read_tiff
     return _photo
 
 
 def _photo(file: Path) -> ImageFile:
-    from napari_medseg.io.photos import read_photo
+    from napari_medseg.io.formats.photos import read_photo
 
     return ImageFile(*read_photo(file), name=split_suffix(file.name)[0])

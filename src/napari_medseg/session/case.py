@@ -12,17 +12,17 @@ from psygnal import Signal
 
 from napari_medseg.engine.results import Progress, Provenance, finished
 from napari_medseg.engine.scaling import ValueRange
+from napari_medseg.session.by_example.examples import Examples
 from napari_medseg.session.edits import Mode, why_not_writable
-from napari_medseg.session.empty_labels import empty_labels
-from napari_medseg.session.examples import Examples
-from napari_medseg.session.history import write_and_record_job
-from napari_medseg.session.inputs import Inputs
-from napari_medseg.session.layer_notes import note, noted, notes_of
+from napari_medseg.session.history.accepted import write_and_record_job
+from napari_medseg.session.history.inputs import Inputs
+from napari_medseg.session.layers.empty_labels import empty_labels
+from napari_medseg.session.layers.notes import note, noted, notes_of
+from napari_medseg.session.layers.owners import note_owner
+from napari_medseg.session.layers.stack import PlaneKey, Stack, full_resolution, shape_of
 from napari_medseg.session.locks import Locks
-from napari_medseg.session.owners import note_owner
 from napari_medseg.session.proposal import PlaneProposal, Proposal, require_something
 from napari_medseg.session.reopening import Reopening
-from napari_medseg.session.stack import PlaneKey, Stack, full_resolution, shape_of
 from napari_medseg.session.undo_step import steps_to_redo
 
 if TYPE_CHECKING:

@@ -15,11 +15,11 @@ from napari_medseg.engine.cluster.pick import pick_cluster
 from napari_medseg.engine.label_maps import count_labels
 from napari_medseg.engine.results import Progress, Provenance
 from napari_medseg.session.edits import Mode
-from napari_medseg.session.history import write_and_record_job
-from napari_medseg.session.inputs import Inputs
-from napari_medseg.session.query import Query
-from napari_medseg.session.region import Region
-from napari_medseg.session.stack import shape_of
+from napari_medseg.session.history.accepted import write_and_record_job
+from napari_medseg.session.history.inputs import Inputs
+from napari_medseg.session.layers.query import Query
+from napari_medseg.session.layers.region import Region
+from napari_medseg.session.layers.stack import shape_of
 
 if TYPE_CHECKING:
     from napari.layers import Image

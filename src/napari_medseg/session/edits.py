@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medseg.engine.results import Progress
+from napari_medseg.session.layers.stack import Stack
 from napari_medseg.session.locks import Locks, locked_part
-from napari_medseg.session.stack import Stack
 from napari_medseg.session.undo_step import Change, Written, one_undo_step
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from napari_medseg.session.layer_notes import note, notes_of
-from napari_medseg.session.stack import PlaneKey
+from napari_medseg.session.layers.notes import note, notes_of
+from napari_medseg.session.layers.stack import PlaneKey
 
 if TYPE_CHECKING:
     from napari.layers import Labels

@@ -17,8 +17,8 @@ from napari_medseg.engine.measure.matching import match_classes
 from napari_medseg.engine.measure.objects import split_objects_job
 from napari_medseg.engine.measure.regions import measure_job
 from napari_medseg.engine.results import Progress, retold
-from napari_medseg.session.stack import full_resolution, on_all_axes, shape_of
-from napari_medseg.session.subject import Subject, image_under, spacing_of
+from napari_medseg.session.layers.stack import full_resolution, on_all_axes, shape_of
+from napari_medseg.session.layers.subject import Subject, image_under, spacing_of
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_medseg.session.layers.stack import full_resolution
 from napari_medseg.session.locks import Locks
-from napari_medseg.session.stack import full_resolution
 
 if TYPE_CHECKING:
     from napari.layers import Labels

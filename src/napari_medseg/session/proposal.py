@@ -16,7 +16,7 @@ from scipy import ndimage
 
 from napari_medseg.engine.cluster.pick import pick_cluster
 from napari_medseg.engine.results import Progress, Provenance
-from napari_medseg.session.stack import Stack
+from napari_medseg.session.layers.stack import Stack
 
 if TYPE_CHECKING:
     from napari_medseg.engine.by_example.support import SupportSet

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from napari_medseg.io.notes import Witness
+from napari_medseg.session.layers.stack import full_resolution
 from napari_medseg.session.proposal import Proposal
-from napari_medseg.session.stack import full_resolution
 from napari_medseg.session.undo_step import Written, is_last_step, step_to_redo
 
 if TYPE_CHECKING:

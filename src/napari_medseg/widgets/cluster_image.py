@@ -16,8 +16,8 @@ from napari_medseg.session.clustering import (
     write_pick_job,
 )
 from napari_medseg.session.edits import Mode
-from napari_medseg.session.query import Query
-from napari_medseg.session.stack import stack_on_display
+from napari_medseg.session.layers.query import Query
+from napari_medseg.session.layers.stack import stack_on_display
 from napari_medseg.widgets.parts.arrange import form, group
 from napari_medseg.widgets.parts.case_dock import CaseDock
 from napari_medseg.widgets.parts.cluster.details import ClusterDetails

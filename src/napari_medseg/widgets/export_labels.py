@@ -11,14 +11,14 @@ from qtpy.QtCore import QUrl
 from qtpy.QtGui import QColor, QDesktopServices
 from qtpy.QtWidgets import QLabel, QMessageBox, QPushButton
 
-from napari_medseg.io import formats
-from napari_medseg.io.formats import LabelFormat, why_not
-from napari_medseg.session.colours import hex_colour
-from napari_medseg.session.export import Exported, export_job, export_of
-from napari_medseg.session.layer_kinds import is_image, is_labels_of_user
-from napari_medseg.session.moment import Moment, holds_all_paint
-from napari_medseg.session.source import Source, source_of
-from napari_medseg.session.to_export import ToExport
+from napari_medseg.io import label_formats as formats
+from napari_medseg.io.label_formats import LabelFormat, why_not
+from napari_medseg.session.export.chosen import ToExport
+from napari_medseg.session.export.jobs import Exported, export_job, export_of
+from napari_medseg.session.export.moment import Moment, holds_all_paint
+from napari_medseg.session.export.source import Source, source_of
+from napari_medseg.session.layers.colours import hex_colour
+from napari_medseg.session.layers.layer_kinds import is_image, is_labels_of_user
 from napari_medseg.widgets.parts.arrange import form
 from napari_medseg.widgets.parts.dock import Dock
 from napari_medseg.widgets.parts.export.dicom_options import DicomOptions

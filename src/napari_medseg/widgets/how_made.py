@@ -15,10 +15,16 @@ from qtpy.QtWidgets import (
 )
 
 from napari_medseg.io.notes import NOTE_KEY
-from napari_medseg.session.inputs import Files, Inputs, find_job, save_job
-from napari_medseg.session.layer_kinds import is_labels_of_user
-from napari_medseg.session.made import MadeStep, steps_of, title_of, words_of
-from napari_medseg.session.remake import RESULTS, command_of, missing_from, python_of, why_not
+from napari_medseg.session.history.inputs import Files, Inputs, find_job, save_job
+from napari_medseg.session.history.made import MadeStep, steps_of, title_of, words_of
+from napari_medseg.session.history.remake import (
+    RESULTS,
+    command_of,
+    missing_from,
+    python_of,
+    why_not,
+)
+from napari_medseg.session.layers.layer_kinds import is_labels_of_user
 from napari_medseg.widgets.parts.arrange import form, row
 from napari_medseg.widgets.parts.dock import Dock
 from napari_medseg.widgets.parts.elided_box import ElidedBox

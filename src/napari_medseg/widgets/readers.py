@@ -12,7 +12,7 @@ from napari_medseg.io.layers import LayerData
 if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
 
-    from napari_medseg.io.dicom.series import Series
+    from napari_medseg.io.formats.dicom.series import Series
 
 _LATER = 300  # ms
 NOTHING: list[tuple[None]] = [(None,)]
@@ -40,7 +40,7 @@ def read(path: str | Sequence[str]) -> list[LayerData] | list[tuple[None]]:
 def _read_beside(path: str | Sequence[str]) -> list[LayerData]:
     from napari import current_viewer
 
-    from napari_medseg.session.opened_images import beside_images, opened_images
+    from napari_medseg.session.layers.opened_images import beside_images, opened_images
 
     viewer = current_viewer()
     open_layers = [] if viewer is None else list(viewer.layers)

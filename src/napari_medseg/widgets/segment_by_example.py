@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QPushButton, QSizePolicy
 
 from napari_medseg.session.case import NO_IMAGE
-from napari_medseg.session.stack import show_plane
+from napari_medseg.session.layers.stack import show_plane
 from napari_medseg.widgets.parts.arrange import form, group, row
 from napari_medseg.widgets.parts.by_example.adapt_panel import AdaptPanel
 from napari_medseg.widgets.parts.by_example.approved_plane import ApprovedPlane

@@ -9,7 +9,7 @@ from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QLabel
 
 from napari_medseg.session.case import NO_IMAGE
-from napari_medseg.session.channels import Channel, channel_layer
+from napari_medseg.session.layers.channels import Channel, channel_layer
 from napari_medseg.session.with_model.card_fit import Traits, ranked
 from napari_medseg.widgets.parts.arrange import form, group
 from napari_medseg.widgets.parts.messages import small_print

@@ -255,8 +255,8 @@ def test_claims_of_the_description_of_nnunet_are_checked(tmp_path: Path) -> None
 
 
 def test_the_folder_that_the_app_writes_is_read(tmp_path: Path) -> None:
+    from napari_medseg.io.formats.nnunet import NnunetCase, nnunet_steps
     from napari_medseg.io.geometry import Geometry
-    from napari_medseg.io.nnunet import NnunetCase, nnunet_steps
     from napari_medseg.io.steps import finish
 
     (image, labels), *_ = small.arrays().values()

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from medseg_training import checkpoints
 from medseg_training.build import build_trainer
 from medseg_training.in_context.recipe import Recipe
 from medseg_training.in_context.tasks import ImageTask, read_task
 from medseg_training.methods.in_context import InContext
+from medseg_training.run import checkpoints
 from medseg_training.trainer import Trainer, TrainingError
 
 RecipeFactory = Callable[..., Recipe]

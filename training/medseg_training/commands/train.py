@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from medseg_training.distributed import Processes
-    from medseg_training.events import Echo
     from medseg_training.in_context.recipe import Recipe
+    from medseg_training.run.events import Echo
     from medseg_training.schema import RunConfig
 
 DESCRIPTION = (
@@ -62,8 +62,8 @@ def run(options: argparse.Namespace) -> None:
         When the training failed; the last checkpoint is untouched.
     """
     from medseg_training.distributed import joined, local_device
-    from medseg_training.events import EVENTS_FILE
-    from medseg_training.run_lock import LOCK_FILE, RunInUseError
+    from medseg_training.run.events import EVENTS_FILE
+    from medseg_training.run.run_lock import LOCK_FILE, RunInUseError
     from napari_medseg.engine.devices import choose_device
 
     config = _config(options)
@@ -94,8 +94,8 @@ def _train(
     config: RunConfig | Recipe, folder: Path, processes: Processes, resumes: bool, echo: Echo
 ) -> None:
     from medseg_training.build import build_trainer
-    from medseg_training.earlier_run import remove_earlier
-    from medseg_training.run_lock import locked
+    from medseg_training.run.earlier_run import remove_earlier
+    from medseg_training.run.run_lock import locked
 
     with locked(folder) if processes.leads else nullcontext():
         if processes.leads and not resumes:
@@ -112,7 +112,7 @@ def _train(
 
 
 def _echo(as_json: bool, folder: Path) -> Echo:
-    from medseg_training.events import print_json
+    from medseg_training.run.events import print_json
     from medseg_training.words import Narrator
 
     return print_json if as_json else Narrator(folder)
@@ -151,7 +151,7 @@ def _explained(error: Exception, folder: Path) -> Exception:
 
 def _is_begun(folder: Path) -> bool:
     """Say whether a run came to a checkpoint, so that it can go on."""
-    from medseg_training.checkpoints import is_begun
+    from medseg_training.run.checkpoints import is_begun
 
     return is_begun(folder / "checkpoints")
 
@@ -164,8 +164,8 @@ def _resuming(folder: Path) -> str:
 
 def _tell(folder: Path, error: Exception) -> None:
     """Leave word in the run folder, where the dock looks; without hiding what went wrong."""
-    from medseg_training.events import EVENTS_FILE, EventLog
-    from medseg_training.run_folder import TRACEBACK_FILE
+    from medseg_training.run.events import EVENTS_FILE, EventLog
+    from medseg_training.run.run_folder import TRACEBACK_FILE
 
     with suppress(OSError):
         EventLog(folder / EVENTS_FILE).write("error", message=str(error))
@@ -173,7 +173,7 @@ def _tell(folder: Path, error: Exception) -> None:
 
 
 def _run_folder(options: argparse.Namespace) -> Path:
-    from medseg_training.earlier_run import check_free
+    from medseg_training.run.earlier_run import check_free
 
     if options.resume:
         resumed: Path = options.resume

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from medseg_training.events import EVENTS_FILE
+from medseg_training.run.events import EVENTS_FILE
 from medseg_training.schema import CardOptions
 from napari_medseg.zoo.cards import CardError, ModelCard
 from napari_medseg.zoo.model_folder import write_model_folder

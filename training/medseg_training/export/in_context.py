@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from safetensors.torch import save as to_safetensors
 
-from medseg_training import checkpoints
 from medseg_training.export.files import (
     ExportError,
     page_head,
@@ -22,7 +21,8 @@ from medseg_training.export.files import (
 from medseg_training.in_context.recipe import Recipe
 from medseg_training.in_context.report import UNSEEN
 from medseg_training.in_context.sources import NOT_STATED
-from medseg_training.run_folder import SOURCES_FILE
+from medseg_training.run import checkpoints
+from medseg_training.run.run_folder import SOURCES_FILE
 from napari_medseg.engine.results import counted
 from napari_medseg.zoo.cards import WEIGHTS_FILE, ModelCard
 from napari_medseg.zoo.checkpoints import plain_name

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from safetensors.torch import save as to_safetensors
 
-from medseg_training import checkpoints, nets
+from medseg_training import nets
 from medseg_training.export.files import (
     ExportError,
     page_head,
@@ -20,7 +20,8 @@ from medseg_training.export.files import (
     stated,
     write_model,
 )
-from medseg_training.run_folder import FACTS_FILE, METRICS_FILE
+from medseg_training.run import checkpoints
+from medseg_training.run.run_folder import FACTS_FILE, METRICS_FILE
 from medseg_training.schema import DataOptions, RunConfig
 from napari_medseg.zoo.architectures import known_nets
 from napari_medseg.zoo.cards import WEIGHTS_FILE, ModelCard

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import torch
 
-from medseg_training.events import Echo
 from medseg_training.in_context.recipe import Recipe
 from medseg_training.in_context.tasks import divided, read_tasks
 from medseg_training.methods.in_context import InContext
 from medseg_training.methods.method import Plan
 from medseg_training.optimisers import make_optimiser
-from medseg_training.run_folder import RunFolder
+from medseg_training.run.events import Echo
+from medseg_training.run.run_folder import RunFolder
 from medseg_training.schedules import Schedule
 from medseg_training.schema import OptimiserOptions, ScheduleOptions
 from medseg_training.starting import apply_start

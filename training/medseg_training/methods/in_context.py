@@ -22,7 +22,7 @@ from medseg_training.in_context.sources import read_sources
 from medseg_training.in_context.tasks import ImageTask
 from medseg_training.losses import dice_bce_loss
 from medseg_training.methods.method import Method, Validation
-from medseg_training.run_folder import SOURCES_FILE, write_text
+from medseg_training.run.run_folder import SOURCES_FILE, write_text
 from napari_medseg.engine.devices import choose_device
 from napari_medseg.nets.universeg import UniverSeg
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from napari_medseg.engine.by_example.support import SupportExample
-from napari_medseg.session.examples import Examples
+from napari_medseg.session.by_example.examples import Examples
 from napari_medseg.session.journal.records import JournalFile, Record
 
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_medseg.io.notes import NOTE_KEY
-from napari_medseg.session.geometry_of import geometry_of
 from napari_medseg.session.journal.blocks import Block, BlockGrid
 from napari_medseg.session.journal.records import JournalFile, Record
+from napari_medseg.session.layers.geometry_of import geometry_of
 from napari_medseg.session.strokes import boxes_of
 
 if TYPE_CHECKING:

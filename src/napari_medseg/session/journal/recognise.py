@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_medseg.session.owners import image_for
-from napari_medseg.session.stack import full_resolution, shape_of
+from napari_medseg.session.layers.owners import image_for
+from napari_medseg.session.layers.stack import full_resolution, shape_of
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels, Layer

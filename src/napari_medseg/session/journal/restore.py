@@ -18,12 +18,12 @@ from napari_medseg.engine.by_example.support import (
 )
 from napari_medseg.engine.measure.classes import class_name
 from napari_medseg.io.notes import NOTE_KEY
-from napari_medseg.session.colours import class_colormap
 from napari_medseg.session.journal.blocks import BlockGrid
 from napari_medseg.session.journal.examples import example_of
 from napari_medseg.session.journal.records import read_records
+from napari_medseg.session.layers.colours import class_colormap
+from napari_medseg.session.layers.stack import full_resolution
 from napari_medseg.session.locks import Locks
-from napari_medseg.session.stack import full_resolution
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels

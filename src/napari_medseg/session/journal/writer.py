@@ -18,12 +18,12 @@ from napari_medseg.session.journal.examples import ExamplesJournal
 from napari_medseg.session.journal.labels import LabelsJournal
 from napari_medseg.session.journal.records import JournalFile
 from napari_medseg.session.journal.store import JournalStore
-from napari_medseg.session.layer_notes import noted
+from napari_medseg.session.layers.notes import noted
 
 if TYPE_CHECKING:
     from napari.layers import Labels
 
-    from napari_medseg.session.examples import Examples
+    from napari_medseg.session.by_example.examples import Examples
 
 WAIT = 0.5
 """Seconds between a stroke and its writing, in which more may come."""

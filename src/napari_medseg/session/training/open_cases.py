@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 
 from napari_medseg.engine.results import Progress, told
 from napari_medseg.io.atomic import atomic_write
-from napari_medseg.io.nnunet import NnunetCase, nnunet_steps
-from napari_medseg.session.export import Export, export_of
-from napari_medseg.session.layer_kinds import is_derived, is_labels_of_user
-from napari_medseg.session.moment import image_shown, labels_shown
-from napari_medseg.session.owners import may_belong
-from napari_medseg.session.stack import stack_on_display
-from napari_medseg.session.subject import why_not_together
+from napari_medseg.io.formats.nnunet import NnunetCase, nnunet_steps
+from napari_medseg.session.export.jobs import Export, export_of
+from napari_medseg.session.export.moment import image_shown, labels_shown
+from napari_medseg.session.layers.layer_kinds import is_derived, is_labels_of_user
+from napari_medseg.session.layers.owners import may_belong
+from napari_medseg.session.layers.stack import stack_on_display
+from napari_medseg.session.layers.subject import why_not_together
 
 if TYPE_CHECKING:
     from napari.components import Dims

@@ -18,15 +18,15 @@ from typing import Any, Literal
 
 import psutil
 
-from medseg_training.events import EVENTS_FILE
-from medseg_training.stopping import STOP_FILE
+from medseg_training.run.events import EVENTS_FILE
+from medseg_training.run.stopping import STOP_FILE
 from napari_medseg.io.user_folders import data_folder
 from napari_medseg.session.training.command import TrainingCommand
 
 OUTPUT = "output.txt"
 _NICE = 10
 _CHECKPOINTS = "checkpoints/last.ckpt", "checkpoints/last.prev.ckpt"
-"""As `medseg_training.checkpoints` names them; that module would bring torch with it."""
+"""As `medseg_training.run.checkpoints` names them; that module would bring torch with it."""
 
 Phase = Literal["new", "running", "stopping", "stopped", "finished", "failed", "lost"]
 AT_WORK: tuple[Phase, ...] = ("new", "running", "stopping")

@@ -20,7 +20,7 @@ from napari_medseg.engine.results import (
 )
 from napari_medseg.engine.with_model.options import SegmentOptions
 from napari_medseg.session.background import in_background
-from napari_medseg.session.query import Query
+from napari_medseg.session.layers.query import Query
 from napari_medseg.session.with_model.proposal import ModelPlane
 
 

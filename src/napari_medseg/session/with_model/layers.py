@@ -8,16 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medseg.io.notes import NOTE_KEY
-from napari_medseg.session.layer_kinds import derived
-from napari_medseg.session.owners import note_owner
-from napari_medseg.session.region import placed_on
-from napari_medseg.session.stack import on_all_axes
+from napari_medseg.session.layers.layer_kinds import derived
+from napari_medseg.session.layers.owners import note_owner
+from napari_medseg.session.layers.region import placed_on
+from napari_medseg.session.layers.stack import on_all_axes
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels
 
     from napari_medseg.engine.results import Segmentation
-    from napari_medseg.session.stack import Stack
+    from napari_medseg.session.layers.stack import Stack
 
 
 def probability_layers(

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from napari_medseg.engine.postprocess import PostProcess, postprocess
 from napari_medseg.engine.results import Progress
+from napari_medseg.session.layers.stack import Stack
 from napari_medseg.session.proposal import (
     LOWEST_THRESHOLD,
     Cuts,
@@ -23,7 +24,6 @@ from napari_medseg.session.proposal import (
     Proposal,
     box_around,
 )
-from napari_medseg.session.stack import Stack
 
 Labels = NDArray[np.unsignedinteger[Any]]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_medseg.engine.results import Provenance
-from napari_medseg.session.prediction import Arrivals
+from napari_medseg.session.by_example.prediction import Arrivals
 from napari_medseg.session.with_model.classes import planned_values
 from napari_medseg.session.with_model.proposal import Cut, ModelPlane, ModelProposal
 
 if TYPE_CHECKING:
     from napari_medseg.session.case import Case
-    from napari_medseg.session.stack import Stack
+    from napari_medseg.session.layers.stack import Stack
     from napari_medseg.zoo.cards import ModelCard
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_medseg.session.case import Case
-from napari_medseg.session.layer_kinds import is_image, is_labels_of_user
+from napari_medseg.session.layers.layer_kinds import is_image, is_labels_of_user
 from napari_medseg.session.painted import why_needed
 from napari_medseg.widgets.parts.class_table import ClassTable
 from napari_medseg.widgets.parts.dock import Dock

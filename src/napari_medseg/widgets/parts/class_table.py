@@ -18,8 +18,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_medseg.session.colours import colour_of
-from napari_medseg.session.examples import Examples
+from napari_medseg.session.by_example.examples import Examples
+from napari_medseg.session.layers.colours import colour_of
 from napari_medseg.widgets.parts.check_column import CheckColumn
 
 _ROW = 24

@@ -9,9 +9,9 @@ from napari.layers import Labels
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QWidget
 
 from napari_medseg.session.case import Case
-from napari_medseg.session.editable_copy import copy_job
 from napari_medseg.session.edits import why_not_writable
-from napari_medseg.session.geometry_of import geometry_of
+from napari_medseg.session.layers.editable_copy import copy_job
+from napari_medseg.session.layers.geometry_of import geometry_of
 from napari_medseg.widgets.parts.jobs.button import AnyJob, JobButton
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from napari.utils.colormaps import CyclicLabelColormap
 
-from napari_medseg.session.colours import class_colormap
 from napari_medseg.session.edits import why_not_writable
-from napari_medseg.session.layer_kinds import is_derived, is_image, is_labels_of_user
-from napari_medseg.session.owners import likeliest, may_belong, note_owner, owner_of
-from napari_medseg.session.stack import shape_of
+from napari_medseg.session.layers.colours import class_colormap
+from napari_medseg.session.layers.layer_kinds import is_derived, is_image, is_labels_of_user
+from napari_medseg.session.layers.owners import likeliest, may_belong, note_owner, owner_of
+from napari_medseg.session.layers.stack import shape_of
 from napari_medseg.session.undo_step import steps_to_redo
 from napari_medseg.widgets.parts.class_table import ClassTable
 from napari_medseg.widgets.parts.keeper.label_keeper import LabelKeeper

@@ -18,8 +18,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_medseg.io.dicom.series import Series
 from napari_medseg.io.errors import ReadError
+from napari_medseg.io.formats.dicom.series import Series
 from napari_medseg.widgets.parts.dialogs import answer_of
 
 _PICTURE = 72

@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from napari_medseg.engine.by_example.support import SupportExample
 from napari_medseg.engine.scaling import scale_to_unit
-from napari_medseg.session.colours import colour_of
+from napari_medseg.session.layers.colours import colour_of
 
 
 def thumbnail(example: SupportExample, size: int = 96) -> QPixmap:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QWidget
 
 from napari_medseg.session.case import NO_IMAGE, Case
-from napari_medseg.session.stack import Stack, stack_on_display
+from napari_medseg.session.layers.stack import Stack, stack_on_display
 from napari_medseg.widgets.parts.jobs.gate import JobGate
 from napari_medseg.widgets.parts.messages import Message
 from napari_medseg.widgets.parts.writing import Writing

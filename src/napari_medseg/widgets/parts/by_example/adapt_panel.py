@@ -5,7 +5,7 @@ from __future__ import annotations
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_medseg.engine.by_example.adapt.adaptation import Adaptation, in_words
-from napari_medseg.session.examples import Examples
+from napari_medseg.session.by_example.examples import Examples
 from napari_medseg.widgets.parts.by_example.details import Details
 from napari_medseg.widgets.parts.jobs.button import JobButton
 from napari_medseg.widgets.parts.messages import small_print

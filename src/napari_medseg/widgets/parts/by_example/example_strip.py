@@ -18,7 +18,7 @@ from qtpy.QtWidgets import (
 )
 from superqt import QElidingLabel
 
-from napari_medseg.session.examples import Entry
+from napari_medseg.session.by_example.examples import Entry
 from napari_medseg.widgets.parts.thumbnails import thumbnail
 
 PICTURE = 72

@@ -13,7 +13,8 @@ from napari_medseg.engine.by_example.disagreement import PlaneToCheck
 from napari_medseg.engine.by_example.leave_one_out import leave_one_out
 from napari_medseg.engine.by_example.support import SupportExample, SupportSet, why_doubtful
 from napari_medseg.engine.results import Progress, counted
-from napari_medseg.session.by_example import (
+from napari_medseg.session.by_example.examples import Origin
+from napari_medseg.session.by_example.jobs import (
     check_plane_job,
     example_job,
     load_job,
@@ -21,11 +22,10 @@ from napari_medseg.session.by_example import (
     predict_job,
     save_job,
 )
-from napari_medseg.session.examples import Origin
-from napari_medseg.session.prediction import Prediction
+from napari_medseg.session.by_example.prediction import Prediction
+from napari_medseg.session.layers.query import Query
+from napari_medseg.session.layers.stack import Stack, show_plane
 from napari_medseg.session.proposal import PlaneProposal
-from napari_medseg.session.query import Query
-from napari_medseg.session.stack import Stack, show_plane
 from napari_medseg.widgets.parts.by_example.details import Details
 from napari_medseg.widgets.parts.jobs.button import AnyJob, JobButton
 from napari_medseg.widgets.parts.proposals.plane_jobs import PlaneJobs

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QPushButton, QSizePolicy, QWidget
 
-from napari_medseg.session.geometry_of import geometry_of
-from napari_medseg.session.region import Region
-from napari_medseg.session.stack import Stack, shape_of
+from napari_medseg.session.layers.geometry_of import geometry_of
+from napari_medseg.session.layers.region import Region
+from napari_medseg.session.layers.stack import Stack, shape_of
 
 if TYPE_CHECKING:
     from napari.layers import Image, Shapes

@@ -9,9 +9,9 @@ from psygnal import Signal
 from napari_medseg.io.notes import NOTE_KEY
 from napari_medseg.session.case import Case
 from napari_medseg.session.clustering import ClusterMap
-from napari_medseg.session.layer_kinds import not_of_user
-from napari_medseg.session.region import placed_on
-from napari_medseg.session.stack import stack_on_display
+from napari_medseg.session.layers.layer_kinds import not_of_user
+from napari_medseg.session.layers.region import placed_on
+from napari_medseg.session.layers.stack import stack_on_display
 from napari_medseg.widgets.parts.canvas_guard import remove_layer
 from napari_medseg.widgets.parts.clicks import on_click
 from napari_medseg.widgets.parts.undo_keys import hand_on_undo

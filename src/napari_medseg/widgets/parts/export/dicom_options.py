@@ -17,9 +17,9 @@ from qtpy.QtWidgets import (
 )
 from superqt import QElidingLabel
 
-from napari_medseg.io.dicom.seg_writing import SegOptions
-from napari_medseg.io.dicom.source import why_no_segmentation
-from napari_medseg.session.source import Source
+from napari_medseg.io.formats.dicom.seg_writing import SegOptions
+from napari_medseg.io.formats.dicom.source import why_no_segmentation
+from napari_medseg.session.export.source import Source
 from napari_medseg.widgets.parts.export.term_table import TermTable
 
 

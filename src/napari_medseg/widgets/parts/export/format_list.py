@@ -6,7 +6,7 @@ from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtGui import QStandardItemModel
 from qtpy.QtWidgets import QComboBox
 
-from napari_medseg.io.formats import FORMATS, NIFTI, LabelFormat, suited, why_not
+from napari_medseg.io.label_formats import FORMATS, NIFTI, LabelFormat, suited, why_not
 
 
 class FormatList(QComboBox):

@@ -33,7 +33,7 @@ class NnunetOptions(QGroupBox):
         """Propose the next free number in a dataset; a name that was typed stays."""
         if self._typed:
             return
-        from napari_medseg.io.nnunet import cases_of
+        from napari_medseg.io.formats.nnunet import cases_of
 
         try:
             taken = set(cases_of(dataset))
@@ -44,7 +44,7 @@ class NnunetOptions(QGroupBox):
 
     def problem(self) -> str:
         """Say in a sentence why the name cannot be; empty if it can."""
-        from napari_medseg.io.nnunet import why_no_case_name
+        from napari_medseg.io.formats.nnunet import why_no_case_name
 
         return why_no_case_name(self.case)
 

@@ -8,7 +8,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLineEdit, QPushButton, QWidget
 
 from napari_medseg.io.atomic import split_suffix
-from napari_medseg.io.formats import LabelFormat
+from napari_medseg.io.label_formats import LabelFormat
 
 _NNUNET_NAME = "Dataset001_Labels"
 
@@ -68,7 +68,7 @@ class SaveTarget(QWidget):
             if split_suffix(path.name)[1].lower() not in format_.suffixes:
                 return f"End the name with {' or '.join(format_.suffixes)}."
         elif format_ is not None:
-            from napari_medseg.io.nnunet import check_dataset_name
+            from napari_medseg.io.formats.nnunet import check_dataset_name
 
             try:
                 check_dataset_name(path)
@@ -124,7 +124,7 @@ class SaveTarget(QWidget):
 
 
 def _as_dataset(name: str) -> str:
-    from napari_medseg.io.nnunet import check_dataset_name
+    from napari_medseg.io.formats.nnunet import check_dataset_name
 
     try:
         check_dataset_name(Path(name))

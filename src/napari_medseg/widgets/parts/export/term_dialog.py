@@ -12,7 +12,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_medseg.io.dicom.terms import CATEGORIES, ClassTerm, custom_term
+from napari_medseg.io.formats.dicom.terms import CATEGORIES, ClassTerm, custom_term
 from napari_medseg.widgets.parts.arrange import fill, form
 from napari_medseg.widgets.parts.dialogs import answer_of
 

@@ -9,8 +9,8 @@ from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtGui import QColor, QIcon, QPixmap, QShowEvent, QStandardItemModel
 from qtpy.QtWidgets import QComboBox, QHeaderView, QSizePolicy, QTableWidget, QTableWidgetItem
 
-from napari_medseg.io.dicom.terms import CATEGORIES, SIDES, TERMS, ClassTerm, Code, term_for
-from napari_medseg.session.colours import colour_of
+from napari_medseg.io.formats.dicom.terms import CATEGORIES, SIDES, TERMS, ClassTerm, Code, term_for
+from napari_medseg.session.layers.colours import colour_of
 from napari_medseg.widgets.parts.export.term_dialog import TermDialog
 
 OTHER_CODE = "Other code…"

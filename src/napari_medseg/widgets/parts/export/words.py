@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_medseg.io import formats
-from napari_medseg.io.formats import LabelFormat
+from napari_medseg.io import label_formats as formats
+from napari_medseg.io.label_formats import LabelFormat
 from napari_medseg.io.notes import NOTE_KEY
-from napari_medseg.session.stack import full_resolution
+from napari_medseg.session.layers.stack import full_resolution
 
 if TYPE_CHECKING:
     from napari.layers import Labels
@@ -22,7 +22,7 @@ _MOST_GUESSED = 50  # classes that are listed where a layer names none
 def question_of(format_: LabelFormat, target: Path, case: str) -> str:
     """Say what would be replaced; empty where nothing would be."""
     if format_ is formats.NNUNET:
-        from napari_medseg.io.nnunet import cases_of
+        from napari_medseg.io.formats.nnunet import cases_of
 
         there = case in cases_of(target)
         return f"The dataset has a case “{case}”. Replace it?" if there else ""

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 from psygnal import Signal as PsygnalSignal
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_medseg.session.geometry_of import lay_on_its_image
 from napari_medseg.session.journal.recognise import image_hash, image_of, place_of
 from napari_medseg.session.journal.store import JournalStore, journal_folder
 from napari_medseg.session.journal.writer import Journal
-from napari_medseg.session.layer_kinds import is_image, is_labels_of_user
+from napari_medseg.session.layers.geometry_of import lay_on_its_image
+from napari_medseg.session.layers.layer_kinds import is_image, is_labels_of_user
 from napari_medseg.session.lock_guard import LockGuard
 from napari_medseg.session.settings import Settings, settings, settings_changed
 from napari_medseg.widgets.parts.keeper.restore import Restore
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from napari.layers import Image, Labels, Layer
     from napari.viewer import Viewer
 
-    from napari_medseg.session.examples import Examples
+    from napari_medseg.session.by_example.examples import Examples
 
 _log = logging.getLogger(__name__)
 

@@ -21,8 +21,8 @@ from napari_medseg.session.journal.restore import (
     read_labels_journal,
 )
 from napari_medseg.session.journal.store import JournalStore, Unsaved, journal_folder
-from napari_medseg.session.layer_kinds import is_image, is_labels_of_user
-from napari_medseg.session.owners import note_owner
+from napari_medseg.session.layers.layer_kinds import is_image, is_labels_of_user
+from napari_medseg.session.layers.owners import note_owner
 from napari_medseg.session.settings import settings
 from napari_medseg.widgets.parts.keeper.restore_offer import RestoreOffer
 

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtWidgets import QCheckBox, QLabel, QVBoxLayout
 
 from napari_medseg.engine.measure.compare import WRONG_PLACES
-from napari_medseg.session.colours import hex_colour
-from napari_medseg.session.layer_kinds import (
+from napari_medseg.session.layers.colours import hex_colour
+from napari_medseg.session.layers.layer_kinds import (
     is_labels_of_user,
     is_named_as_reference,
     not_of_user,
 )
+from napari_medseg.session.layers.region import placed_on
+from napari_medseg.session.layers.stack import stack_on_display
+from napari_medseg.session.layers.subject import Subject
 from napari_medseg.session.measurement import Compared, compare_layers_job
-from napari_medseg.session.region import placed_on
-from napari_medseg.session.stack import stack_on_display
-from napari_medseg.session.subject import Subject
 from napari_medseg.widgets.parts.arrange import form
 from napari_medseg.widgets.parts.canvas_guard import remove_layer
 from napari_medseg.widgets.parts.jobs.button import AnyJob, JobButton

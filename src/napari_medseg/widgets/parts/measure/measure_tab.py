@@ -10,9 +10,13 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QSizePolicy, QVBoxLayout
 from napari_medseg.engine.results import counted
 from napari_medseg.io.notes import NOTE_KEY
 from napari_medseg.io.units import written
-from napari_medseg.session.colours import hex_colour
-from napari_medseg.session.geometry_of import geometry_of
-from napari_medseg.session.layer_kinds import derived, is_image, is_labels_of_user
+from napari_medseg.session.export.moment import in_space
+from napari_medseg.session.layers.colours import hex_colour
+from napari_medseg.session.layers.geometry_of import geometry_of
+from napari_medseg.session.layers.layer_kinds import derived, is_image, is_labels_of_user
+from napari_medseg.session.layers.owners import image_for, may_belong, note_same_owner
+from napari_medseg.session.layers.stack import Stack, show_plane, stack_on_display
+from napari_medseg.session.layers.subject import NO_UNIT, Subject, why_not_together
 from napari_medseg.session.measurement import (
     Measured,
     Numbered,
@@ -20,10 +24,6 @@ from napari_medseg.session.measurement import (
     measure_layer_job,
     objects_job,
 )
-from napari_medseg.session.moment import in_space
-from napari_medseg.session.owners import image_for, may_belong, note_same_owner
-from napari_medseg.session.stack import Stack, show_plane, stack_on_display
-from napari_medseg.session.subject import NO_UNIT, Subject, why_not_together
 from napari_medseg.widgets.parts.arrange import form
 from napari_medseg.widgets.parts.jobs.button import AnyJob, JobButton
 from napari_medseg.widgets.parts.jobs.gate import JobGate

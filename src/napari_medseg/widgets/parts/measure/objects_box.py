@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QCheckBox, QDoubleSpinBox, QGroupBox, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_medseg.io.units import written
-from napari_medseg.session.subject import spacing_of
+from napari_medseg.session.layers.subject import spacing_of
 from napari_medseg.widgets.parts.arrange import fill, form
 from napari_medseg.widgets.parts.jobs.button import AnyJob, JobButton
 from napari_medseg.widgets.parts.jobs.gate import JobGate

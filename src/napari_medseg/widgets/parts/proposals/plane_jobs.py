@@ -8,9 +8,9 @@ from typing import Any
 from qtpy.QtCore import QObject
 
 from napari_medseg.engine.results import Progress, counted
-from napari_medseg.session.order import nearest_first
-from napari_medseg.session.prediction import Arrivals
-from napari_medseg.session.stack import Stack
+from napari_medseg.session.by_example.order import nearest_first
+from napari_medseg.session.by_example.prediction import Arrivals
+from napari_medseg.session.layers.stack import Stack
 from napari_medseg.widgets.parts.jobs.button import AnyJob, JobButton
 from napari_medseg.widgets.parts.workbench import Workbench
 

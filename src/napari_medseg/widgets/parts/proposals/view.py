@@ -10,10 +10,10 @@ import numpy as np
 from psygnal import Signal
 
 from napari_medseg.session.case import Case
-from napari_medseg.session.colours import class_colormap
-from napari_medseg.session.layer_kinds import not_of_user
-from napari_medseg.session.region import placed_on
-from napari_medseg.session.stack import Stack, shape_of, stack_on_display
+from napari_medseg.session.layers.colours import class_colormap
+from napari_medseg.session.layers.layer_kinds import not_of_user
+from napari_medseg.session.layers.region import placed_on
+from napari_medseg.session.layers.stack import Stack, shape_of, stack_on_display
 from napari_medseg.widgets.parts.canvas_guard import remove_layer
 from napari_medseg.widgets.parts.clicks import on_click
 from napari_medseg.widgets.parts.undo_keys import hand_on_undo

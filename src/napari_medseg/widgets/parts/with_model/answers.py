@@ -8,7 +8,7 @@ from html import escape
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout
 
-from napari_medseg.session.colours import colour_of
+from napari_medseg.session.layers.colours import colour_of
 from napari_medseg.session.with_model.classes import adopt_classes, planned_values
 from napari_medseg.session.with_model.proposal import Cut, ModelProposal
 from napari_medseg.widgets.parts.proposals.answers import ProposalAnswers

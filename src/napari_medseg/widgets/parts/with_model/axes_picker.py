@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QSizePolicy, QWidget
 
-from napari_medseg.session.channels import Channel, axis_name, channels_of
-from napari_medseg.session.stack import shape_of, stack_on_display
+from napari_medseg.session.layers.channels import Channel, axis_name, channels_of
+from napari_medseg.session.layers.stack import shape_of, stack_on_display
 
 if TYPE_CHECKING:
     from napari.components import Dims

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Signal
 
 from napari_medseg.engine.results import Progress, counted
-from napari_medseg.session.query import Query
-from napari_medseg.session.stack import Stack, shape_of
-from napari_medseg.session.subject import spacing_of
+from napari_medseg.session.layers.query import Query
+from napari_medseg.session.layers.stack import Stack, shape_of
+from napari_medseg.session.layers.subject import spacing_of
 from napari_medseg.session.with_model.jobs import Answer, is_huge, segment_model_job
 from napari_medseg.session.with_model.layers import objects_layer, probability_layers
 from napari_medseg.session.with_model.proposal import Cut, ModelPlane, ModelProposal

@@ -1,0 +1,1 @@
+"""Segment by example: the examples, the jobs, and how planes become the open proposal."""

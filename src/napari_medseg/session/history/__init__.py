@@ -1,0 +1,1 @@
+"""What made the labels of a layer: noted, told in words, and made again."""

@@ -1,0 +1,1 @@
+"""Layers of the viewer as the docks use them: where they lie, whose they are, what is shown."""

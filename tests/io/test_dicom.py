@@ -164,6 +164,15 @@ def test_planes_of_two_spaces_are_two_series_that_the_list_tells_apart(tmp_path)
         write_dicom_seg(tmp_path / "seg.dcm", labels, None, [phantom.folder])
 
 
+def test_frames_of_reference_of_one_image_each_are_not_believed(tmp_path):
+    phantom = write_series(tmp_path / "ct")
+    for number, file in enumerate(sorted(phantom.folder.iterdir())):
+        changed(file, FrameOfReferenceUID=f"1.2.3.{number}")
+    image = read_volume(phantom.folder)
+    assert image.data.shape == SHAPE
+    assert image.geometry.units == "mm"
+
+
 @pytest.mark.parametrize("left", [b"", b"\0" * 100])
 @pytest.mark.parametrize("name", ["IM0007", "1.2.840.7"])
 def test_what_is_left_of_a_file_without_a_suffix_is_named(tmp_path, name, left):

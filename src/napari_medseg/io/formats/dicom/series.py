@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -246,12 +247,19 @@ def choose_series(found: Sequence[Series], wanted: int | str | None, where: str)
 def _grouped(frames: Sequence[Frame]) -> tuple[Series, ...]:
     """Put frames together that are of one series, space, size and direction.
 
-    Positions in two frames of reference have nothing to do with each other.
+    Positions in two frames of reference have nothing to do with each other. Where each image
+    claims one for itself, as careless programs write it, none is believed.
     """
+    images = Counter(map(_uid_and_space, frames))
+
+    def place(frame: Frame) -> tuple[str, str]:
+        uid, space = _uid_and_space(frame)
+        return uid, space if images[uid, space] > 1 else ""
+
     groups: list[list[Frame]] = []
     by_key: dict[tuple[object, ...], list[list[Frame]]] = {}
     for frame in frames:
-        key = (*_uid_and_space(frame), frame.size, frame.pose is None)
+        key = (*place(frame), frame.size, frame.pose is None)
         same = by_key.setdefault(key, [])
         for group in same:
             pose = group[0].pose
@@ -264,9 +272,11 @@ def _grouped(frames: Sequence[Frame]) -> tuple[Series, ...]:
     groups.sort(key=len, reverse=True)
     spaces: dict[str, list[str]] = {}
     placed = [group[0] for group in groups if group[0].pose is not None]
-    for uid, space in dict.fromkeys(map(_uid_and_space, placed)):
+    for uid, space in dict.fromkeys(map(place, placed)):
         spaces.setdefault(uid, []).append(space)
-    return tuple(_described(n, group, spaces) for n, group in enumerate(groups, start=1))
+    return tuple(
+        _described(n, group, place(group[0]), spaces) for n, group in enumerate(groups, start=1)
+    )
 
 
 def _uid_and_space(frame: Frame) -> tuple[str, str]:
@@ -275,9 +285,11 @@ def _uid_and_space(frame: Frame) -> tuple[str, str]:
     return text(frame.header, "SeriesInstanceUID"), space
 
 
-def _described(number: int, frames: Sequence[Frame], spaces: Mapping[str, list[str]]) -> Series:
+def _described(
+    number: int, frames: Sequence[Frame], place: tuple[str, str], spaces: Mapping[str, list[str]]
+) -> Series:
     header = frames[0].header
-    uid, space = _uid_and_space(frames[0])
+    uid, space = place
     beside = [] if frames[0].pose is None else spaces[uid]
     return Series(
         number,

@@ -413,3 +413,39 @@ def test_a_dock_that_was_closed_changes_no_names(case: Case, other: Case) -> Non
     case.examples.rename_class(1, "kidney")
     other.examples.rename_class(1, "liver")
     assert case.examples.class_names == ("background", "kidney")
+
+
+def test_another_dock_neither_renames_nor_removes_what_examples_show(
+    case: Case, other: Case
+) -> None:
+    case.examples.rename_class(1, "lesion")
+    case.examples.add_class()
+    case.examples.rename_class(2, "vessel")
+    case.examples.add(make_example(np.eye(5), np.eye(5, dtype=int)))
+    other.examples.name_classes({1: "left lung"})
+    other.examples.remove_class(2)
+    assert case.examples.class_names == ("background", "lesion", "vessel")
+    assert "left lung" in case.why_other_names()
+    case.examples.add_class()
+    assert other.examples.class_names == ("background", "left lung")
+
+
+def test_an_example_without_a_plane_of_its_own_is_known_by_its_image(
+    case: Case, viewer: ViewerModel
+) -> None:
+    image, mask = np.arange(30.0).reshape(6, 5), np.ones((6, 5), int)
+    scan = viewer.layers[0]
+    case.examples.add(make_example(image, mask))
+    mask[0] = 0
+    case.examples.add(make_example(image, mask), Origin(scan, (1, None, None)))
+    assert len(case.examples) == 1
+    case.examples.add(make_example(image, mask), Origin(scan, (2, None, None)))
+    assert len(case.examples) == 2, "two planes that look alike are two"
+
+
+def test_examples_without_names_come_beside_a_class_that_has_one(case: Case) -> None:
+    case.examples.rename_class(1, "lesion")
+    plain = SupportSet(class_names=["background", "class 1"])
+    plain.add(np.eye(5), np.eye(5, dtype=int))
+    assert case.examples.load(plain) == 1
+    assert case.examples.class_names == ("background", "lesion")

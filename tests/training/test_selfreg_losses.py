@@ -173,7 +173,7 @@ def test_the_corrected_variant_spaces_channels_evenly_without_a_whole_multiple_t
     loss = SelfRegularization(1.0, 0.0, variant="corrected")
     spaced = ([0, 1, 3, 4, 6, 8, 9, 11], list(range(8)))
     expected = semantic_consistency(maps, final, spaced)
-    assert loss.parts(features)["consistency"].item() == approx(expected.item(), rel=1e-5)
+    assert loss.terms(features)["consistency"].item() == approx(expected.item(), rel=1e-5)
 
 
 def test_the_two_terms_have_weights_of_their_own():

@@ -428,7 +428,7 @@ def test_another_image_stops_the_prediction_and_says_so(
     with qtbot.waitSignal(dock.jobs.volume.ended):
         dock.case.set_image(dock.images.choices[0])
     assert dock.gate.holder is None
-    assert "The prediction was stopped" in dock.message.text()
+    assert "What ran was stopped" in dock.message.text()
 
 
 def test_an_approved_plane_is_locked_against_prediction_and_brush(

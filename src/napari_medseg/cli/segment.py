@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
@@ -98,7 +99,13 @@ def segment(
             objects=objects,
             values=numbers,
         )
-    run_on_images("segment", inputs, request, partial(_start, options=chosen), saving.json_)
+    run_on_images(
+        "segment",
+        inputs,
+        request,
+        partial(_start, options=replace(chosen, model=card.name)),
+        saving.json_,
+    )
 
 
 def _options(card: ModelCard, tile: int | None, device: str, **fields: Any) -> SegmentOptions:

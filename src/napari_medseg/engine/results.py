@@ -134,7 +134,10 @@ def _plain(value: Any) -> Any:
         return value.tolist()
     if isinstance(value, Mapping):
         return {key: _plain(entry) for key, entry in value.items()}
-    return type(value)(map(_plain, value)) if isinstance(value, (list, tuple)) else value
+    if isinstance(value, (list, tuple)):
+        plain = [_plain(entry) for entry in value]
+        return plain if isinstance(value, list) else tuple(plain)
+    return value
 
 
 def check_seed(seed: int) -> None:

@@ -50,6 +50,7 @@ class Case:
         self.mode = Mode.KEEP
         self.known_ranges: dict[Any, ValueRange] = {}
         self._reopening = Reopening()
+        self._has_names = False  # whether the labels call their classes as the examples do
         self.examples.classes_changed.connect(self._note_class_names)
         self.examples.changed.connect(self._join_class_names)
         noted.changed.connect(self._hear_of_note)
@@ -299,18 +300,23 @@ class Case:
         """Let the labels have the names of the examples, or without examples keep their own."""
         names = notes_of(self.labels).get("class_names") or ()
         self.examples.adopt_class_names(names)
-        if self.examples.is_named_by(names):
+        self._has_names = self.examples.is_named_by(names)
+        if self._has_names:
             self._note_class_names()
 
     def _note_class_names(self) -> None:
         """Keep the names with the labels, so that they are saved with them."""
-        if self.labels is not None:
+        names = notes_of(self.labels).get("class_names") or ()
+        if self.labels is not None and (self._has_names or self.examples.is_named_by(names)):
             note(self.labels, "class_names", list(self.examples.class_names))
 
     def _hear_of_note(self, layer: Labels, name: str, before: Any) -> None:
         """Follow another dock that named, added or removed a class of the same labels."""
         if layer is self.labels and name == "class_names":
-            self.examples.follow_class_names(before or (), notes_of(layer)[name])
+            names = notes_of(layer)[name]
+            self._has_names = False
+            self.examples.follow_class_names(before or (), names)
+            self._has_names = self.examples.is_named_by(names)
 
     def _require_image(self) -> Image:
         if self.image is None:

@@ -42,7 +42,7 @@ _LINES = 7
 
 
 class HowMade(Dock):
-    """The dock; what it says is worked out in `session.made` and `session.remake`.
+    """The dock; what it says is worked out in `session.history`.
 
     Parameters
     ----------

@@ -82,12 +82,12 @@ class SegmentByExample(ProposalDock):
 
     def _on_image(self) -> None:
         """Stop what is computed for the image before: nobody waits for it any more."""
-        was_predicting = self.jobs.is_predicting
+        was_busy = self.jobs.is_predicting or self.jobs.next_plane.is_running
         self.jobs.drop()
         self.jobs.next_plane.cancel()
         self.tell_first_step()
-        if was_predicting:
-            self.message.hint(f"The prediction was stopped with its image. {self.message.text()}")
+        if was_busy and not self.case.why_other_names():
+            self.message.hint(f"What ran was stopped with its image. {self.message.text()}")
 
     def _go_to_example(self, index: int) -> None:
         origin = self.case.examples.entries[index].origin

@@ -9,7 +9,7 @@ import pytest
 
 import napari_medseg
 from napari_medseg.engine.cluster.job import cluster, cluster_job
-from napari_medseg.engine.cluster.methods import METHODS
+from napari_medseg.engine.cluster.methods import METHODS, blur_job
 from napari_medseg.engine.cluster.options import ClusterOptions
 from napari_medseg.engine.results import finished
 
@@ -263,3 +263,12 @@ def test_numbers_of_numpy_can_be_written_down():
     made = cluster(lesion()[0], "kmeans", np.int64(3), **options).provenance
     told = json.loads(json.dumps(made.as_dict()))["parameters"]
     assert (told["seed"], told["clusters"], told["rectangle"]) == (3, 3, [0, 0, 20, 20])
+
+
+def test_nor_do_they_bleed_into_others_where_something_is_looked_for():
+    known = np.zeros((60, 60), bool)
+    known[20:, 5:] = True
+    plane = np.where(known, np.float32(5), np.float32(0))
+    blurred = finished(blur_job(plane, known))
+    np.testing.assert_allclose(blurred[known], 5, rtol=1e-5)
+    assert np.ptp(finished(blur_job(plane))[known]) > 1

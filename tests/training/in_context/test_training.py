@@ -64,23 +64,6 @@ def test_resume_is_exact(small_recipe: RecipeFactory, tmp_path: Path) -> None:
         assert torch.equal(a, b)
 
 
-def test_a_run_of_the_first_format_can_be_gone_on_with(
-    small_recipe: RecipeFactory, tmp_path: Path
-) -> None:
-    trainer = build_trainer(small_recipe(), tmp_path / "run")
-    assert trainer.average is not None
-    state = {
-        "step": 3,
-        "net": trainer.net.state_dict(),
-        "average": trainer.average.state_dict(),
-        "optimiser": trainer.optimiser.state_dict(),
-    }
-    checkpoints.save(trainer.run.checkpoints, state)
-    trainer.resume()
-    trainer.fit()
-    assert trainer.step == 12
-
-
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(
     small_recipe: RecipeFactory, tmp_path: Path
 ) -> None:

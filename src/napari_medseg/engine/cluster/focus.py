@@ -24,7 +24,10 @@ _BLUE = 2
 
 
 def emphasise_middle(
-    plane: NDArray[np.float32], focus: Focus, gain: float | None = None
+    plane: NDArray[np.float32],
+    focus: Focus,
+    gain: float | None = None,
+    known: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.float32]:
     """Make the surroundings brighter, to look for something dark, or darker, for something bright.
 
@@ -43,6 +46,8 @@ def emphasise_middle(
     gain : float, optional
         Standard deviations added in the middle of each edge; twice as many in the corners. By
         default 1.5, and 1 for a lesion.
+    known : ndarray of bool, shape (H, W), optional
+        Pixels, one at least, whose brightness counts.
 
     Returns
     -------
@@ -58,7 +63,8 @@ def emphasise_middle(
         gain = _LESION_GAIN if lesion else _GAIN
     rows, cols = (np.linspace(-1, 1, length, dtype=np.float32) for length in plane.shape[:2])
     distance = rows[:, None] ** 2 + cols**2
-    change = (-gain if focus == "bright" else gain) * brightness.std() * distance
+    spread = (brightness if known is None else brightness[known]).std()
+    change = (-gain if focus == "bright" else gain) * spread * distance
     return (brightness + change).astype(np.float32)
 
 

@@ -76,7 +76,8 @@ class PixelValues:
         """Cluster a plane; see `Method`."""
         options = self._options
         if options.focus != "none":
-            plane = yield from blur_job(emphasise_middle(plane, options.focus))
+            emphasised = emphasise_middle(plane, options.focus, known=known)
+            plane = yield from blur_job(emphasised, known)
         if options.method == "otsu":
             labels = otsu_labels(GREY(plane), known)
         else:
@@ -167,8 +168,12 @@ def _kept_aspect(plane: NDArray[np.float32], longer: int) -> tuple[int, int]:
     return max(_NARROWEST, round(height * scale)), max(_NARROWEST, round(width * scale))
 
 
-def blur_job(plane: NDArray[np.float32]) -> Generator[None, None, NDArray[np.float32]]:
+def blur_job(
+    plane: NDArray[np.float32], known: NDArray[np.bool_] | None = None
+) -> Generator[None, None, NDArray[np.float32]]:
     """Even out noise and hair in a plane (H, W), as wide as the plane asks for.
+
+    With `known`, shape (H, W), only what these pixels hold is spread.
 
     Yields
     ------
@@ -179,6 +184,11 @@ def blur_job(plane: NDArray[np.float32]) -> Generator[None, None, NDArray[np.flo
     -------
     ndarray of float32, shape (H, W)
     """
+    if known is not None:
+        weights = known.astype(np.float32)
+        total = yield from blur_job(plane * weights)
+        share = yield from blur_job(weights)
+        return np.divide(total, share, out=np.zeros_like(total), where=share > 0)
     sigma = _NOISE * max(plane.shape)
     for axis in (0, 1):
         # Lines along the axis have nothing to do with each other.

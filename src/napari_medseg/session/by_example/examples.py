@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from psygnal import Signal
 
 from napari_medseg.engine.by_example.support import SupportSet
@@ -29,12 +30,17 @@ class Origin:
         self._image = weakref.ref(image)
         self.key = key
 
+    @property
+    def lives(self) -> bool:
+        """Whether the layer is there still."""
+        return self._image() is not None
+
     def is_of(self, image: Layer | None) -> bool:
         """Tell whether it was painted on this layer, which may have been renamed since."""
         return image is not None and self._image() is image
 
     def is_same(self, other: Origin) -> bool:
-        """Tell whether both are the same plane of the same layer, which still lives."""
+        """Tell whether both are the same plane of the same layer, which lives still."""
         return self.key == other.key and self.is_of(other._image())
 
 
@@ -47,10 +53,10 @@ class Entry:
     score: float | None = None
 
     def is_same(self, other: Entry) -> bool:
-        """Tell whether both are of the same plane of a layer, or hold the same."""
-        if self.origin and other.origin and self.origin.is_same(other.origin):
-            return True
-        return self.example.content_hash == other.example.content_hash
+        """Tell whether both are of one plane: of a layer or, where none is known, by the image."""
+        if self.origin and other.origin and self.origin.lives and other.origin.lives:
+            return self.origin.is_same(other.origin)
+        return np.array_equal(self.example.image, other.example.image)
 
 
 class Examples:
@@ -117,8 +123,8 @@ class Examples:
     def add(self, example: SupportExample, origin: Origin | None = None) -> int:
         """Add an example; one from the same plane of the same layer is replaced.
 
-        So is one that holds the same, such as one that came back from a file and knows no plane:
-        beside its own copy each would look better than it is.
+        So is one of the same image that came back from a file and knows no plane: beside its own
+        copy each would look better than it is.
 
         Returns
         -------
@@ -166,17 +172,19 @@ class Examples:
             If its classes have other names than those that examples here already show, or that a
             person gave.
         """
+        names = list(support.class_names) + list(self._class_names[len(support.class_names) :])
         for value, name in enumerate(support.class_names[1:], start=1):
             own = self._class_names[value] if value < len(self._class_names) else name
-            if own != name and (self.count(value) or own != f"class {value}"):
+            if name == f"class {value}":  # is no name
+                names[value] = own
+            elif own != name and (self.count(value) or own != f"class {value}"):
                 first = "remove the examples here first, or " if self.count(value) else ""
                 raise ValueError(
                     f"Class {value} is “{own}” here but “{name}” in the examples you load: "
                     f"{first}rename the class."
                 )
-        names = support.class_names + self._class_names[len(support.class_names) :]
-        if names != self._class_names:
-            self._class_names = names
+        if tuple(names) != self._class_names:
+            self._class_names = tuple(names)
             self.classes_changed.emit()
         if not self._entries:
             self.keep_adaptation(support.adaptation)
@@ -208,13 +216,17 @@ class Examples:
     def follow_class_names(self, before: Sequence[str], names: Sequence[str]) -> None:
         """Take the names of labels that had ours until another dock changed them.
 
-        A class that examples here show is kept where it was removed there.
+        With examples here no class goes, and none gets another name that they show.
         """
-        shown = max((max(entry.example.classes) for entry in self._entries), default=0)
         ours = self._class_names
-        if tuple(before) == ours != tuple(names):
-            self._class_names = (*names, *ours[len(names) : shown + 1])
-            self.classes_changed.emit()
+        if tuple(before) != ours or tuple(names) == ours:
+            return
+        if self._entries:
+            shown = {value for entry in self._entries for value in entry.example.classes}
+            longer = [*names, *ours[len(names) :]]
+            names = [ours[value] if value in shown else name for value, name in enumerate(longer)]
+        self._class_names = tuple(names)
+        self.classes_changed.emit()
 
     def is_named_by(self, names: Sequence[str]) -> bool:
         """Tell whether a labels layer's own names, if it has any, are those of the classes here."""

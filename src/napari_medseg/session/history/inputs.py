@@ -56,7 +56,7 @@ class Inputs:
 
     @property
     def place(self) -> dict[str, Any]:
-        """Where the planes lie in the image's array, as `MadeStep` of `session.made` has it.
+        """Where the planes lie in the image's array, as `MadeStep` of `made` has it.
 
         ``axis`` counts among the axes of the volume; ``at`` is the index on all axes of the array,
         None on those of the volume, and None altogether where the array is the volume.

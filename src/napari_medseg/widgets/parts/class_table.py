@@ -87,6 +87,7 @@ class ClassTable(QWidget):
         self.add_button.clicked.connect(self._on_add)
         self.remove_button.clicked.connect(self._on_remove)
         self.table.itemChanged.connect(self._on_item_changed)
+        self.table.itemDelegate().closeEditor.connect(self._on_editor_closed)
         self.table.itemSelectionChanged.connect(self._on_selection_changed)
         examples.classes_changed.connect(self.refresh)
         examples.changed.connect(self.refresh)
@@ -189,6 +190,9 @@ class ClassTable(QWidget):
                 if is_new and not self._why_stays(value):
                     self._remove(value)
             self.refresh()
+
+    def _on_editor_closed(self) -> None:
+        self._new = 0
 
     def _on_selection_changed(self) -> None:
         self._new = 0

@@ -67,6 +67,17 @@ def test_a_cut_file_is_refused(tmp_path, name, compressed, kept):
         read_image(tmp_path / name)
 
 
+@pytest.mark.parametrize("name", ["a.mha", "a.mhd"])
+def test_a_flipped_bit_in_a_compressed_metaimage_is_refused(tmp_path, name):
+    write(tmp_path / name, VOXELS, useCompression=True)
+    (file,) = [f for f in tmp_path.iterdir() if f.suffix != ".mhd"]
+    whole = file.read_bytes()
+    for at in (len(whole) - 60, len(whole) - 2):  # in the stream, and in its checksum
+        file.write_bytes(whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1 :])
+        with pytest.raises(ReadError, match=f"{file.name} cannot be read, it is damaged"):
+            read_image(tmp_path / name)
+
+
 def test_colours_are_colours_and_other_vectors_are_refused(tmp_path):
     photo = np.random.default_rng(1).integers(0, 255, (6, 5, 3)).astype(np.uint8)
     write(tmp_path / "photo.mha", photo, vector=True)
@@ -111,6 +122,15 @@ def test_lengths_have_the_unit_of_the_file(tmp_path, unit, expected):
     assert geometry.units == expected
     assert geometry.spacing == pytest.approx((2.5 * factor, 0.8 * factor, 0.7 * factor))
     assert geometry.affine[:3, 3] == pytest.approx((3 * factor, 2 * factor, 1 * factor))
+
+
+def test_units_that_are_no_length_do_not_count_and_two_lengths_are_refused(tmp_path):
+    lines = ["dimension: 3", "sizes: 5 6 4", "spacings: 0.7 0.8 2.5"]
+    odd = read_image(by_hand(tmp_path / "a.nrrd", *lines, 'units: "um" "um" "s"'))
+    assert (odd.geometry.units, odd.geometry.spacing) == ("um", (2.5, 0.8, 0.7))
+    by_hand(tmp_path / "b.nrrd", *lines, 'units: "um" "um" "mm"')
+    with pytest.raises(ReadError, match=r"b.nrrd measures its axes in different units"):
+        read_image(tmp_path / "b.nrrd")
 
 
 def segment(at: int, name: str, value: int, layer: int) -> dict[str, str]:

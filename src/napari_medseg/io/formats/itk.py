@@ -1,11 +1,13 @@
 """NRRD and MetaImage, the files of 3D Slicer and ITK, in the app's axis order.
 
-SimpleITK reads them. It is not trusted with what it passes over in silence: units of length, and
-whether the file knows the patient at all.
+SimpleITK reads them. It is not trusted with what it passes over in silence: units, whether the file
+knows the patient at all, and whether a compressed MetaImage is whole.
 """
 
 from __future__ import annotations
 
+import re
+import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,6 +32,8 @@ from napari_medseg.io.units import known_unit
 _TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])  # ITK counts to the left and to the back
 _PATIENT = "left-posterior-superior"  # what ITK makes of every space that is the patient's
 _HEADER_LINES = 1000
+_BLOCK = 1 << 16  # bytes; zeros are a thousand times as many when they are unpacked
+_ZLIB_OR_GZIP = 47  # as the window of zlib says it; ITK takes both
 
 
 @dataclass(frozen=True)
@@ -72,13 +76,15 @@ def read_itk_labels(
 def _read(file: Path) -> tuple[ImageFile, tuple[str, ...]]:
     """Give an image by the rules of `read_itk`, and the names of its segments by their values."""
     itk = _import_itk()
+    header, data_at = _header(file)
+    _refuse_damaged_stream(file, header, data_at)
     image = itk.ReadImage(str(file))
     n_axes, channels = image.GetDimension(), image.GetNumberOfComponentsPerPixel()
     if n_axes > 4:
         raise ReadError(f"{file.name} has {n_axes} axes; save one volume of it and open that.")
     fields = {key: image.GetMetaData(key) for key in image.GetMetaDataKeys()}
     data = itk.GetArrayFromImage(image)
-    geometry, findings = _placed(image, file, fields)
+    geometry, findings = _placed(image, file, header, fields)
     segments = _segments(fields, channels)
     names: tuple[str, ...] = ()
     if segments:
@@ -94,10 +100,12 @@ def _read(file: Path) -> tuple[ImageFile, tuple[str, ...]]:
     return ImageFile(data, geometry, rgb, name, tuple(findings)), names
 
 
-def _placed(image: Any, file: Path, fields: Mapping[str, str]) -> tuple[Geometry, list[Finding]]:
+def _placed(
+    image: Any, file: Path, header: Mapping[str, str], fields: Mapping[str, str]
+) -> tuple[Geometry, list[Finding]]:
     """Give where the voxels lie by the rules of `read_itk`."""
     is_nrrd = fields.get("ITK_InputFilterName") == "NrrdImageIO"
-    unit, factor = _unit(file) if is_nrrd else ("mm", 1.0)
+    unit, factor = _unit(file, header) if is_nrrd else ("mm", 1.0)
     n = min(image.GetDimension(), 3)
     spacing = np.array(image.GetSpacing()[:n]) * factor
     if n == 3 and (not is_nrrd or fields.get("NRRD_space") == _PATIENT):
@@ -111,18 +119,68 @@ def _placed(image: Any, file: Path, fields: Mapping[str, str]) -> tuple[Geometry
     return geometry, [ORIENTATION_UNKNOWN] if n == 3 else []
 
 
-def _unit(file: Path) -> tuple[str, float]:
-    """Give the unit of lengths in a NRRD header, and what they must be multiplied with."""
+def _header(file: Path) -> tuple[dict[str, str], int]:
+    """Give the entries of a header by their names in lower case, and at which byte it ends."""
+    entries: dict[str, str] = {}
     with file.open("rb") as lines:
         for _, line in zip(range(_HEADER_LINES), lines, strict=False):
-            name, _, value = line.decode("utf-8", "replace").strip().partition(":")
-            if not name:  # the header ends
+            name, *value = re.split("[:=]", line.decode("utf-8", "replace").strip(), maxsplit=1)
+            if not name:  # the header of a NRRD ends
                 break
-            if name in ("space units", "units"):
-                named = {known_unit(unit) for unit in value.split('"') if unit.strip()}
-                found = named.pop() if len(named) == 1 else None
-                return found or ("mm", 1.0)
+            entries[name.strip().lower()] = "".join(value).strip()
+            if "elementdatafile" in entries:  # that of a MetaImage ends
+                break
+        return entries, lines.tell()
+
+
+def _refuse_damaged_stream(file: Path, header: Mapping[str, str], data_at: int) -> None:
+    """Raise where compressed voxels of a MetaImage break off or do not have their checksum."""
+    if header.get("compresseddata", "")[:1].lower() not in ("t", "1"):
+        return
+    name = header.get("elementdatafile", "")
+    if name.lower() == "local":
+        source = file
+    else:
+        source, data_at = file.parent / name, max(0, int(header.get("headersize", "0")))
+    if not source.is_file():  # a list of files, or none: ITK says so
+        return
+    unpacked = zlib.decompressobj(_ZLIB_OR_GZIP)
+    with source.open("rb") as stream:
+        stream.seek(data_at)
+        try:
+            while not unpacked.eof and (block := stream.read(_BLOCK)):
+                unpacked.decompress(block)
+        except zlib.error as error:
+            raise _damaged(source) from error
+    if not unpacked.eof:
+        raise _damaged(source)
+
+
+def _damaged(file: Path) -> ReadError:
+    return ReadError(
+        f"{file.name} cannot be read, it is damaged or not what its name says; get it again from "
+        "where it came."
+    )
+
+
+def _unit(file: Path, header: Mapping[str, str]) -> tuple[str, float]:
+    """Give the unit of lengths in a NRRD header, and what they must be multiplied with."""
+    for name in ("space units", "units"):
+        lengths = [known_unit(unit) for unit in _quoted(header, name)]
+        found = {length for length in lengths if length is not None}
+        if len(found) > 1:
+            raise ReadError(
+                f"{file.name} measures its axes in different units; save it in one unit and open "
+                "that."
+            )
+        if found:
+            return found.pop()
     return "mm", 1.0
+
+
+def _quoted(header: Mapping[str, str], name: str) -> list[str]:
+    """Give the units of an entry of a NRRD, one for each axis; none where it is missing."""
+    return re.findall('"([^"]*)"', header.get(name, ""))
 
 
 def _segments(fields: Mapping[str, str], n_layers: int) -> list[_Segment]:

@@ -111,7 +111,15 @@ def _dicom_file(file: Path, planes_if_uneven: bool) -> ImageFile:
 
 
 def checked(image: ImageFile, path: Path) -> ImageFile:
-    """Add where an image came from, and the findings that any image can give rise to."""
+    """Add where an image came from, and the findings that any image can give rise to.
+
+    Raises
+    ------
+    ReadError
+        For complex numbers.
+    """
+    if image.data.dtype.kind == "c":
+        raise ReadError(f"{path.name} holds complex numbers; save their magnitude and open that.")
     found = list(image.findings)
     known = {finding.code for finding in found}
     if not known & {"tilt", "uneven", "position unknown"}:

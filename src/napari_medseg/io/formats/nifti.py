@@ -44,7 +44,7 @@ def read_nifti(file: Path) -> ImageFile:
     Raises
     ------
     ReadError
-        With one sentence, for more than four axes, complex numbers or a voxel size that cannot be.
+        With one sentence, for more than four axes or a voxel size that cannot be.
     """
     return _read(file)[0]
 
@@ -66,10 +66,6 @@ def _read(file: Path) -> tuple[ImageFile, dict[str, Any]]:
     """Give a volume by the rules of `read_nifti`, and our entry in its header."""
     with _opened(file) as image:
         shape = _shape(image, file.name)
-        if image.get_data_dtype().kind == "c":
-            raise ReadError(
-                f"{file.name} holds complex numbers; save their magnitude and open that."
-            )
         notes = [parse_note(_text(entry.get_content())) for entry in image.header.extensions]
         note = next((note for note in notes if note), {})
         geometry, findings = _placed(image, note)
@@ -213,7 +209,7 @@ def reversed_axes(affine: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _voxels(image: Any) -> NDArray[Any]:
     proxy = image.dataobj
-    if (proxy.slope, proxy.inter) == (1.0, 0.0):
+    if (proxy.slope, proxy.inter) == (1.0, 0.0) or proxy.dtype.kind == "c":  # which is refused
         stored = np.asarray(proxy.get_unscaled())
         return stored.astype(stored.dtype.newbyteorder("="), copy=False)
     return np.asarray(proxy, np.float64 if proxy.dtype.itemsize >= 8 else np.float32)

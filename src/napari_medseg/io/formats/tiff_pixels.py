@@ -119,8 +119,6 @@ def _arranged(data: NDArray[Any], axes: str, name: str, guess: bool) -> Pixels:
     leading axis is the stack, whatever the file calls it, unless that is channels.
     """
     stored = f"{data.ndim} axes {axes} of sizes {data.shape}"
-    if np.iscomplexobj(data):
-        raise ReadError(f"{name} holds complex numbers; save their magnitude and open that.")
     if data.dtype == np.float16:
         data = data.astype(np.float32)
     if data.dtype == bool:

@@ -11,6 +11,7 @@ from napari_medseg.io.errors import ReadError
 from napari_medseg.io.images import read_image
 from napari_medseg.io.labels import read_labels
 from napari_medseg.io.layers import read_layers
+from napari_medseg.io.volume import read_volume
 from tests.io.dicom_phantoms import rotated
 
 with warnings.catch_warnings():
@@ -63,7 +64,7 @@ def test_a_cut_file_is_refused(tmp_path, name, compressed, kept):
     (file,) = [f for f in tmp_path.iterdir() if f.suffix != ".mhd"]
     whole = file.read_bytes()
     file.write_bytes(whole[: int(len(whole) * kept)])
-    with pytest.raises(ReadError, match="damaged or not what its name says"):
+    with pytest.raises(ReadError, match="damaged or not what its name says; get it again"):
         read_image(tmp_path / name)
 
 
@@ -76,6 +77,12 @@ def test_a_flipped_bit_in_a_compressed_metaimage_is_refused(tmp_path, name):
         file.write_bytes(whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1 :])
         with pytest.raises(ReadError, match=f"{file.name} cannot be read, it is damaged"):
             read_image(tmp_path / name)
+
+
+def test_complex_numbers_are_refused(tmp_path):
+    write(tmp_path / "a.nrrd", VOXELS.astype(np.complex64))
+    with pytest.raises(ReadError, match=r"a.nrrd holds complex numbers; save their magnitude"):
+        read_image(tmp_path / "a.nrrd")
 
 
 def test_colours_are_colours_and_other_vectors_are_refused(tmp_path):
@@ -96,6 +103,24 @@ def test_time_is_an_axis_of_its_own(tmp_path):
     assert (kind, data.shape) == ("image", (2, 4, 6, 5))
     assert attributes["axis_labels"] == ("t", "z", "y", "x")
     assert attributes["scale"] == pytest.approx((1.0, 2.5, 0.8, 0.7))
+
+
+def test_the_interval_has_the_unit_of_the_file(tmp_path):
+    lines = ["dimension: 4", "sizes: 5 6 2 2", "spacings: 0.7 0.8 2.5 40"]
+    image = read_volume(by_hand(tmp_path / "a.nrrd", *lines, 'units: "mm" "mm" "mm" "ms"'))
+    assert (image.geometry.spacing, image.step) == ((2.5, 0.8, 0.7), (0.04, "s"))
+    assert read_volume(by_hand(tmp_path / "b.nrrd", *lines)).step == (1.0, "pixel")
+
+
+def test_a_metaimage_without_a_place_claims_no_direction(tmp_path):
+    header = "NDims = 3\nDimSize = 5 6 4\nElementType = MET_SHORT\nElementSpacing = 0.7 0.8 2.5\n"
+    path, data = tmp_path / "a.mha", b"ElementDataFile = LOCAL\n" + VOXELS.tobytes()
+    path.write_bytes(header.encode() + data)
+    image = read_image(path)
+    assert [finding.code for finding in image.findings] == ["orientation unknown"]
+    assert (image.geometry.spacing, image.geometry.matrix) == ((2.5, 0.8, 0.7), ())
+    path.write_bytes(header.encode() + b"Offset = 1 2 3\n" + data)
+    assert not read_image(path).findings
 
 
 def test_a_space_that_is_not_the_patients_claims_no_direction(tmp_path):
@@ -163,3 +188,11 @@ def test_segments_in_several_layers_become_one_label_map(tmp_path):
     assert found.class_names == ("background", "liver", "tumour")
     (overlap,) = found.findings
     assert "1 voxel of “liver” went to “tumour”" in overlap.sentence
+
+
+@pytest.mark.parametrize("layers", [(0, 0), (0, -1)])
+def test_segments_that_cannot_be_are_refused(tmp_path, layers):
+    fields = segment(0, "liver", 1, layers[0]) | segment(1, "tumour", 1, layers[1])
+    write(tmp_path / "a.seg.nrrd", np.zeros((4, 6, 5, 2), np.uint8), vector=True, fields=fields)
+    with pytest.raises(ReadError, match=r"a.seg.nrrd cannot be read, it is damaged"):
+        read_labels(tmp_path / "a.seg.nrrd")

@@ -27,10 +27,12 @@ from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.hush import hushed
 from napari_medseg.io.images import ImageFile
 from napari_medseg.io.label_file import names_to, overlap_findings
-from napari_medseg.io.units import known_unit
+from napari_medseg.io.units import in_seconds, known_unit
 
 _TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])  # ITK counts to the left and to the back
 _PATIENT = "left-posterior-superior"  # what ITK makes of every space that is the patient's
+_PLACES = ("transformmatrix", "orientation", "rotation", "offset", "position", "origin")
+"""Entries of a MetaImage by which it lies in the patient."""
 _HEADER_LINES = 1000
 _BLOCK = 1 << 16  # bytes; zeros are a thousand times as many when they are unpacked
 _ZLIB_OR_GZIP = 47  # as the window of zlib says it; ITK takes both
@@ -78,14 +80,17 @@ def _read(file: Path) -> tuple[ImageFile, tuple[str, ...]]:
     itk = _import_itk()
     header, data_at = _header(file)
     _refuse_damaged_stream(file, header, data_at)
-    image = itk.ReadImage(str(file))
+    try:
+        image = itk.ReadImage(str(file))
+    except RuntimeError as error:  # it names a path of the machine that made SimpleITK
+        raise _damaged(file) from error
     n_axes, channels = image.GetDimension(), image.GetNumberOfComponentsPerPixel()
     if n_axes > 4:
         raise ReadError(f"{file.name} has {n_axes} axes; save one volume of it and open that.")
     fields = {key: image.GetMetaData(key) for key in image.GetMetaDataKeys()}
     data = itk.GetArrayFromImage(image)
     geometry, findings = _placed(image, file, header, fields)
-    segments = _segments(fields, channels)
+    segments = _segments(file, fields, channels)
     names: tuple[str, ...] = ()
     if segments:
         layers = data if channels > 1 else data[..., None]
@@ -97,7 +102,8 @@ def _read(file: Path) -> tuple[ImageFile, tuple[str, ...]]:
         )
     rgb = channels > 1 and not segments
     name = split_suffix(file.name)[0]
-    return ImageFile(data, geometry, rgb, name, tuple(findings)), names
+    step = _time_step(image, header)
+    return ImageFile(data, geometry, rgb, name, tuple(findings), step=step), names
 
 
 def _placed(
@@ -106,9 +112,13 @@ def _placed(
     """Give where the voxels lie by the rules of `read_itk`."""
     is_nrrd = fields.get("ITK_InputFilterName") == "NrrdImageIO"
     unit, factor = _unit(file, header) if is_nrrd else ("mm", 1.0)
+    if is_nrrd:
+        is_placed = fields.get("NRRD_space") == _PATIENT
+    else:
+        is_placed = any(name in header for name in _PLACES)
     n = min(image.GetDimension(), 3)
     spacing = np.array(image.GetSpacing()[:n]) * factor
-    if n == 3 and (not is_nrrd or fields.get("NRRD_space") == _PATIENT):
+    if n == 3 and is_placed:
         count = image.GetDimension()
         direction = np.array(image.GetDirection()).reshape(count, count)[:n, :n]
         affine = np.eye(4)
@@ -178,20 +188,28 @@ def _unit(file: Path, header: Mapping[str, str]) -> tuple[str, float]:
     return "mm", 1.0
 
 
+def _time_step(image: Any, header: Mapping[str, str]) -> tuple[float, str]:
+    """Give the interval of the fourth axis of a NRRD, where it has a unit of time."""
+    units = _quoted(header, "space units") or _quoted(header, "units")
+    factor = in_seconds(units[3]) if len(units) == 4 == image.GetDimension() else None
+    step = image.GetSpacing()[-1]
+    return (1.0, "pixel") if factor is None else (step * factor, "s")
+
+
 def _quoted(header: Mapping[str, str], name: str) -> list[str]:
     """Give the units of an entry of a NRRD, one for each axis; none where it is missing."""
     return re.findall('"([^"]*)"', header.get(name, ""))
 
 
-def _segments(fields: Mapping[str, str], n_layers: int) -> list[_Segment]:
-    """Give the segments that 3D Slicer described, in its order."""
+def _segments(file: Path, fields: Mapping[str, str], n_layers: int) -> list[_Segment]:
+    """Give the segments that 3D Slicer described, in its order; each has voxels of its own."""
     described = sorted(
         int(key[len("Segment") : -len("_Name")])
         for key in fields
         if key.startswith("Segment") and key.endswith("_Name") and key[7:-5].isdigit()
     )
     own_layer = n_layers == len(described)  # older files name neither layer nor value
-    return [
+    segments = [
         _Segment(
             int(fields.get(f"Segment{at}_Layer", at if own_layer else 0)),
             int(fields.get(f"Segment{at}_LabelValue", 1 if own_layer else at + 1)),
@@ -199,6 +217,10 @@ def _segments(fields: Mapping[str, str], n_layers: int) -> list[_Segment]:
         )
         for at in described
     ]
+    places = {(segment.layer, segment.value) for segment in segments if segment.layer >= 0}
+    if len(places) < len(segments):
+        raise _damaged(file)
+    return segments
 
 
 def _label_map(

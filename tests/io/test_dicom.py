@@ -149,6 +149,17 @@ def test_a_plane_that_is_the_same_at_each_time_is_no_copy(tmp_path):
     np.testing.assert_array_equal(image.data, [first.values, later.values])
 
 
+def test_a_copied_series_of_which_one_plane_differs_is_no_time(tmp_path):
+    stored = block()
+    first = write_series(tmp_path / "a", stored=stored)
+    shown = pydicom.dcmread(first.files[0])
+    tags = {tag: shown[tag].value for tag in ("SeriesInstanceUID", "FrameOfReferenceUID")}
+    stored[2] += 7
+    write_series(tmp_path / "a" / "b", stored=stored, **tags)
+    with pytest.raises(ReadError, match="show the same place differently"):
+        read_volume(tmp_path / "a")
+
+
 def test_planes_of_two_spaces_are_two_series_that_the_list_tells_apart(tmp_path):
     phantom = write_series(tmp_path / "a")
     for file in phantom.files[3:]:
@@ -173,12 +184,22 @@ def test_frames_of_reference_of_one_image_each_are_not_believed(tmp_path):
     assert image.geometry.units == "mm"
 
 
+def test_planes_that_name_no_frame_of_reference_lie_in_that_of_their_series(tmp_path):
+    phantom = write_series(tmp_path / "ct")
+    for file in phantom.files[:3]:
+        changed(file, FrameOfReferenceUID="")
+    image = read_volume(phantom.folder)
+    np.testing.assert_array_equal(image.data, phantom.values)
+    assert image.source["frame_of_reference"]
+
+
 @pytest.mark.parametrize("left", [b"", b"\0" * 100])
 @pytest.mark.parametrize("name", ["IM0007", "1.2.840.7"])
 def test_what_is_left_of_a_file_without_a_suffix_is_named(tmp_path, name, left):
     phantom = write_series(tmp_path / "a")
-    for other, content in (("VERSION", b""), ("about", b"a few words"), ("a.txt", b"")):
-        (phantom.folder / other).write_bytes(content)
+    (phantom.folder / "about").write_bytes(b"a few words")
+    for marker in ("VERSION", "a.txt", "done", "_SUCCESS"):
+        (phantom.folder / marker).write_bytes(b"")
     (tmp_path / "done").write_bytes(b"")
     np.testing.assert_array_equal(read_volume(tmp_path).data, phantom.values)
     (phantom.folder / name).write_bytes(left)

@@ -20,7 +20,7 @@ def without_copies(frames: list[Frame]) -> tuple[list[Frame], list[Finding], int
     """Drop copies of a plane; give what is left, a notice, and how many times each place occurs.
 
     A plane that looks the same at every point of time, such as an empty one, is no copy: it has its
-    own name, and there are as many of it as of the others.
+    own name, there are as many of it as of the others, and most of the others differ.
 
     Raises
     ------
@@ -38,7 +38,8 @@ def without_copies(frames: list[Frame]) -> tuple[list[Frame], list[Finding], int
     kept = [_different(place) for place in places]
     refuse_one_name_for_two([frame for place in kept for frame in place])
     counts = {len(place) for place in kept}
-    if len(counts) > 1 and _are_as_many_images(places):
+    n_changing = sum(len(place) > 1 for place in kept)
+    if len(counts) > 1 and 2 * n_changing > len(kept) and _are_as_many_images(places):
         return frames, [], len(places[0])
     names = {frame.file.name for place in places for frame in place} - {
         frame.file.name for place in kept for frame in place

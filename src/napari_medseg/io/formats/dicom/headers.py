@@ -40,7 +40,8 @@ def is_dicom(file: Path) -> bool:
 def is_stump(file: Path) -> bool:
     """Whether of a file that is named as archives name images at most a preamble is left.
 
-    They have no suffix, or a number as a UID has. Short texts are no stumps.
+    They have no suffix, or a number as a UID has. Short texts are no stumps, and neither are empty
+    files whose name holds no digit: programs mark a folder with them as done.
     """
     if file.suffix and not file.suffix[1:].isdigit():
         return False
@@ -49,7 +50,9 @@ def is_stump(file: Path) -> bool:
             start = stream.read(_SHORTEST)
     except OSError:
         return False
-    return len(start) < _SHORTEST and (not start or b"\0" in start)
+    if not start:
+        return any(character.isdigit() for character in file.name)
+    return len(start) < _SHORTEST and b"\0" in start
 
 
 def holds_dicom(folder: Path) -> bool:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from napari_medseg.io.errors import ChoiceError, ReadError
 from napari_medseg.io.findings import Finding
 from napari_medseg.io.formats.dicom.frames import Frame, frames_of
+from napari_medseg.io.formats.dicom.grouping import grouped
 from napari_medseg.io.formats.dicom.headers import (
     DICOM_SUFFIXES,
     is_cut,
@@ -245,59 +245,20 @@ def choose_series(found: Sequence[Series], wanted: int | str | None, where: str)
 
 
 def _grouped(frames: Sequence[Frame]) -> tuple[Series, ...]:
-    """Put frames together that are of one series, space, size and direction.
-
-    Positions in two frames of reference have nothing to do with each other. Where each image
-    claims one for itself, as careless programs write it, none is believed.
-    """
-    images = Counter(map(_uid_and_space, frames))
-
-    def place(frame: Frame) -> tuple[str, str]:
-        uid, space = _uid_and_space(frame)
-        return uid, space if images[uid, space] > 1 else ""
-
-    groups: list[list[Frame]] = []
-    by_key: dict[tuple[object, ...], list[list[Frame]]] = {}
-    for frame in frames:
-        key = (*place(frame), frame.size, frame.pose is None)
-        same = by_key.setdefault(key, [])
-        for group in same:
-            pose = group[0].pose
-            if pose is None or frame.pose is None or pose.is_parallel(frame.pose):
-                group.append(frame)
-                break
-        else:
-            same.append([frame])
-            groups.append(same[-1])
-    groups.sort(key=len, reverse=True)
-    spaces: dict[str, list[str]] = {}
-    placed = [group[0] for group in groups if group[0].pose is not None]
-    for uid, space in dict.fromkeys(map(place, placed)):
-        spaces.setdefault(uid, []).append(space)
     return tuple(
-        _described(n, group, place(group[0]), spaces) for n, group in enumerate(groups, start=1)
+        _described(n, group, space) for n, (group, space) in enumerate(grouped(frames), start=1)
     )
 
 
-def _uid_and_space(frame: Frame) -> tuple[str, str]:
-    """Give the UIDs of series and frame of reference; a picture without a position has no space."""
-    space = "" if frame.pose is None else text(frame.header, "FrameOfReferenceUID")
-    return text(frame.header, "SeriesInstanceUID"), space
-
-
-def _described(
-    number: int, frames: Sequence[Frame], place: tuple[str, str], spaces: Mapping[str, list[str]]
-) -> Series:
+def _described(number: int, frames: Sequence[Frame], space: str) -> Series:
     header = frames[0].header
-    uid, space = place
-    beside = [] if frames[0].pose is None else spaces[uid]
     return Series(
         number,
-        uid,
+        text(header, "SeriesInstanceUID"),
         tuple(frames),
         text(header, "Modality"),
         text(header, "BodyPartExamined"),
         text(header, "SeriesDescription"),
         text(header, "SeriesNumber"),
-        f"{beside.index(space) + 1} of {len(beside)}" if len(beside) > 1 else "",
+        space,
     )

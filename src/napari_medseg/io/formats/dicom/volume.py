@@ -157,6 +157,7 @@ def _image(
         ]
     middle = frames[len(frames) // 2]
     pose = frames[0].pose
+    spaces = (text(frame.header, "FrameOfReferenceUID") for frame in frames)
     return ImageFile(
         data,
         geometry,
@@ -170,7 +171,7 @@ def _image(
         source={
             "kind": "dicom",
             "series": series.uid,
-            "frame_of_reference": text(frames[0].header, "FrameOfReferenceUID"),
+            "frame_of_reference": next(filter(None, spaces), ""),
             "planes": tuple((str(frame.file), frame.index) for frame in frames),
             "corners": tuple(in_app(frame.pose.corner) for frame in frames if frame.pose),
             "turn": () if pose is None else (in_app(pose.down), in_app(pose.across)),

@@ -68,12 +68,12 @@ def test_a_cut_file_is_refused(tmp_path, name, compressed, kept):
         read_image(tmp_path / name)
 
 
-@pytest.mark.parametrize("name", ["a.mha", "a.mhd"])
-def test_a_flipped_bit_in_a_compressed_metaimage_is_refused(tmp_path, name):
+@pytest.mark.parametrize("name", ["a.mha", "a.mhd", "a.nrrd", "a.nhdr"])
+def test_a_flipped_bit_in_compressed_voxels_is_refused(tmp_path, name):
     write(tmp_path / name, VOXELS, useCompression=True)
-    (file,) = [f for f in tmp_path.iterdir() if f.suffix != ".mhd"]
+    (file,) = [f for f in tmp_path.iterdir() if f.suffix not in (".mhd", ".nhdr")]
     whole = file.read_bytes()
-    for at in (len(whole) - 60, len(whole) - 2):  # in the stream, and in its checksum
+    for at in (len(whole) - 60, len(whole) - 6, len(whole) - 2):  # the last in its checksum
         file.write_bytes(whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1 :])
         with pytest.raises(ReadError, match=f"{file.name} cannot be read, it is damaged"):
             read_image(tmp_path / name)

@@ -1,7 +1,7 @@
 """NRRD and MetaImage, the files of 3D Slicer and ITK, in the app's axis order.
 
 SimpleITK reads them. It is not trusted with what it passes over in silence: units, whether the file
-knows the patient at all, and whether a compressed MetaImage is whole.
+knows the patient at all, and whether compressed voxels are whole.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])  # ITK counts to the left and to the b
 _PATIENT = "left-posterior-superior"  # what ITK makes of every space that is the patient's
 _PLACES = ("transformmatrix", "orientation", "rotation", "offset", "position", "origin")
 """Entries of a MetaImage by which it lies in the patient."""
-_HEADER_LINES = 1000
+_HEADER_LINES = 100_000
 _BLOCK = 1 << 16  # bytes; zeros are a thousand times as many when they are unpacked
 _ZLIB_OR_GZIP = 47  # as the window of zlib says it; ITK takes both
 
@@ -144,13 +144,15 @@ def _header(file: Path) -> tuple[dict[str, str], int]:
 
 
 def _refuse_damaged_stream(file: Path, header: Mapping[str, str], data_at: int) -> None:
-    """Raise where compressed voxels of a MetaImage break off or do not have their checksum."""
-    if header.get("compresseddata", "")[:1].lower() not in ("t", "1"):
-        return
-    name = header.get("elementdatafile", "")
-    if name.lower() == "local":
-        source = file
+    """Raise where compressed voxels break off or do not have their checksum."""
+    if header.get("encoding") in ("gz", "gzip"):  # of NRRD
+        name = header.get("data file", header.get("datafile", "local"))
+    elif header.get("compresseddata", "")[:1].lower() in ("t", "1"):  # of MetaImage
+        name = header.get("elementdatafile", "")
     else:
+        return
+    source = file
+    if name.lower() != "local":
         source, data_at = file.parent / name, max(0, int(header.get("headersize", "0")))
     if not source.is_file():  # a list of files, or none: ITK says so
         return

@@ -169,7 +169,7 @@ def test_a_slicer_segmentation_opens_as_labels_with_its_names(tmp_path):
     fields = segment(0, "liver", 1, 0) | segment(1, "tumour", 3, 0)
     write(tmp_path / "case.seg.nrrd", masks, fields=fields)
     ((labels, attributes, kind),) = read_layers(str(tmp_path / "case.seg.nrrd"))
-    assert (kind, attributes["name"]) == ("labels", "case.seg")
+    assert (kind, attributes["name"]) == ("labels", "case")
     np.testing.assert_array_equal(labels, masks)
     names = attributes["metadata"]["medseg"]["class_names"]
     assert names == ["background", "liver", "class 2", "tumour"]

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from napari_medseg.io.leftovers import hidden_name, sweep_stale
 
-COMPOUND_SUFFIXES = (".nii.gz", ".ome.tif", ".ome.tiff", ".tar.gz")
+COMPOUND_SUFFIXES = (".nii.gz", ".ome.tif", ".ome.tiff", ".seg.nrrd", ".tar.gz")
 
 
 class SaveError(OSError):

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_medseg.io.notes import plain
+
 if TYPE_CHECKING:
     from napari_medseg.engine.planes import Planes
 
@@ -125,19 +127,7 @@ def made_from(
         "planes": list(order) if volume.is_volume else None,
     }
     software = f"napari-medseg {__version__}"
-    return Provenance(method, model, weights_sha256, _plain({**parameters, **query}), software)
-
-
-def _plain(value: Any) -> Any:
-    """Give a value as JSON can hold it: numbers and arrays of NumPy as those of Python."""
-    if isinstance(value, (np.generic, np.ndarray)):
-        return value.tolist()
-    if isinstance(value, Mapping):
-        return {key: _plain(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        plain = [_plain(entry) for entry in value]
-        return plain if isinstance(value, list) else tuple(plain)
-    return value
+    return Provenance(method, model, weights_sha256, plain({**parameters, **query}), software)
 
 
 def check_seed(seed: int) -> None:

@@ -104,6 +104,20 @@ def layer_notes(provenance: Mapping[str, Any]) -> dict[str, Any]:
     return {"provenance": dict(provenance)}
 
 
+def plain(value: Any) -> Any:
+    """Give a value as JSON can hold it: numbers and arrays of NumPy as those of Python, no sets."""
+    if isinstance(value, (np.generic, np.ndarray)):
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return {str(name): plain(entry) for name, entry in value.items()}
+    if isinstance(value, (frozenset, set)):
+        return sorted(map(plain, value), key=repr)
+    if isinstance(value, (list, tuple)):
+        entries = [plain(entry) for entry in value]
+        return entries if isinstance(value, list) else tuple(entries)
+    return value
+
+
 def parse_note(text: str | None) -> dict[str, Any]:
     """Give the fields of an entry; none where the text is not ours."""
     try:

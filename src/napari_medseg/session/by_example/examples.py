@@ -144,9 +144,9 @@ class Examples:
             )
         self._extend_classes(largest)
         entry = Entry(example, origin)
-        replaced = [index for index, known in enumerate(self._entries) if known.is_same(entry)]
-        index = replaced[0] if replaced else len(self._entries)
-        self._entries = [known for known in self._entries if not known.is_same(entry)]
+        same = [known.is_same(entry) for known in self._entries]
+        index = same.index(True) if any(same) else len(same)
+        self._entries = [e for e, is_same in zip(self._entries, same, strict=True) if not is_same]
         self._entries.insert(index, entry)
         self._forget_scores()
         return index

@@ -16,11 +16,12 @@ from napari_medseg.io.geometry import Geometry
 from napari_medseg.io.grid import on_grid, same_place
 from napari_medseg.io.label_counts import counts_of
 from napari_medseg.io.label_formats import LabelFormat
-from napari_medseg.io.notes import NOTE_KEY, making_of
+from napari_medseg.io.notes import making_of
 from napari_medseg.io.placement import geometry_of_labels
 from napari_medseg.io.steps import Steps, in_background
 from napari_medseg.session.export.source import Source, source_of
 from napari_medseg.session.layers.geometry_of import placement_of
+from napari_medseg.session.layers.notes import notes_of
 from napari_medseg.session.layers.stack import full_resolution, shape_of
 from napari_medseg.session.layers.subject import patient_geometries, why_not_together
 
@@ -102,7 +103,7 @@ def export_of(labels: Labels, image: Image | None = None) -> Export:
             "give one point of its time."
         )
     data, geometry = _placed(labels, image)
-    notes = labels.metadata.get(NOTE_KEY, {})
+    notes = notes_of(labels)
     made = making_of(notes, full_resolution(labels))
     return Export(
         np.array(data) if isinstance(data, np.ndarray) else data,
@@ -112,7 +113,7 @@ def export_of(labels: Labels, image: Image | None = None) -> Export:
         source_of(image if image is not None else labels),
         full_resolution(image) if image is not None else None,
         bool(image is not None and image.rgb),
-        channel_of(image.metadata.get(NOTE_KEY, {}).get("value_unit", "") if image else ""),
+        channel_of(notes_of(image).get("value_unit", "") if image else ""),
     )
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from napari_medseg.io.notes import NOTE_KEY, making_of
 from napari_medseg.session.layers.channels import axis_name
 from napari_medseg.session.layers.geometry_of import geometry_of
+from napari_medseg.session.layers.notes import notes_of
 from napari_medseg.session.layers.stack import Stack, full_resolution, index_on_display, shape_of
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def labels_shown(labels: Labels, dims: Dims) -> Labels:
 
 def _of(layer: Layer, moment: Moment) -> dict[str, Any]:
     """Give name, notes and place of what is shown of a layer."""
-    notes = dict(layer.metadata.get(NOTE_KEY, {}))
+    notes = dict(notes_of(layer))
     made = making_of(notes, full_resolution(layer))  # while what it goes by has all its axes
     notes = {key: value for key, value in notes.items() if key != "witnesses"} | made
     notes["source"] = _source_of(layer, notes.get("source") or {}, moment)

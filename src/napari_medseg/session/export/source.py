@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_medseg.io.notes import NOTE_KEY
+from napari_medseg.session.layers.notes import notes_of
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels
@@ -62,7 +62,7 @@ class Source:
 
 def source_of(layer: Image | Labels) -> Source:
     """Give the files that a layer came from, as far as is known."""
-    noted = layer.metadata.get(NOTE_KEY, {}).get("source") or {}
+    noted = notes_of(layer).get("source") or {}
     planes = noted.get("planes") or ()
     if noted.get("kind") == "dicom" and planes:
         files = dict.fromkeys(Path(str(file)) for file, _ in planes)

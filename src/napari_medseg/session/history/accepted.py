@@ -15,7 +15,7 @@ from napari_medseg.engine.results import Progress, Provenance
 from napari_medseg.io.notes import NOTE_KEY, Witness, steps_left
 from napari_medseg.session.edits import Mode, write_job
 from napari_medseg.session.history.inputs import Inputs
-from napari_medseg.session.layers.notes import note
+from napari_medseg.session.layers.notes import note, notes_of
 from napari_medseg.session.layers.stack import Stack, full_resolution
 from napari_medseg.session.locks import Locks
 from napari_medseg.session.undo_step import Written
@@ -94,7 +94,7 @@ def accepted(layer: Labels) -> list[dict[str, Any]]:
 
 def accepted_steps(layer: Layer) -> list[AcceptedStep]:
     """Give the same with what each was made from, and some of the voxels that it wrote."""
-    notes = layer.metadata.get(NOTE_KEY, {})
+    notes = notes_of(layer)
     steps = _noted(notes)
     return [steps[index] for index in steps_left(notes, full_resolution(layer))] if steps else []
 
@@ -102,7 +102,7 @@ def accepted_steps(layer: Layer) -> list[AcceptedStep]:
 def _note(layer: Labels, steps: Sequence[AcceptedStep], class_names: Sequence[str]) -> None:
     entries, inputs, witnesses = (list(values) for values in zip(*steps, strict=True))
     layer.metadata[NOTE_KEY] = {
-        **layer.metadata.get(NOTE_KEY, {}),
+        **notes_of(layer),
         "accepted": entries,
         "inputs": inputs,
         "witnesses": witnesses,

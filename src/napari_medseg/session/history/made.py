@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from napari_medseg.engine.results import counted
-from napari_medseg.io.notes import NOTE_KEY
 from napari_medseg.session.history.accepted import accepted_steps
 from napari_medseg.session.history.inputs import Inputs
+from napari_medseg.session.layers.notes import notes_of
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -89,7 +89,7 @@ class MadeStep:
 
 def steps_of(layer: Layer) -> list[MadeStep]:
     """Give what methods wrote into a labels layer, oldest first; nothing if all was painted."""
-    notes = layer.metadata.get(NOTE_KEY, {})
+    notes = notes_of(layer)
     earlier = notes.get("provenance") or {}
     entries = [*earlier.get("accepted", ())]
     if earlier.get("method"):

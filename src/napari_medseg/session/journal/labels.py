@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_medseg.io.notes import NOTE_KEY
+from napari_medseg.io.notes import plain
 from napari_medseg.session.journal.blocks import Block, BlockGrid
 from napari_medseg.session.journal.records import JournalFile, Record
 from napari_medseg.session.layers.geometry_of import geometry_of
+from napari_medseg.session.layers.notes import notes_of
 from napari_medseg.session.strokes import boxes_of
 
 if TYPE_CHECKING:
@@ -142,8 +143,8 @@ class LabelsJournal:
         return {block for box in boxes.values() for block in self._grid.within(box)}
 
     def _present_notes(self) -> dict[str, Any]:
-        noted = self.layer.metadata.get(NOTE_KEY, {})
-        return {name: _plain(noted[name]) for name in _NOTES if noted.get(name)}
+        noted = notes_of(self.layer)
+        return {name: plain(noted[name]) for name in _NOTES if noted.get(name)}
 
 
 @cache
@@ -165,14 +166,3 @@ def _geometry(layer: Labels) -> dict[str, Any]:
         "units": [str(unit) for unit in placed["units"]],
         "axis_labels": list(placed["axis_labels"]),
     }
-
-
-def _plain(value: Any) -> Any:
-    """Give sets and tuples as lists, which is what JSON makes of them."""
-    if isinstance(value, (frozenset, set)):
-        return sorted((_plain(item) for item in value), key=repr)
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, dict):
-        return {str(name): _plain(item) for name, item in value.items()}
-    return value.item() if isinstance(value, np.generic) else value

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_medseg.io.notes import NOTE_KEY
 from napari_medseg.session.layers.geometry_of import geometry_without
+from napari_medseg.session.layers.notes import notes_of
 from napari_medseg.session.layers.stack import shape_of
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def channel_layer(image: Image, channel: Channel) -> Image:
         at = [slice(None)] * channel.axis + [channel.index]
         return data[tuple(at)]
 
-    notes = dict(image.metadata.get(NOTE_KEY, {}))
+    notes = dict(notes_of(image))
     source = {"path": str(image.source.path or "")} | dict(notes.get("source") or {})
     place = (*source.get("channel", ()), channel.axis, channel.index)
     notes["source"] = source | {"channel": place}

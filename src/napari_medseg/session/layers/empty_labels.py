@@ -9,6 +9,7 @@ import numpy as np
 from napari_medseg.io.notes import NOTE_KEY
 from napari_medseg.session.layers.colours import class_colormap
 from napari_medseg.session.layers.geometry_of import geometry_of
+from napari_medseg.session.layers.notes import notes_of
 from napari_medseg.session.layers.owners import note_owner
 from napari_medseg.session.layers.stack import shape_of
 
@@ -23,7 +24,7 @@ def empty_labels(image: Image) -> Labels:
     """
     from napari.layers import Labels
 
-    geometry = image.metadata.get(NOTE_KEY, {}).get("geometry")
+    geometry = notes_of(image).get("geometry")
     labels = Labels(
         np.zeros(shape_of(image), np.uint8),
         name=f"{image.name} labels",

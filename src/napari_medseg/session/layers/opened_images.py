@@ -17,6 +17,7 @@ from napari_medseg.io.notes import NOTE_KEY, noted_geometry
 from napari_medseg.io.placement import world_matrix
 from napari_medseg.session.layers.geometry_of import geometry_of
 from napari_medseg.session.layers.layer_kinds import is_derived, is_image
+from napari_medseg.session.layers.notes import notes_of
 from napari_medseg.session.layers.stack import shape_of
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def _images(layers: Iterable[Layer]) -> list[Image]:
 
 
 def _as_read(layer: Image) -> ImageFile | None:
-    notes = layer.metadata.get(NOTE_KEY, {})
+    notes = notes_of(layer)
     geometry, shape = noted_geometry(notes, 3), shape_of(layer)
     if geometry is None or len(shape) < 3:
         return None
@@ -127,7 +128,7 @@ def _placed(
     """Give what places a segmentation beside an image of its space, and what is to be told."""
     part = ""
     for layer, image in images:
-        source = layer.metadata.get(NOTE_KEY, {}).get("source") or {}
+        source = notes_of(layer).get("source") or {}
         if source.get("frame_of_reference") != space:
             continue
         if image is None or not image.geometry.matrix:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary, ref
 
-from napari_medseg.io.notes import NOTE_KEY
 from napari_medseg.session.layers.layer_kinds import is_derived
+from napari_medseg.session.layers.notes import notes_of
 from napari_medseg.session.layers.stack import shape_of
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def are_of_two_patients(labels: Layer, image: Image) -> bool:
     from napari_medseg.io.formats.dicom import patients
 
     # The path of a layer may be that of a folder, which names no patient.
-    own = labels.metadata.get(NOTE_KEY, {}).get("file") or labels.source.path
+    own = notes_of(labels).get("file") or labels.source.path
     files = [Path(own) if own else None]
     if not may_belong(labels, image):
         files.append(patients.first_file(_owners[labels].source))
@@ -115,7 +115,7 @@ def _source(image: Image) -> dict[str, Any]:
     One that this package did not read has a name and a size too: other readers make several layers
     of one file.
     """
-    noted = dict(image.metadata.get(NOTE_KEY, {}).get("source") or {})
+    noted = dict(notes_of(image).get("source") or {})
     found = {"path": str(image.source.path or ""), "sample": image.source.sample} | noted
     named = (_NUMBERED.sub("", image.name), shape_of(image))
     return found | {"named": None if noted.get("path") else named}

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medseg.io.grid import GridError, on_grid_of_both, under
-from napari_medseg.io.notes import NOTE_KEY, noted_geometry
+from napari_medseg.io.notes import noted_geometry
 from napari_medseg.io.placement import sizes_of
 from napari_medseg.io.units import PIXEL, short
 from napari_medseg.session.layers.geometry_of import placement_of
+from napari_medseg.session.layers.notes import notes_of
 from napari_medseg.session.layers.stack import Stack, full_resolution, shape_of
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ class Subject:
     @classmethod
     def _of(cls, layer: Labels, stack: Stack, planes: Any, start: tuple[int, ...]) -> Subject:
         spacing, units = spacing_of(layer, stack.order)
-        names = layer.metadata.get(NOTE_KEY, {}).get("class_names")
+        names = notes_of(layer).get("class_names")
         return cls(
             layer,
             np.array(planes),
@@ -184,7 +185,7 @@ def patient_geometries(labels: Layer, other: Layer) -> tuple[Geometry, Geometry]
     """
     if shape_of(labels) != shape_of(other) and (labels.translate.any() or other.translate.any()):
         return None  # a part that was cut out of a layer has moved, and still has its notes
-    one, two = (noted_geometry(i.metadata.get(NOTE_KEY, {}), i.ndim) for i in (labels, other))
+    one, two = (noted_geometry(notes_of(i), i.ndim) for i in (labels, other))
     if one is None or two is None or not (one.matrix and two.matrix and labels.ndim == 3):
         return None
     return (one, two) if one.ndim == two.ndim else None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_medseg.io.notes import NOTE_KEY
+from napari_medseg.session.layers.notes import notes_of
 from napari_medseg.session.with_model.card_words import works_on
 from napari_medseg.zoo.cards import CardError, ModelCard
 from napari_medseg.zoo.specs import InputSpec
@@ -98,7 +98,7 @@ class Traits:
     @classmethod
     def of(cls, image: Image) -> Traits:
         """Take them from a layer; nothing is read from disk."""
-        note = image.metadata.get(NOTE_KEY, {})
+        note = notes_of(image)
         kinds = kinds_in([image.name, str(note.get("source", {}).get("modality", ""))])
         if note.get("value_unit") == "HU":
             kinds = frozenset({"CT"})

@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_medseg.io import label_formats as formats
 from napari_medseg.io.label_formats import LabelFormat
-from napari_medseg.io.notes import NOTE_KEY
+from napari_medseg.session.layers.notes import notes_of
 from napari_medseg.session.layers.stack import full_resolution
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def class_names_of(labels: Labels | None) -> dict[int, str]:
     """Give the classes by label value: those the layer names, or else those it may hold."""
     if labels is None:
         return {}
-    names = list(labels.metadata.get(NOTE_KEY, {}).get("class_names") or ())
+    names = list(notes_of(labels).get("class_names") or ())
     data = full_resolution(labels)
     if not names and isinstance(data, np.ndarray) and data.size:
         names = [""] * (min(int(data.max()), _MOST_GUESSED) + 1)

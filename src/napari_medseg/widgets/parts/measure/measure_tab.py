@@ -14,6 +14,7 @@ from napari_medseg.session.export.moment import in_space
 from napari_medseg.session.layers.colours import hex_colour
 from napari_medseg.session.layers.geometry_of import geometry_of
 from napari_medseg.session.layers.layer_kinds import derived, is_image, is_labels_of_user
+from napari_medseg.session.layers.notes import notes_of
 from napari_medseg.session.layers.owners import image_for, may_belong, note_same_owner
 from napari_medseg.session.layers.stack import Stack, show_plane, stack_on_display
 from napari_medseg.session.layers.subject import NO_UNIT, Subject, why_not_together
@@ -138,7 +139,7 @@ class MeasureTab(ResultTab):
         count = int(numbered.objects.max(initial=0))
         place = geometry_of(layer)
         # What a file says of the patient, layers cannot hold.
-        known = layer.metadata.get(NOTE_KEY, {}).get("geometry")
+        known = notes_of(layer).get("geometry")
         objects = self._viewer.add_labels(
             numbered.objects,
             name=f"{layer.name}, objects",
